@@ -1,0 +1,77 @@
+//! Alerts: who they are. Policies, states, silences, inhibition, grouping and backoff are beside this file.
+
+pub mod policy;
+pub mod route;
+pub mod silence;
+
+use sha2::{Digest, Sha256};
+
+use self::policy::Severity;
+use super::labels::{Group, Labels};
+use super::slo::{Slo, SloId};
+
+/// An alert's identity: SLO, group, alert name, severity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertKey {
+    /// Whose alert.
+    pub slo: SloId,
+    /// The group, for an SLO with groups.
+    pub group: Option<Group>,
+    /// `SLOBurn`, `SLONoData`, or the policy's name.
+    pub alertname: String,
+    /// How loudly it calls.
+    pub severity: Severity,
+}
+
+impl AlertKey {
+    /// The labels of this alert: the SLO's, the policy's, the group's, and the four that every alert has.
+    pub fn labels(&self, slo: &Slo) -> Labels {
+        let mut labels = slo.labels.clone();
+        for (name, value) in slo.alerting.labels.iter() {
+            labels.set(name, value);
+        }
+        for (name, value) in self.group.iter().flat_map(|group| &group.0) {
+            labels.set(name.as_str(), value.as_str());
+        }
+        labels.set("alertname", self.alertname.as_str());
+        labels.set("service", self.slo.service.as_str());
+        labels.set("slo", self.slo.name.as_str());
+        labels.set("severity", self.severity.word());
+        labels
+    }
+}
+
+/// Where an alert stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AlertState {
+    /// Its condition does not hold.
+    #[default]
+    Inactive,
+    /// Its condition holds, but not long enough yet.
+    Pending,
+    /// It calls.
+    Firing,
+}
+
+impl AlertState {
+    /// As the API shows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+/// The identity of a label set: 16 hexadecimal digits of its SHA-256.
+pub fn fingerprint(labels: &Labels) -> String {
+    let mut hash = Sha256::new();
+    for (name, value) in labels.iter() {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((value.len() as u64).to_le_bytes());
+        hash.update(value);
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}

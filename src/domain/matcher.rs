@@ -1,0 +1,150 @@
+//! Label matchers and vector selectors, in PromQL's notation.
+
+use std::fmt;
+
+use regex::Regex;
+
+use super::labels::Labels;
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`, anchored at both ends
+    Regex,
+    /// `!~`, anchored at both ends
+    NotRegex,
+}
+
+impl MatchOp {
+    /// As it is written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+}
+
+/// One condition on one label; a missing label counts as an empty value.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label's name; `__name__` for the metric's.
+    pub name: String,
+    /// How it compares.
+    pub op: MatchOp,
+    /// What it compares with.
+    pub value: String,
+    regex: Option<Regex>,
+}
+
+/// The largest compiled regular expression, in bytes: hostile patterns are refused, not run.
+const REGEX_SIZE_MAX: usize = 1 << 20;
+
+impl Matcher {
+    /// A matcher; the error says why the regular expression is none.
+    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, String> {
+        let (name, value) = (name.into(), value.into());
+        let regex = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => Some(
+                regex::RegexBuilder::new(&format!("^(?s:{value})$"))
+                    .size_limit(REGEX_SIZE_MAX)
+                    .build()
+                    .map_err(|error| error.to_string())?,
+            ),
+        };
+        Ok(Self { name, op, value, regex })
+    }
+
+    /// Whether a value (empty for a missing label) fulfils the condition.
+    pub fn matches(&self, value: &str) -> bool {
+        match (self.op, &self.regex) {
+            (MatchOp::NotEqual, _) => value != self.value,
+            (MatchOp::Regex, Some(regex)) => regex.is_match(value),
+            (MatchOp::NotRegex, Some(regex)) => !regex.is_match(value),
+            _ => value == self.value,
+        }
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.op, &self.value) == (&other.name, other.op, &other.value)
+    }
+}
+
+impl Eq for Matcher {}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}\"", self.name, self.op.symbol())?;
+        for character in self.value.chars() {
+            match character {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                other => write!(f, "{other}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// A vector selector: `http_requests_total{job="shop",code=~"5.."}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// The metric's name, when the selector names one.
+    pub metric: Option<String>,
+    /// All conditions; those on `__name__` only where the name is not given by `metric`.
+    pub matchers: Vec<Matcher>,
+}
+
+impl Selector {
+    /// Whether a series fulfils it. `labels` are those of the series with its target's, as in Prometheus.
+    pub fn matches(&self, metric: &str, labels: &Labels) -> bool {
+        self.metric.as_deref().is_none_or(|wanted| wanted == metric)
+            && self.matchers.iter().all(|matcher| {
+                matcher.matches(if matcher.name == "__name__" {
+                    metric
+                } else {
+                    labels.get(&matcher.name)
+                })
+            })
+    }
+
+    /// The same conditions on another metric, as a histogram's parts need them.
+    #[must_use]
+    pub fn with_metric(&self, metric: impl Into<String>) -> Self {
+        Self {
+            metric: Some(metric.into()),
+            matchers: self.matchers.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.metric.as_deref().unwrap_or(""))?;
+        if self.matchers.is_empty() {
+            return Ok(());
+        }
+        let written: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
+        write!(f, "{{{}}}", written.join(","))
+    }
+}
+
+/// Why a text is no selector, and at which byte of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SelectorError {
+    /// Byte offset into the text.
+    pub at: usize,
+    /// What is wrong there.
+    pub message: String,
+}

@@ -1,0 +1,15 @@
+//! The pure core: words, arithmetic and decisions of service level objectives.
+//!
+//! Nothing here does I/O, reads a clock, logs, or knows SQL or HTTP; whoever needs the time passes it in.
+
+pub mod alert;
+pub mod counts;
+pub mod indicator;
+pub mod labels;
+pub mod matcher;
+pub mod objective;
+pub mod reading;
+pub mod selection;
+pub mod slo;
+pub mod time;
+pub mod window;

@@ -1,0 +1,146 @@
+//! What a visit to a target gives.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::labels::Labels;
+
+/// One scraped endpoint. Its identity is job + URL with parameters; everything else are attributes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// The job's name.
+    pub job: String,
+    /// The whole URL, with parameters, without credentials.
+    pub url: String,
+    /// `job`, `instance` and the target's own labels.
+    pub labels: Labels,
+    /// How often it is visited.
+    pub interval: Duration,
+    /// How long one visit may take.
+    pub timeout: Duration,
+}
+
+impl Target {
+    /// The identity under which its cursor is kept.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.job, self.url)
+    }
+}
+
+/// One series of a page, identified by the page's own labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Canonical text: the metric's name and the page's own labels in the order of their names. It is the key under
+    /// which a cursor keeps the last value.
+    pub key: String,
+    /// The metric's name, with any suffix: `http_requests_total`.
+    pub metric: String,
+    /// The page's own labels.
+    pub labels: Labels,
+}
+
+impl Series {
+    /// A series of this metric with these labels of its own.
+    pub fn new(metric: impl Into<String>, labels: Labels) -> Self {
+        let metric = metric.into();
+        Self {
+            key: format!("{metric}{labels}"),
+            metric,
+            labels,
+        }
+    }
+}
+
+/// One sample of a page.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Of which series.
+    pub series: Arc<Series>,
+    /// The value as written; NaN and infinities included.
+    pub value: f64,
+    /// The series's `_created`, in unix seconds, where the page has one.
+    pub created: Option<f64>,
+}
+
+/// A whole page, of which only the selected series are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The selected samples, in the page's order; of a series that is listed twice, the first.
+    pub samples: Vec<Sample>,
+    /// The page's `process_start_time_seconds`, where it has one.
+    pub process_start: Option<f64>,
+    /// How many samples the page held in all.
+    pub samples_seen: u64,
+    /// How many bytes the page had, decoded.
+    pub bytes: u64,
+    /// Lines that were not understood, with line and column; they do not lose the page.
+    pub warnings: Vec<String>,
+}
+
+/// What one visit gave.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// A page.
+    Page(Page),
+    /// Nothing that counts, and why.
+    Missing(Missing),
+}
+
+/// Why a visit gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// In one word, for metrics.
+    pub reason: MissingReason,
+    /// In a sentence, for people; without credentials.
+    pub detail: String,
+}
+
+/// Why a visit gave nothing, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MissingReason {
+    /// No connection.
+    Connect,
+    /// The name does not resolve.
+    Dns,
+    /// TLS failed.
+    Tls,
+    /// It took longer than the timeout.
+    Timeout,
+    /// An HTTP status other than 200.
+    Status,
+    /// The body ended early or could not be decoded.
+    Body,
+    /// The body is larger than `body_size_limit`.
+    TooLarge,
+    /// The body is not UTF-8.
+    NotUtf8,
+    /// The page could not be understood.
+    Format,
+    /// Another process answers at this address (contract, counting rule 3).
+    AnotherProcess,
+}
+
+impl MissingReason {
+    /// As metrics show it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Status => "http_status",
+            Self::Body => "body",
+            Self::TooLarge => "too_large",
+            Self::NotUtf8 => "not_utf8",
+            Self::Format => "format",
+            Self::AnotherProcess => "another_process",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}

@@ -1,0 +1,52 @@
+//! Which series a scrape has to keep: the union of all selectors of all SLOs.
+
+use std::collections::HashMap;
+
+use super::labels::Labels;
+use super::matcher::Selector;
+
+/// All selectors, findable by metric name: names first, then labels.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    by_metric: HashMap<String, Vec<Selector>>,
+    any_metric: Vec<Selector>,
+    revision: u64,
+}
+
+impl Selection {
+    /// The union of these selectors; `revision` changes whenever they do, for caches that hang on it.
+    pub fn new(selectors: impl IntoIterator<Item = Selector>, revision: u64) -> Self {
+        let mut selection = Self {
+            revision,
+            ..Self::default()
+        };
+        for selector in selectors {
+            let known = match &selector.metric {
+                Some(metric) => selection.by_metric.entry(metric.clone()).or_default(),
+                None => &mut selection.any_metric,
+            };
+            if !known.contains(&selector) {
+                known.push(selector);
+            }
+        }
+        selection
+    }
+
+    /// What caches compare.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Whether any selector could select a series of this metric.
+    pub fn may_select(&self, metric: &str) -> bool {
+        !self.any_metric.is_empty() || self.by_metric.contains_key(metric)
+    }
+
+    /// Whether any selector selects this series; `labels` are its own with its target's.
+    pub fn selects(&self, metric: &str, labels: &Labels) -> bool {
+        let named = self.by_metric.get(metric).into_iter().flatten();
+        named
+            .chain(&self.any_metric)
+            .any(|selector| selector.matches(metric, labels))
+    }
+}

@@ -1,0 +1,105 @@
+//! The SLO: service, indicator, objective, window, method and alert policy.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::alert::policy::AlertPolicy;
+use super::indicator::Indicator;
+use super::labels::{Group, Labels};
+use super::objective::Objective;
+use super::window::TimeWindow;
+
+/// An SLO's identity: service and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SloId {
+    /// The service.
+    pub service: String,
+    /// The SLO's name within the service.
+    pub name: String,
+}
+
+impl SloId {
+    /// An id of these two.
+    pub fn new(service: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The id of one group: `checkout/availability{region="eu"}`; the SLO's own for `None`.
+    pub fn with_group(&self, group: Option<&Group>) -> String {
+        format!("{self}{}", group.map(Group::to_label_set).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for SloId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.name)
+    }
+}
+
+/// How good and bad add up to a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetingMethod {
+    /// Each event counts.
+    Occurrences,
+}
+
+impl BudgetingMethod {
+    /// As written in files and in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Occurrences => "occurrences",
+        }
+    }
+}
+
+/// Where an SLO stands in the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file's path as the API shows it.
+    pub file: String,
+    /// The line of the SLO's `- name`, from 1.
+    pub line: u32,
+}
+
+/// One service level objective as it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slo {
+    /// Service and name.
+    pub id: SloId,
+    /// For people.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The file's labels, overridden by the SLO's.
+    pub labels: Labels,
+    /// `runbook_url` and others; they go into every alert.
+    pub annotations: Labels,
+    /// What is counted.
+    pub indicator: Indicator,
+    /// The wanted share.
+    pub objective: Objective,
+    /// Over which time.
+    pub window: TimeWindow,
+    /// How events add up.
+    pub method: BudgetingMethod,
+    /// When it alerts.
+    pub alerting: AlertPolicy,
+    /// Names under which its history may be found.
+    pub previous_names: Vec<String>,
+    /// It may be shown without authentication.
+    pub public: bool,
+    /// File and line.
+    pub origin: Origin,
+    /// The YAML of this SLO's document, for its page.
+    pub source_text: String,
+}
+
+impl Slo {
+    /// After how long without data `SLONoData` fires; `None` when it never does.
+    pub fn no_data_for(&self) -> Option<Duration> {
+        self.alerting.no_data_for
+    }
+}

@@ -1,0 +1,10 @@
+//! The engine: the tasks that carry an event from a visit to a person, and the ports that they need.
+//!
+//! Tasks take no input: they read what is due and do it, on a period and on a nudge. Restart, retry and the happy case
+//! are one path.
+
+pub mod clock;
+pub mod message;
+pub mod ports;
+pub mod snapshot;
+pub mod stats;

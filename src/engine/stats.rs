@@ -1,0 +1,152 @@
+//! What nines counts about itself; `/metrics` shows it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters by label values, in the order of the family's label names.
+#[derive(Debug, Default)]
+pub struct Family(Mutex<BTreeMap<Vec<String>, u64>>);
+
+impl Family {
+    /// So many more for these label values.
+    pub fn add(&self, values: &[&str], amount: u64) {
+        let key = values.iter().map(|&value| value.to_owned()).collect();
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .entry(key)
+            .or_default() += amount;
+    }
+
+    /// All of them.
+    pub fn get(&self) -> BTreeMap<Vec<String>, u64> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// Upper bounds of the histograms, in seconds.
+pub const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// Durations by the bounds above.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len()],
+    count: AtomicU64,
+    sum_us: AtomicU64,
+}
+
+impl Histogram {
+    /// One more of this duration.
+    pub fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        for (bucket, bound) in self.buckets.iter().zip(BOUNDS) {
+            if seconds <= bound {
+                bucket.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.sum_us.fetch_add(
+            u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Cumulative buckets by bound, sum in seconds, count.
+    pub fn get(&self) -> (Vec<(f64, u64)>, f64, u64) {
+        let buckets = BOUNDS
+            .iter()
+            .zip(&self.buckets)
+            .map(|(bound, n)| (*bound, n.load(Ordering::Relaxed)))
+            .collect();
+        (
+            buckets,
+            self.sum_us.load(Ordering::Relaxed) as f64 / 1e6,
+            self.count.load(Ordering::Relaxed),
+        )
+    }
+}
+
+/// Everything that nines counts about itself since it started.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Visits that gave a page.
+    pub scrapes: Counter,
+    /// Visits that gave nothing, by reason.
+    pub scrape_failures: Family,
+    /// How long visits took.
+    pub scrape_duration: Histogram,
+    /// Samples on all pages.
+    pub samples_seen: Counter,
+    /// Samples that some SLO selects.
+    pub samples_selected: Counter,
+    /// Commits of counted visits, by outcome: `ok | failed | conflict`.
+    pub commits: Family,
+    /// How long commits took.
+    pub commit_duration: Histogram,
+    /// Evaluations of all SLOs.
+    pub evaluations: Counter,
+    /// Evaluation ticks that came too late to be run.
+    pub missed_ticks: Counter,
+    /// How long evaluations took.
+    pub evaluation_duration: Histogram,
+    /// Alert transitions, by kind.
+    pub transitions: Family,
+    /// Delivered messages, by receiver and integration.
+    pub notifications: Family,
+    /// Failed attempts, by receiver, integration and reason.
+    pub notifications_failed: Family,
+    /// From the moment a message became due until it was accepted.
+    pub notification_latency: Histogram,
+    /// Messages that were given up and are still shown.
+    pub dead_letters: Gauge,
+    /// HTTP requests, by handler, method and status.
+    pub http_requests: Family,
+    /// How long HTTP requests took.
+    pub http_duration: Histogram,
+    /// The last reload took: 1, or was refused: 0.
+    pub last_reload_ok: Gauge,
+    /// When the last reload took, in unix milliseconds.
+    pub last_reload_ok_at: Gauge,
+    /// The epoch of this process's lease; 0 for a standby.
+    pub lease_epoch: Gauge,
+}

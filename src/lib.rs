@@ -1,0 +1,17 @@
+//! nines: keeps service level objectives honest.
+//!
+//! The map, in reading order: [`domain`] decides and does nothing else; [`spec`] turns YAML into SLOs; [`engine`] holds
+//! the tasks and the ports that they need; [`source`], [`store`] and [`notify`] implement the ports; [`http`] shows the
+//! engine's snapshot; [`config`] is `nines.yml`; [`app`] wires all of it; [`cli`] is the command line.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod http;
+pub mod notify;
+pub mod secret;
+pub mod source;
+pub mod spec;
+pub mod store;

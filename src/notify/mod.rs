@@ -1,0 +1,3 @@
+//! Messages out: webhook, email, Alertmanager.
+
+pub mod settings;

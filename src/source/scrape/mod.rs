@@ -1,0 +1,3 @@
+//! Scraping: nines visits `/metrics` itself.
+
+pub mod settings;
