@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod matcher;
 pub mod objective;
 pub mod reading;
+pub mod schedule;
 pub mod selection;
 pub mod slo;
 pub mod time;

@@ -3,7 +3,13 @@
 //! Tasks take no input: they read what is due and do it, on a period and on a nudge. Restart, retry and the happy case
 //! are one path.
 
+pub mod catalog;
 pub mod clock;
+pub mod collect;
+pub mod commit;
+pub mod dispatch;
+pub mod evaluate;
+pub mod history;
 pub mod message;
 pub mod ports;
 pub mod snapshot;
