@@ -1,5 +1,7 @@
 //! Alerts: who they are. Policies, states, silences, inhibition, grouping and backoff are beside this file.
 
+pub mod backoff;
+pub mod breaker;
 pub mod policy;
 pub mod route;
 pub mod silence;
