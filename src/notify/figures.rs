@@ -28,7 +28,7 @@ pub(super) fn events(value: Option<f64>) -> String {
     )
 }
 
-/// A ratio as a percentage, cut and not rounded, so that 99.99999 % never reads as 100 %: `99.96 %`.
+/// A ratio as a percentage, cut and not rounded, so that 99.99999% never reads as 100%: `99.96%`.
 pub(super) fn percent(ratio: Option<f64>, decimals: usize) -> String {
     let Some(ratio) = ratio.filter(|ratio| ratio.is_finite()) else {
         return UNKNOWN.to_owned();
@@ -36,7 +36,7 @@ pub(super) fn percent(ratio: Option<f64>, decimals: usize) -> String {
     let scale = 10_f64.powi(i32::try_from(decimals).unwrap_or(0));
     // Binary dust, such as 28.999999999999996 for 0.29, is no reason to lose a digit.
     let cut = (ratio * 100.0 * scale + 1e-7).floor() / scale;
-    format!("{} %", trimmed(cut, decimals))
+    format!("{}%", trimmed(cut, decimals))
 }
 
 /// A burn rate or a factor: `14.4x`.
@@ -101,10 +101,10 @@ mod tests {
             (events(Some(-1234.5)), "-1,234.5"),
             (events(Some(f64::NAN)), "–"),
             (events(None), "–"),
-            (percent(Some(0.999_999_9), 2), "99.99 %"),
-            (percent(Some(1.0), 2), "100 %"),
-            (percent(Some(0.29), 2), "29 %"),
-            (percent(Some(-0.5), 1), "-50 %"),
+            (percent(Some(0.999_999_9), 2), "99.99%"),
+            (percent(Some(1.0), 2), "100%"),
+            (percent(Some(0.29), 2), "29%"),
+            (percent(Some(-0.5), 1), "-50%"),
             (percent(None, 1), "–"),
             (times(Some(14.4)), "14.4x"),
             (times(Some(1000.4)), "1000x"),

@@ -144,9 +144,9 @@ fn a_page_says_what_is_wrong_with_windows_and_times() {
 
 SLO: checkout/availability{region=\"eu\"}
 State: firing (page)
-Error budget left: 60 % over 30d: 60 of 100 bad events
+Error budget left: 60% over 30d: 60 of 100 allowed bad events
 Budget used up: 2026-11-22 05:36:15 UTC (in 21 h 36 min), at the present rate
-SLI: 99.96 % over 30d; the objective is 99.9%
+SLI: 99.96% over 30d; the objective is 99.9%
 Events: 40 bad of 100,000 over 30d
 As of: 2026-11-21 08:00:15 UTC
 Runbook: https://wiki.example/checkout

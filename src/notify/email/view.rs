@@ -215,7 +215,7 @@ fn facts(slo: &Value) -> Vec<(&'static str, String)> {
         (
             "Error budget left",
             format!(
-                "{} {window}: {} of {} bad events",
+                "{} {window}: {} of {} allowed bad events",
                 figures::percent(left, 1),
                 figures::events(number("/error_budget/remaining")),
                 figures::events(number("/error_budget/allowed"))
