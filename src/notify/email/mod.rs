@@ -133,3 +133,5 @@ fn mailbox(key: &str, text: &str) -> Result<Mailbox, String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
