@@ -142,19 +142,15 @@ async fn drain(mut response: Response) {
     let _ = tokio::time::timeout(ANSWER_PATIENCE, read).await;
 }
 
-/// The chain of causes in one line, without the URL.
+/// The innermost cause, which is the one that people can mend; the layers above it only say that it failed. None of them
+/// holds the URL.
 fn explain(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    cause.to_string()
 }
 
 #[cfg(test)]

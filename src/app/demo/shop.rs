@@ -284,6 +284,48 @@ mod tests {
         assert!(shop_after(149).queue > 100.0 && shop_after(600).queue < 100.0);
     }
 
+    /// When the demo's condition (2m and 1m above 5 times 1 %) begins to hold and when it ends, in seconds after the
+    /// start; the start lies so many seconds after a full minute, and the minutes before it were as usual, if any.
+    fn watched(offset: usize, before: f64) -> (usize, usize) {
+        let mut shop = Shop::new(Timestamp(0));
+        // Total and bad events of each minute; three of them have passed.
+        let mut minutes = vec![(before, 0.0); 3];
+        let (mut last, mut began) = ((0.0, 0.0), None);
+        for second in 0..600 {
+            for _ in 0..10 {
+                shop.step(TICK);
+            }
+            let now = counted(&shop);
+            let minute = 3 + (offset + second) / 60;
+            minutes.resize(minute + 1, (0.0, 0.0));
+            minutes[minute].0 += now.0 - last.0;
+            minutes[minute].1 += now.1 - last.1;
+            last = now;
+            let burns = |length: usize| {
+                let window = &minutes[minute - length..];
+                let total: f64 = window.iter().map(|(total, _)| total).sum();
+                window.iter().map(|(_, bad)| bad).sum::<f64>() / total > 0.05
+            };
+            match (began, burns(2) && burns(1)) {
+                (None, true) => began = Some(second),
+                (Some(began), false) => return (began, second),
+                _ => {}
+            }
+        }
+        panic!("it never ended; it began at {began:?}");
+    }
+
+    #[test]
+    fn the_demo_alert_fires_within_two_minutes_and_resolves_within_six() {
+        for offset in [0, 15, 30, 45, 59] {
+            for before in [0.0, 3000.0] {
+                let (fires, resolves) = watched(offset, before);
+                assert!((40..=120).contains(&fires), "{offset}: fires at {fires}");
+                assert!((150..=360).contains(&resolves), "{offset}: resolves at {resolves}");
+            }
+        }
+    }
+
     #[test]
     fn the_page_is_prometheus_text_and_adds_up() {
         let shop = shop_after(100);

@@ -213,23 +213,24 @@ async fn recipients(connection: &mut AsyncSmtpConnection, to: Vec<Address>) -> R
 
 /// 5xx is for good; 4xx, and whatever breaks below SMTP, is not.
 fn judge(step: &str, error: &Error) -> Failure {
-    let detail = format!("{step}: {}", explain(error));
-    match error.status() {
-        Some(code) if error.is_permanent() => Failure::Permanent {
-            reason: format!("smtp_{code}"),
-            detail,
-        },
-        Some(code) => Failure::Transient {
-            reason: format!("smtp_{code}"),
-            detail,
-        },
-        None => {
-            let reason = if error.is_tls() { "tls" } else { "network" };
-            Failure::Transient {
-                reason: reason.to_owned(),
-                detail,
-            }
-        }
+    let why = explain(error);
+    let Some(code) = error.status() else {
+        let (reason, mend) = if why.contains("certificate") {
+            ("tls", "; if its CA is your own, name it in tls_config.ca_file")
+        } else {
+            ("network", "")
+        };
+        return Failure::Transient {
+            reason: reason.to_owned(),
+            detail: format!("{step}: {why}{mend}"),
+        };
+    };
+    let reason = format!("smtp_{code}");
+    let detail = format!("{step} was refused with {code}: {why}");
+    if error.is_permanent() {
+        Failure::Permanent { reason, detail }
+    } else {
+        Failure::Transient { reason, detail }
     }
 }
 
@@ -250,19 +251,16 @@ fn tls_failure(detail: String) -> Failure {
     }
 }
 
-/// The error and its causes in one printable line of bounded length.
+/// The innermost cause, or what the server said, in one printable line of bounded length.
 fn explain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_REPLY)
-        .collect()
+    let text = match cause.to_string() {
+        text if text == "incomplete response" => "the server hung up".to_owned(),
+        text => text,
+    };
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printable.take(LONGEST_REPLY).collect::<String>().trim().to_owned()
 }
