@@ -109,6 +109,16 @@ impl SeriesCache {
         })
     }
 
+    /// How many series are remembered.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// None is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Drops what a page that failed has taught, so that failing pages cannot fill the memory.
     fn unlearn(&mut self, known: usize) {
         if self.entries.len() > known {

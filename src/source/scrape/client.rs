@@ -122,9 +122,10 @@ fn base(key: &ClientKey) -> ClientBuilder {
                 .previous()
                 .last()
                 .is_some_and(|from| from.origin() == attempt.url().origin());
-            match stays && attempt.previous().len() <= REDIRECTS_MAX {
-                true => attempt.follow(),
-                false => attempt.stop(),
+            if stays && attempt.previous().len() <= REDIRECTS_MAX {
+                attempt.follow()
+            } else {
+                attempt.stop()
             }
         }),
     };
@@ -178,10 +179,8 @@ struct Behind {
 
 impl Resolve for Behind {
     fn resolve(&self, name: Name) -> Resolving {
-        let host = match name.as_str() == self.name {
-            true => self.host.clone(),
-            false => name.as_str().to_owned(),
-        };
+        let asked = name.as_str();
+        let host = if asked == self.name { &self.host } else { asked }.to_owned();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)

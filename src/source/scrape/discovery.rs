@@ -128,7 +128,7 @@ impl Discovery {
                     listed.push(unchanged.cloned().unwrap_or_else(|| {
                         let target: Target = found.target;
                         let (job, clients) = (Arc::clone(job), Arc::clone(&self.clients));
-                        let visitor = HttpVisitor::new(target.clone(), found.url, found.scheme, job, clients);
+                        let visitor = HttpVisitor::new(target.clone(), &found.url, found.scheme, job, clients);
                         ListedTarget {
                             target,
                             visitor: Arc::new(visitor),

@@ -52,7 +52,7 @@ pub struct HttpVisitor {
 
 impl HttpVisitor {
     /// A visitor of this target, whose URL this is, with the settings of its job. `scheme` is the target's own.
-    pub fn new(target: Target, url: Url, scheme: Scheme, job: Arc<ScrapeJob>, clients: Arc<Clients>) -> Self {
+    pub fn new(target: Target, url: &Url, scheme: Scheme, job: Arc<ScrapeJob>, clients: Arc<Clients>) -> Self {
         let mut key = ClientKey {
             tls: job.tls.clone(),
             follow_redirects: job.follow_redirects,
@@ -64,7 +64,7 @@ impl HttpVisitor {
             && requested.set_host(Some(name)).is_ok()
         {
             key.host_behind_name = Some(behind.trim_matches(['[', ']']).to_owned());
-            host = HeaderValue::from_str(&authority(&url)).ok();
+            host = HeaderValue::from_str(&authority(url)).ok();
         }
         let view = SeriesView {
             target: target.labels.clone(),

@@ -28,7 +28,8 @@ pub struct Framing {
     pub whole: bool,
 }
 
-/// Reads a page and gives back how many samples it held. A line that is wanted and not understood fails the page: a series that is silently lost would distort the counts. So does an OpenMetrics page without `# EOF`: it was cut.
+/// Reads a page and gives back how many samples it held. A line that is wanted and not understood fails the page: a
+/// series that is silently lost would distort the counts. So does an OpenMetrics page without `# EOF`: it was cut.
 pub fn scan(text: &str, framing: Framing, sink: &mut impl Sink) -> Result<u64, FormatError> {
     let mut scan = Scan {
         format: framing.format,

@@ -12,13 +12,16 @@ pub const LABELS_MAX: usize = 256;
 /// A series whose text has more bytes than this is not read.
 pub const SERIES_BYTES_MAX: usize = 64 * 1024;
 
+/// A label's name and value.
+pub type Label<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// What a series is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedSeries<'a> {
     /// The metric's name.
     pub metric: Cow<'a, str>,
     /// The labels as they stand there; no name twice.
-    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub labels: Vec<Label<'a>>,
 }
 
 /// Reads the whole text of a series.
@@ -134,8 +137,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The labels up to the closing brace, which must end the text.
-    fn labels(&mut self) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, Fault> {
-        let mut labels: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+    fn labels(&mut self) -> Result<Vec<Label<'a>>, Fault> {
+        let mut labels: Vec<Label<'a>> = Vec::new();
         loop {
             self.skip_blanks();
             if self.peek() == Some(b'}') {
@@ -164,7 +167,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn label(&mut self) -> Result<(Cow<'a, str>, Cow<'a, str>), Fault> {
+    fn label(&mut self) -> Result<Label<'a>, Fault> {
         let begins = self.at;
         let name = match self.peek() {
             Some(b'"') => self.quoted()?,

@@ -1,6 +1,11 @@
 //! Tests of scraping as a whole; what concerns one file alone stands there.
 
+mod conformance;
+mod differential;
+mod listing;
+mod pages;
 mod server;
+
 mod visits;
 
 use std::sync::Arc;

@@ -16,10 +16,10 @@ const OPEN_METRICS: &str = "Content-Type: application/openmetrics-text; version=
 const PAGE: &str = "# TYPE a_total counter\na_total{code=\"200\"} 12345\nb_total 1\nprocess_start_time_seconds 1.5e9\n";
 
 /// The one target of a job at this address.
-fn listed(mut job: ScrapeJob, address: impl ToString) -> ListedTarget {
+fn listed(mut job: ScrapeJob, address: impl Into<String>) -> ListedTarget {
     let _ = rustls::crypto::ring::default_provider().install_default();
     job.static_targets = vec![TargetGroup {
-        targets: vec![address.to_string()],
+        targets: vec![address.into()],
         labels: labels(&[("env", "prod")]),
     }];
     list_once(vec![job]).remove(0)
@@ -33,7 +33,7 @@ fn quick() -> ScrapeJob {
 }
 
 async fn visit(job: ScrapeJob, server: &Server) -> Reading {
-    listed(job, server.address)
+    listed(job, server.address.to_string())
         .visitor
         .visit(&selection(&["a_total"]))
         .await
@@ -72,7 +72,7 @@ async fn a_page_gives_the_selected_series_and_the_process_start() {
 #[tokio::test]
 async fn a_request_says_what_it_wants_and_connections_are_kept() {
     let server = Server::answering("200 OK", TEXT, PAGE).await;
-    let target = listed(job("shop"), server.address);
+    let target = listed(job("shop"), server.address.to_string());
     for _ in 0..3 {
         page(target.visitor.visit(&selection(&["a_total"])).await);
     }
@@ -126,7 +126,7 @@ async fn credentials_are_sent_and_files_are_read_again() {
         },
         ..job("shop")
     };
-    let target = listed(bearer, server.address);
+    let target = listed(bearer, server.address.to_string());
     let (reason, detail) = missing(target.visitor.visit(&selection(&[])).await);
     assert_eq!(reason, MissingReason::Connect);
     assert!(detail.starts_with("the credentials cannot be read from /"), "{detail}");
@@ -272,7 +272,7 @@ async fn no_connection_is_told_from_an_unknown_name() {
         .local_addr()
         .unwrap();
     assert_ne!(address, unused);
-    let target = listed(job("shop"), unused);
+    let target = listed(job("shop"), unused.to_string());
     let refused = missing(target.visitor.visit(&selection(&[])).await);
     assert_eq!(refused, (MissingReason::Connect, "connection refused".to_owned()));
     let unknown = listed(quick(), "no-such-host.invalid:80");
