@@ -1,11 +1,13 @@
 //! Tests of scraping as a whole; what concerns one file alone stands there.
 
+mod compressed;
 mod conformance;
 mod differential;
 mod listing;
 mod pages;
 mod server;
 
+mod tls;
 mod visits;
 
 use std::sync::Arc;
