@@ -85,12 +85,7 @@ impl HttpVisitor {
 
     async fn read(&self, selection: &Arc<Selection>) -> Result<Page, Missing> {
         let client = self.clients.get(&self.key).await?;
-        let response = self
-            .request(&client)
-            .await?
-            .send()
-            .await
-            .map_err(|error| no_answer(&error))?;
+        let response = self.answer(&client).await?;
         let framing = framing(&response)?;
         let body = self.body(response).await?;
         self.length.store(body.len(), Ordering::Relaxed);
@@ -101,6 +96,18 @@ impl HttpVisitor {
         let reading = tokio::task::spawn_blocking(move || read_page(&body, framing, &cache, &selection, &view));
         let broken = |_| missing(MissingReason::Format, "reading the page failed within nines");
         reading.await.map_err(broken)?
+    }
+
+    /// The answer's head. A kept connection may have been closed by the other side just before it was used, so a
+    /// connection that ends before an answer is given a second chance.
+    async fn answer(&self, client: &Client) -> Result<Response, Missing> {
+        let request = self.request(client).await?;
+        let again = request.try_clone();
+        match (request.send().await, again) {
+            (Err(error), Some(again)) if error.is_request() && !error.is_connect() => again.send().await,
+            (answer, _) => answer,
+        }
+        .map_err(|error| no_answer(&error))
     }
 
     async fn request(&self, client: &Client) -> Result<RequestBuilder, Missing> {

@@ -18,6 +18,14 @@ pub enum Act {
     Hang,
 }
 
+/// What becomes of a connection after an answer.
+#[derive(Clone, Copy)]
+enum After {
+    KeepAlive,
+    HangUp,
+    HangUpOnNext,
+}
+
 /// Serves one answer to every request; hangs up after it unless the answer hangs or keeps alive.
 pub struct Server {
     pub address: SocketAddr,
@@ -31,15 +39,20 @@ pub struct Server {
 impl Server {
     /// Answers with these acts, the connection ends after them.
     pub async fn acting(acts: Vec<Act>) -> Self {
-        Self::start(acts, false).await
+        Self::start(acts, After::HangUp).await
+    }
+
+    /// Answers the first request of each connection with these acts, and hangs up on the second one.
+    pub async fn forgetting(acts: Vec<Act>) -> Self {
+        Self::start(acts, After::HangUpOnNext).await
     }
 
     /// Answers with a whole response of this status line and these headers, and keeps connections alive.
     pub async fn answering(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Self {
-        Self::start(vec![Act::Send(response(status, headers, body))], true).await
+        Self::start(vec![Act::Send(response(status, headers, body))], After::KeepAlive).await
     }
 
-    async fn start(acts: Vec<Act>, keep_alive: bool) -> Self {
+    async fn start(acts: Vec<Act>, after: After) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -48,7 +61,7 @@ impl Server {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *counted.lock().unwrap() += 1;
-                tokio::spawn(serve(stream, acts.clone(), keep_alive, Arc::clone(&heard)));
+                tokio::spawn(serve(stream, acts.clone(), after, Arc::clone(&heard)));
             }
         });
         Self {
@@ -78,7 +91,7 @@ pub fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> 
     answer
 }
 
-async fn serve(mut stream: TcpStream, acts: Vec<Act>, keep_alive: bool, heard: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, acts: Vec<Act>, after: After, heard: Arc<Mutex<Vec<String>>>) {
     while let Some(head) = read_head(&mut stream).await {
         heard.lock().unwrap().push(head);
         for act in &acts {
@@ -92,10 +105,12 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, keep_alive: bool, heard: A
                 Act::Hang => std::future::pending().await,
             }
         }
-        if !keep_alive {
-            let _ = stream.shutdown().await;
-            return;
+        match after {
+            After::KeepAlive => continue,
+            After::HangUpOnNext => drop(read_head(&mut stream).await),
+            After::HangUp => drop(stream.shutdown().await),
         }
+        return;
     }
 }
 

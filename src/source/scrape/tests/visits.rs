@@ -90,6 +90,16 @@ async fn a_request_says_what_it_wants_and_connections_are_kept() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_the_other_side_has_given_up_costs_no_visit() {
+    let server = Server::forgetting(vec![Act::Send(response("200 OK", TEXT, PAGE))]).await;
+    let target = listed(job("shop"), server.address.to_string());
+    for _ in 0..3 {
+        page(target.visitor.visit(&selection(&["a_total"])).await);
+    }
+    assert_eq!(*server.connections.lock().unwrap(), 3);
+}
+
+#[tokio::test]
 async fn without_compression_gzip_is_not_asked_for() {
     let server = Server::answering("200 OK", TEXT, PAGE).await;
     let plain = ScrapeJob {
