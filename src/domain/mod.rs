@@ -10,6 +10,7 @@ pub mod matcher;
 pub mod objective;
 pub mod reading;
 pub mod selection;
+pub mod selector_parser;
 pub mod slo;
 pub mod time;
 pub mod window;
