@@ -108,7 +108,10 @@ fn parse_braces(
             let op = parse_op(cursor)?;
             let value_at = cursor.at;
             if !cursor.peek().is_some_and(is_quote) {
-                return Err(cursor.fail(format!("the value of {name} must be quoted: {name}{}\"…\"", op.symbol())));
+                return Err(cursor.fail(format!(
+                    "the value of {name} must be quoted: {name}{}\"…\"",
+                    op.symbol()
+                )));
             }
             let value = cursor.quoted()?;
             if name == NAME_LABEL && metric.is_some() {
@@ -169,9 +172,8 @@ fn new_matcher(name: String, op: MatchOp, value: String, at: usize) -> Result<Ma
 
 /// Takes the first equality on the metric's name out of the matchers.
 fn take_metric(matchers: &mut Vec<Matcher>) -> Option<String> {
-    let names = |matcher: &Matcher| {
-        matcher.name == NAME_LABEL && matcher.op == MatchOp::Equal && !matcher.value.is_empty()
-    };
+    let names =
+        |matcher: &Matcher| matcher.name == NAME_LABEL && matcher.op == MatchOp::Equal && !matcher.value.is_empty();
     let position = matchers.iter().position(names)?;
     Some(matchers.remove(position).value)
 }
@@ -277,7 +279,9 @@ impl<'a> Cursor<'a> {
         // A single byte above 0x7f (\xff, \377) is no character by itself.
         let code = u32::from_str_radix(number, radix).map_err(|_| unknown())?;
         let is_byte = digits < 4;
-        char::from_u32(code).filter(|_| !is_byte || code < 0x80).ok_or_else(unknown)
+        char::from_u32(code)
+            .filter(|_| !is_byte || code < 0x80)
+            .ok_or_else(unknown)
     }
 }
 
@@ -291,7 +295,10 @@ mod tests {
     fn selectors_are_read_as_prometheus_reads_them() {
         for (text, canonical) in [
             ("up", "up"),
-            (" http_requests_total { job = \"shop\" , code=~'5..', } ", r#"http_requests_total{job="shop",code=~"5.."}"#),
+            (
+                " http_requests_total { job = \"shop\" , code=~'5..', } ",
+                r#"http_requests_total{job="shop",code=~"5.."}"#,
+            ),
             ("a{b!=\"c\",d!~`e.*`}", r#"a{b!="c",d!~"e.*"}"#),
             ("job:rate:5m{}", "job:rate:5m"),
             (r#"{__name__="x",job="y"}"#, r#"x{job="y"}"#),
