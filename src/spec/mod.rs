@@ -8,6 +8,8 @@ mod native;
 pub mod reader;
 pub mod set;
 pub mod suggest;
+#[cfg(test)]
+mod tests;
 pub mod yaml;
 
 pub use load::{Loaded, NamedSlo, load};

@@ -287,7 +287,7 @@ fn source_text(text: &str, span: Span) -> String {
         .map_or(0, |at| at + 1);
     let before = text.get(line_start..span.start).unwrap_or_default();
     let item = text.get(span.start..span.end).unwrap_or_default();
-    if !before.chars().all(|c| c == ' ' || c == '-') {
+    if item.starts_with('{') || !before.chars().all(|c| c == ' ' || c == '-') {
         return item.to_owned();
     }
     let indent = before.chars().take_while(|c| *c == ' ').count();
