@@ -14,6 +14,7 @@ pub mod objective;
 pub mod reading;
 pub mod schedule;
 pub mod selection;
+pub mod selector_parser;
 pub mod slo;
 pub mod time;
 pub mod window;
