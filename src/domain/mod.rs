@@ -3,9 +3,12 @@
 //! Nothing here does I/O, reads a clock, logs, or knows SQL or HTTP; whoever needs the time passes it in.
 
 pub mod alert;
+pub mod counting;
 pub mod counts;
+pub mod evaluation;
 pub mod indicator;
 pub mod labels;
+pub mod ledger;
 pub mod matcher;
 pub mod objective;
 pub mod reading;
