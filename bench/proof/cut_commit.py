@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Cut commits: a proxy breaks the connection after COMMIT was sent and before its answer, many times; then counted == true.
+"""Cut commits: a proxy breaks connections after COMMIT was sent and before its answer; then counted == true.
 
     cut_commit.py --nines target/release/nines [--cuts 100] [--seed N] [--keep]
 
-Only commits that move a target's cursor are cut and counted. Each is cut in one of three ways: the server has committed and
-the answer is lost; both ends are cut while it is under way; the COMMIT never arrives. nines cannot tell them apart.
+Only commits that move a target's cursor are cut and counted. Each is cut in one of three ways: the server has committed
+and the answer is lost; both ends are cut while it is under way; the COMMIT never arrives. nines cannot tell them apart.
 """
 
 import sys
@@ -68,7 +68,8 @@ def proof(bench):
     nines.start()
     counted, discrepancy = nines.settled()
     log.close()
-    print(", ".join(f"{count} {way}" for way, count in cutter.done.items()) + f" (of {sum(cutter.seen.values())} commits)")
+    ways = ", ".join(f"{count} {way}" for way, count in cutter.done.items())
+    print(f"{ways} (of {sum(cutter.seen.values())} commits)")
     return compare(bench.verdict(), counted, discrepancy)
 
 

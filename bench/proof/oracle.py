@@ -3,12 +3,12 @@
 
 It shares no code with nines and reads nothing of its store. It knows
   - the pages: what each target served, when, and the last values of each of its lives (see kit/target.py);
-  - the visits: one line per committed commit and target, written by `nines serve --debug.visit-log=FILE`:
-    {"kind":"commit","job","url","seq","visits":[{"at_ms","samples":{series key: value}}]}; `seq` as it is after the commit;
+  - the visits: one line per successful commit and target, written by `nines serve --debug.visit-log=FILE`:
+    {"kind":"commit","job","url","seq","visits":[{"at_ms","samples":{series key: value}}]}, `seq` as after the commit;
   - the SLOs: {"id","total","bad" or "good","group_by"?,"loaded_at_ms"}.
 
-A commit whose line is missing (nines was killed between the commit and the line) shows as a gap in `seq`. Any page that was
-served in between may have been the one. Without a reset in between that makes no difference, as differences telescope;
+A commit whose line is missing (nines was killed between the commit and the line) shows as a gap in `seq`. Any page that
+was served in between may have been the one. Without a reset in between that makes no difference, as differences telescope;
 with one, the oracle gives the least and the most that is possible.
 
     oracle.py --pages FILE --visits FILE… --slos FILE      prints JSON
@@ -63,7 +63,9 @@ class Cursor:
         return credits, resets
 
     def _began_after_loading(self, start, at_ms):
-        return start is not None and start * 1000 >= self._slo.loaded_at_ms and at_ms - start * 1000 <= LISTED_AFTER_START_MS
+        if start is None or start * 1000 < self._slo.loaded_at_ms:
+            return False
+        return at_ms - start * 1000 <= LISTED_AFTER_START_MS
 
     def _restarted(self, start):
         return start is not None and self.start is not None and start > self.start + SAME_START_S

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two daemons on one database: one counts and tells, the other stands by and takes over after kill -9; nothing is doubled.
+"""Two daemons on one database: one counts and tells, the other takes over after kill -9; nothing is doubled.
 
     two_daemons.py --nines target/release/nines [--storage sqlite|postgres] [--takeovers 3] [--seed N] [--keep]
 """

@@ -102,7 +102,8 @@ def compare(verdict, counted, discrepancy):
             wrong = value is None or not low <= value <= high
             off += wrong
             true, span = Fraction(expected["true"]), show(low) if low == high else f"{show(low)}..{show(high)}"
-            lost = "" if word == "good" else show(true - high) if low == high else f"{show(true - high)}..{show(true - low)}"
+            lost = show(true - high) if low == high else f"{show(true - high)}..{show(true - low)}"
+            lost = lost if word == "total" else ""
             rows.append((f"{expected['id']} {word}", show(true) if word == "total" else "", lost, span, show(value),
                          "OFF" if wrong else "0"))
     off += discrepancy != 0

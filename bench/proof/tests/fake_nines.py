@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for nines that knows just enough to prove the proofs: it scrapes, counts, commits to a file, logs its visits.
+"""A stand-in for nines that knows just enough to prove the proofs: it scrapes, counts, commits, logs its visits.
 
     exactness.py --nines bench/proof/tests/fake_nines.py            must end with `0 off`
     FAKE_FAULT=double|drop|zero exactness.py --nines …              must not
@@ -33,18 +33,21 @@ class Fake:
         with open(options.config, encoding="utf-8") as file:
             self.config = json.load(file)
         with open(os.path.join(os.path.dirname(options.config), "slos", "proof.yaml"), encoding="utf-8") as file:
-            self.slos = [Slo({"id": f"shop/{slo['name']}", **slo["indicator"]}) for slo in json.load(file)["slos"]]
+            document = json.load(file)
+        service = document["service"]
+        self.slos = [Slo({"id": f"{service}/{slo['name']}", **slo["indicator"]}) for slo in document["slos"]]
         self.path = options.storage.removeprefix("sqlite:") + ".json"
         self.state = {"counts": {}, "targets": {}}
 
     def targets(self):
         for job in self.config["scrape_configs"]:
             for found in job.get("static_configs", []):
-                yield from found["targets"]
+                yield from ((job["job_name"], target) for target in found["targets"])
             for found in job.get("file_sd_configs", []):
                 for path in found["files"]:
                     with open(path, encoding="utf-8") as file:
-                        yield from (target for group in json.load(file) for target in group["targets"])
+                        groups = json.load(file)
+                    yield from ((job["job_name"], target) for group in groups for target in group["targets"])
 
     def load(self):
         if os.path.exists(self.path):
@@ -64,11 +67,11 @@ class Fake:
         waiting, since = {}, time.monotonic()
         while not self.stopping:
             time.sleep(1)
-            for address in set(self.targets()):
+            for job, address in set(self.targets()):
                 url = f"http://{address}/metrics"
                 try:
                     with urllib.request.urlopen(url, timeout=1) as answer:
-                        waiting.setdefault(url, []).append((int(time.time() * 1000), answer.read().decode()))
+                        waiting.setdefault((job, url), []).append((int(time.time() * 1000), answer.read().decode()))
                 except OSError:
                     continue
             if time.monotonic() - since >= 3:
@@ -78,14 +81,14 @@ class Fake:
 
     def commit(self, waiting):
         state, lines = json.loads(json.dumps(self.state)), []
-        for url, visits in waiting.items():
+        for (job, url), visits in waiting.items():
             known = state["targets"].setdefault(url, {"seq": 0, "slos": {}})
-            pages = [(at, *parse(text)) for at, text in visits]
-            for slo in self.slos:
+            pages = [(at, *parse(text, {slo.total[0] for slo in self.slos})) for at, text in visits]
+            for slo in (slo for slo in self.slos if ("job", "=", job) in slo.total[1]):
                 self.count(state, slo, known, pages)
             known["seq"] += 1
             found = [{"at_ms": at, "samples": values} for at, values, _ in pages]
-            lines.append({"kind": "commit", "job": "shop", "url": url, "seq": known["seq"], "visits": found})
+            lines.append({"kind": "commit", "job": job, "url": url, "seq": known["seq"], "visits": found})
         with open(self.path + ".new", "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.replace(self.path + ".new", self.path)
@@ -124,14 +127,14 @@ class Fake:
         return "\n".join(lines) + "\n"
 
 
-def parse(text):
+def parse(text, metrics):
     values, start = {}, None
     for line in text.splitlines():
         key, _, value = line.rpartition(" ")
         if key == "process_start_time_seconds":
             start = float(value)
-        elif not line.startswith("#"):
-            values[key] = int(value)
+        elif key.split("{")[0] in metrics:
+            values[key] = int(float(value))
     return values, start
 
 

@@ -79,7 +79,8 @@ class Oracle(unittest.TestCase):
         seen = [{OK: 100, BAD: 3, LATE: 50}, {OK: 120, BAD: 1}, {OK: 120, BAD: 1, LATE: 60}]
         pages = [page(100, seen[0]), end(101, seen[0]), page(102, seen[1], life=1, start=101),
                  page(103, seen[2], life=1, start=101)]
-        self.expect(pages, [commit(seq + 1, (at, values)) for seq, (at, values) in enumerate(zip((100, 102, 103), seen))],
+        commits = [commit(seq + 1, visit) for seq, visit in enumerate(zip((100, 102, 103), seen))]
+        self.expect(pages, commits,
                     ("181", "181"), ("180", "180"), "181")
 
     def test_a_newer_start_alone_resets_nothing(self):
