@@ -18,7 +18,8 @@ pub struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     line_starts: Vec<usize>,
-    diagnostics: Vec<(usize, Diagnostic)>,
+    diagnostics: Vec<Diagnostic>,
+    repeats_values: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -30,6 +31,16 @@ impl<'a> Reader<'a> {
             text,
             line_starts: std::iter::once(0).chain(starts.map(|(at, _)| at + 1)).collect(),
             diagnostics: Vec::new(),
+            repeats_values: true,
+        }
+    }
+
+    /// A reader whose messages about wrong kinds do not repeat the value: it may be a secret in a wrong place.
+    #[must_use]
+    pub fn discreet(self) -> Self {
+        Self {
+            repeats_values: false,
+            ..self
         }
     }
 
@@ -61,7 +72,7 @@ impl<'a> Reader<'a> {
             snippet: Some(line),
             ..Diagnostic::of_file(code, self.file, message)
         };
-        self.diagnostics.push((span.start, diagnostic));
+        self.diagnostics.push(diagnostic);
     }
 
     /// An error of the YAML itself.
@@ -71,16 +82,13 @@ impl<'a> Reader<'a> {
 
     /// All that was reported, in the order of the text.
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
-        self.diagnostics.sort_by_key(|(_, d)| (d.line, d.column));
-        self.diagnostics.into_iter().map(|(_, diagnostic)| diagnostic).collect()
+        self.diagnostics.sort_by_key(|found| (found.line, found.column));
+        self.diagnostics
     }
 
     /// How many diagnostics there are that keep the file from loading.
     pub fn errors(&self) -> usize {
-        self.diagnostics
-            .iter()
-            .filter(|(_, diagnostic)| diagnostic.is_error())
-            .count()
+        self.diagnostics.iter().filter(|found| found.is_error()).count()
     }
 
     /// The place of `at` within a scalar's text; the whole scalar where escapes or folding moved its characters.
@@ -241,7 +249,9 @@ impl<'a> Reader<'a> {
     /// A value is of another kind than expected.
     pub fn expected(&mut self, field: Field<'_>, what: &str) {
         let found = match &field.node.value {
-            Value::Scalar(scalar) => format!("\"{}\"", scalar.text.chars().take(60).collect::<String>()),
+            Value::Scalar(scalar) if self.repeats_values => {
+                format!("\"{}\"", scalar.text.chars().take(60).collect::<String>())
+            }
             _ => field.node.kind().to_owned(),
         };
         let message = format!("`{}` must be {what}, not {found}", field.key);

@@ -47,7 +47,7 @@ pub fn join(files: Vec<Loaded>) -> LoadedSet {
                 // Within one file it is reported already.
                 Some((first, _)) if *first == file.file => {}
                 Some((first, first_line)) => {
-                    twice.push((*line, format!("{id} is defined already, in {first}:{first_line}")))
+                    twice.push((*line, format!("{id} is defined already, in {first}:{first_line}")));
                 }
                 None => drop(claimed.insert(id, (file.file.clone(), *line))),
             }

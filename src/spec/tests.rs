@@ -93,7 +93,7 @@ fn an_alert_policy_is_read_whole() {
     );
     assert_eq!(
         (policy.no_data_for, policy.keep_firing_for),
-        (None, Duration::from_secs(3600))
+        (None, Duration::from_hours(1))
     );
     assert_eq!(
         (policy.burn[0].severity, policy.burn[0].factor),
@@ -114,7 +114,7 @@ fn each_form_of_indicator_is_read() {
     let kind = |text: &str| only(&with(&format!("{BASE}    indicator: {text}\n"))).indicator;
     let latency = kind("{latency: 'd_seconds{job=\"x\"}', threshold: 300ms, group_by: [region, zone]}");
     assert!(
-        matches!(latency.kind, IndicatorKind::Latency { threshold, ref written, .. } if threshold == 0.3 && written == "300ms")
+        matches!(latency.kind, IndicatorKind::Latency { threshold, ref written, .. } if (threshold - 0.3).abs() < 1e-17 && written == "300ms")
     );
     assert_eq!(latency.group_by, ["region", "zone"]);
     let gauge = kind("{gauge: q, op: gte, value: -1.5}");
