@@ -11,6 +11,7 @@ mod store_cases {
     pub mod deliveries;
     pub mod lease;
     pub mod ledger;
+    pub mod simulation;
 }
 
 use support::store::Fixture;
@@ -75,4 +76,6 @@ contract! {
         a_tampered_row_is_found,
         pruning_keeps_the_proof_and_the_lifetime,
         a_thousand_credits;
+    simulation:
+        forty_days_keep_every_event;
 }
