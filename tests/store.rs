@@ -6,9 +6,12 @@ mod support {
 }
 
 mod store_cases {
+    pub mod alerts;
     pub mod catalog;
+    pub mod deliveries;
     pub mod lease;
     pub mod ledger;
+    pub mod simulation;
 }
 
 use support::store::Fixture;
@@ -38,6 +41,19 @@ macro_rules! contract {
 }
 
 contract! {
+    alerts:
+        an_evaluation_is_kept_as_a_whole,
+        transitions_are_consumed_once_and_in_order,
+        one_incident_is_open_for_each_group_key,
+        silences_come_from_anybody,
+        what_is_old_is_pruned_and_what_is_owed_stays;
+    deliveries:
+        each_stream_goes_in_order_one_at_a_time,
+        retries_wait_and_claims_run_out,
+        an_interrupted_attempt_does_not_count,
+        a_dead_trigger_takes_its_followers_with_it,
+        a_dead_letter_can_be_sent_again,
+        notifications_show_the_newest_first;
     lease:
         the_holder_renews_and_nobody_else_gets_it,
         a_released_lease_is_free_at_once_under_a_higher_epoch,
@@ -60,4 +76,6 @@ contract! {
         a_tampered_row_is_found,
         pruning_keeps_the_proof_and_the_lifetime,
         a_thousand_credits;
+    simulation:
+        forty_days_keep_every_event;
 }

@@ -3,17 +3,20 @@
 //! One file for each aggregate. [`db`] is the one face that both databases have; SQL that differs between them says so
 //! where it stands. Every write begins by share-locking the lease row of its epoch.
 
+mod alerts;
 mod catalog;
 mod codec;
 mod connect;
 mod day;
 mod db;
+mod deliveries;
 mod error;
 mod lease;
 mod ledger;
 mod migrate;
 mod pack;
 mod retain;
+mod silences;
 mod targets;
 mod value;
 mod visits;
