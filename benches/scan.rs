@@ -71,6 +71,14 @@ fn scan(criterion: &mut Criterion) {
     group.bench_function("UTF-8 check alone", |bencher| {
         bencher.iter(|| black_box(std::str::from_utf8(text.as_bytes())));
     });
+    group.sample_size(10);
+    group.bench_function("the crate prometheus-parse, which reads all of it", |bencher| {
+        bencher.iter(|| {
+            black_box(prometheus_parse::Scrape::parse(
+                text.lines().map(|line| Ok(line.to_owned())),
+            ))
+        });
+    });
     group.finish();
 }
 

@@ -177,6 +177,10 @@ fn the_text_format_has_milliseconds_and_no_exemplars() {
             ("#comment\n# EOF\na 1\n", "a 1.0"),
             ("a 1\nb 2", "a 1.0\nb 2.0"),
             (
+                "a 1\nab 2\nabc 3\na{x=\"y\"} 4\n",
+                "a 1.0\nab 2.0\nabc 3.0\na{x=\"y\"} 4.0",
+            ),
+            (
                 "a 1\n-b 2\nc 3\n",
                 "a 1.0\nc 3.0\n? line 2, column 1: a metric's name is expected",
             ),

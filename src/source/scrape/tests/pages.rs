@@ -118,6 +118,9 @@ fn a_created_sample_that_is_no_time_dates_nothing_and_one_that_is_selected_is_a_
     let text = "a_total 1\na_created NaN\n";
     let page = read(&mut SeriesCache::default(), text, &selection(&["a_total"])).unwrap();
     assert_eq!(samples(&page), [("a_total", 1.0, None)]);
+    let text = "a_total 1\na_created 5\na_created 6\n";
+    let page = read(&mut SeriesCache::default(), text, &selection(&["a_total"])).unwrap();
+    assert_eq!(samples(&page), [("a_total", 1.0, Some(5.0))], "of two the first counts");
     let text = "a_total 1\na_created 5\n";
     let page = read(&mut SeriesCache::default(), text, &selection(&["a_total", "a_created"])).unwrap();
     assert_eq!(samples(&page), [("a_total", 1.0, Some(5.0)), ("a_created", 5.0, None)]);
