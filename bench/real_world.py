@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real targets: node_exporter and Prometheus, read by nines and by a second Prometheus; each event of difference explained.
+"""Real targets: node_exporter and Prometheus, read by nines and by a second Prometheus; the difference explained.
 
     bench/real_world.py --nines target/release/nines [--minutes 30] [--scrape 15] [--storage sqlite|postgres] [--keep]
 

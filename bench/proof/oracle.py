@@ -4,7 +4,8 @@
 It shares no code with nines and reads nothing of its store. It knows
   - the pages: what each target served, when, and the last values of each of its lives (see kit/target.py);
   - the visits: one line per successful commit and target, written by `nines serve --debug.visit-log=FILE`:
-    {"kind":"commit","job","url","seq","visits":[{"at_ms","samples":{series key: value}}]}, `seq` as after the commit;
+    {"kind":"commit","job","url","seq","visits":[{"at_ms","samples":{series key: value}}]},
+    `seq` as it is after the commit;
   - the SLOs: {"id","total","bad" or "good","group_by"?,"loaded_at_ms"}.
 
 A commit whose line is missing (nines was killed between the commit and the line) shows as a gap in `seq`. Any page that

@@ -3,8 +3,9 @@
 
     rolling_deploy.py --nines target/release/nines [--storage sqlite|postgres] [--targets 20] [--rounds 2] [--seed N]
 
-A new target takes events from its first moment; every second old one is gone at once, the others stay scrapable for two
-more seconds without traffic, as with a drain. What a target counted after its last committed visit is lost, and is itemised.
+A new target takes events from its first moment; every second old one is gone at once, the others stay scrapable
+for two more seconds without traffic, as with a drain. What a target counted after its last committed visit is lost, and
+is shown.
 """
 
 import json
