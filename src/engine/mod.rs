@@ -16,3 +16,4 @@ pub mod ports;
 pub mod retain;
 pub mod snapshot;
 pub mod stats;
+pub mod supervisor;

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use self::notes::Notes;
 use self::target::TargetState;
 use super::catalog::{Catalog, GROUPS_MAX, Keys};
@@ -30,6 +32,8 @@ pub struct Collector {
     stats: Arc<Stats>,
     /// Keep the visits of each commit, for the log that proofs replay.
     log_visits: bool,
+    /// Targets are waiting for their cursors.
+    cursors_wanted: Notify,
 }
 
 struct State {
@@ -134,6 +138,14 @@ impl Collector {
                 None => drop(state.targets.insert(key, TargetState::new(listed.target.clone()))),
             }
         }
+        if state.targets.values().any(|target| !target.has_cursor()) {
+            self.cursors_wanted.notify_one();
+        }
+    }
+
+    /// Waits until targets have come whose cursor must be read.
+    pub async fn cursors_wanted(&self) {
+        self.cursors_wanted.notified().await;
     }
 
     /// Targets whose cursor must be read before their visits can count.
