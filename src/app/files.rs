@@ -96,7 +96,7 @@ pub fn read_text(path: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
         let mut diagnostic = unreadable("the file is not UTF-8".to_owned());
         diagnostic.line = u32::try_from(line).unwrap_or(u32::MAX);
         diagnostic

@@ -294,18 +294,24 @@ Found no errors in 2 files (2 SLOs).
     fn invalid_files_fail_with_all_their_mistakes() {
         let folder = folder(&[
             ("a.yaml", GOOD),
-            ("z.yaml", &GOOD.replace("shop", "z").replace("window", "windw")),
+            (
+                "z.yaml",
+                &GOOD
+                    .replace("shop", "z")
+                    .replace("99", "100")
+                    .replace("window", "windw"),
+            ),
         ]);
         let expected = "\
 Checking a.yaml
   SUCCESS: 1 SLO, 5 alert rules
 Checking z.yaml
   FAILED: 2 errors
-error[N005]: `window` is missing
-  --> z.yaml:4:5
+error[N012]: objective 100: out of range (0 < objective < 100)
+  --> z.yaml:5:16
   |
-4 |   - name: a
-  |     ^^^^^^^
+5 |     objective: 100
+  |                ^^^
 error[N004]: unknown key \"windw\"
   --> z.yaml:6:5
   |
