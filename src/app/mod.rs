@@ -1,3 +1,4 @@
 //! app
 
 pub mod demo;
+pub mod files;
