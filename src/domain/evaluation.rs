@@ -58,7 +58,12 @@ impl ErrorBudget {
         let spent = i128::from(counts.bad()) * BILLION;
         let remaining = allowed - spent;
         let remaining_ratio = (allowed > 0).then(|| remaining as f64 / allowed as f64);
-        Self { allowed: in_events(allowed), spent: in_events(spent), remaining: in_events(remaining), remaining_ratio }
+        Self {
+            allowed: in_events(allowed),
+            spent: in_events(spent),
+            remaining: in_events(remaining),
+            remaining_ratio,
+        }
     }
 }
 
@@ -129,7 +134,11 @@ pub fn evaluate(slo: &Slo, sum: impl Fn(WindowLength) -> WindowSum, now: Timesta
         .alerting
         .windows()
         .into_iter()
-        .map(|window| WindowBurn { rate: rate_of(window.length), written: window.written, length: window.length })
+        .map(|window| WindowBurn {
+            rate: rate_of(window.length),
+            written: window.written,
+            length: window.length,
+        })
         .collect();
     Evaluation {
         counts,
@@ -139,7 +148,12 @@ pub fn evaluate(slo: &Slo, sum: impl Fn(WindowLength) -> WindowSum, now: Timesta
         budget,
         burn_rates,
         coverage: (f64::from(whole.observed) / f64::from(slo.window.length().minutes())).min(1.0),
-        conditions: slo.alerting.burn.iter().map(|condition| check(slo, condition, &sum)).collect(),
+        conditions: slo
+            .alerting
+            .burn
+            .iter()
+            .map(|condition| check(slo, condition, &sum))
+            .collect(),
     }
 }
 
@@ -152,7 +166,11 @@ fn exhausts_at(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let remaining = budget.remaining_ratio.filter(|left| *left > 0.0)?;
-    let pages = slo.alerting.burn.iter().filter(|condition| condition.severity == Severity::Page);
+    let pages = slo
+        .alerting
+        .burn
+        .iter()
+        .filter(|condition| condition.severity == Severity::Page);
     let longest_page = pages.map(|condition| condition.long.length).max();
     let longest = slo.alerting.burn.iter().map(|condition| condition.long.length).max();
     let rate = rate_of(longest_page.or(longest)?)?;
@@ -162,7 +180,10 @@ fn exhausts_at(
 }
 
 fn check(slo: &Slo, condition: &BurnCondition, sum: &impl Fn(WindowLength) -> WindowSum) -> ConditionResult {
-    let (long, short) = (sum(condition.long.length).counts(), sum(condition.short.length).counts());
+    let (long, short) = (
+        sum(condition.long.length).counts(),
+        sum(condition.short.length).counts(),
+    );
     let known = long.total() > 0 && short.total() > 0;
     let enough = long.total() >= in_micro(slo.alerting.min_events) && long.bad() >= in_micro(slo.alerting.min_failures);
     let above = |counts: EventCounts| burns_above(counts, slo.objective, condition.factor);
@@ -186,7 +207,12 @@ fn in_micro(events: u64) -> i64 {
 
 /// Whether any condition of a severity holds: true when one does, false when none does, `None` when that is unknown.
 pub fn any_holds(conditions: &[ConditionResult], severity: Severity) -> Option<bool> {
-    let of_severity = || conditions.iter().filter(|condition| condition.severity == severity).map(|c| c.holds);
+    let of_severity = || {
+        conditions
+            .iter()
+            .filter(|condition| condition.severity == severity)
+            .map(|c| c.holds)
+    };
     if of_severity().any(|holds| holds == Some(true)) {
         return Some(true);
     }
@@ -220,7 +246,12 @@ mod tests {
 
     #[test]
     fn an_empty_window_is_unknown_unless_another_condition_holds() {
-        let of = |holds| ConditionResult { severity: Severity::Page, long: None, short: None, holds };
+        let of = |holds| ConditionResult {
+            severity: Severity::Page,
+            long: None,
+            short: None,
+            holds,
+        };
         assert_eq!(any_holds(&[of(None), of(Some(true))], Severity::Page), Some(true));
         assert_eq!(any_holds(&[of(None), of(Some(false))], Severity::Page), None);
         assert_eq!(any_holds(&[of(Some(false))], Severity::Page), Some(false));

@@ -82,7 +82,13 @@ impl Ledger {
         }
         self.observed.resize(slot + windows.len(), 0);
         let (minutes, hours) = (VecDeque::new(), VecDeque::new());
-        self.keys.push(KeyHistory { windows, slot, minutes, hours, edges: Vec::new() });
+        self.keys.push(KeyHistory {
+            windows,
+            slot,
+            minutes,
+            hours,
+            edges: Vec::new(),
+        });
         KeyIndex(self.keys.len() - 1)
     }
 
@@ -90,13 +96,21 @@ impl Ledger {
     pub fn sum(&self, key: KeyIndex, window: WindowLength) -> Option<WindowSum> {
         let history = &self.keys[key.0];
         let slot = history.slot + history.windows.binary_search(&window).ok()?;
-        Some(WindowSum { total: self.totals[slot], good: self.goods[slot], observed: self.observed[slot] })
+        Some(WindowSum {
+            total: self.totals[slot],
+            good: self.goods[slot],
+            observed: self.observed[slot],
+        })
     }
 
     /// All events of the busiest hour of the last seven days, in millionths.
     pub fn busiest_hour(&self, key: KeyIndex) -> i64 {
         let from = Hour(self.now.hour().0 - HOURS_MIN);
-        let hours = self.keys[key.0].hours.iter().rev().take_while(|(hour, _)| *hour >= from);
+        let hours = self.keys[key.0]
+            .hours
+            .iter()
+            .rev()
+            .take_while(|(hour, _)| *hour >= from);
         hours.map(|(_, sum)| sum.total).max().unwrap_or(0)
     }
 
@@ -129,7 +143,11 @@ impl Ledger {
         let recent_from = Minute(now.0 - RECENT_MINUTES);
         let history = &mut self.keys[key.0];
         history.hours = hours.iter().copied().collect();
-        history.minutes = minutes.iter().filter(|(minute, _)| *minute >= recent_from).copied().collect();
+        history.minutes = minutes
+            .iter()
+            .filter(|(minute, _)| *minute >= recent_from)
+            .copied()
+            .collect();
         history.edges.clear();
         for window in history.windows.clone().into_iter().filter(|window| is_long(*window)) {
             history.put_edge(first_minute(window, now).hour(), minutes);
@@ -160,9 +178,16 @@ impl Ledger {
         let mut missing = Vec::new();
         for (index, history) in self.keys.iter().enumerate() {
             for window in history.windows.iter().filter(|window| is_long(**window)) {
-                let (first, last) = (first_minute(*window, self.now).hour().0, first_minute(*window, until).hour().0);
+                let (first, last) = (
+                    first_minute(*window, self.now).hour().0,
+                    first_minute(*window, until).hour().0,
+                );
                 let wanted = (first..=last).map(Hour);
-                missing.extend(wanted.filter(|hour| history.lacks_edge(*hour)).map(|hour| (KeyIndex(index), hour)));
+                missing.extend(
+                    wanted
+                        .filter(|hour| history.lacks_edge(*hour))
+                        .map(|hour| (KeyIndex(index), hour)),
+                );
             }
         }
         missing.sort_unstable();
@@ -251,7 +276,10 @@ impl KeyHistory {
             sum.observed += observed;
         };
         if !is_long(window) {
-            let inside = self.minutes.iter().filter(|(minute, _)| *minute >= first && *minute <= now);
+            let inside = self
+                .minutes
+                .iter()
+                .filter(|(minute, _)| *minute >= first && *minute <= now);
             inside.for_each(|(_, bucket)| add(bucket.total, bucket.good, u32::from(bucket.observed)));
             return sum;
         }
@@ -260,7 +288,10 @@ impl KeyHistory {
             let bucket = self.minute(Minute(minute));
             add(bucket.total, bucket.good, u32::from(bucket.observed));
         }
-        let whole = self.hours.iter().filter(|(hour, _)| hour.0 > first.hour().0 && *hour <= now.hour());
+        let whole = self
+            .hours
+            .iter()
+            .filter(|(hour, _)| hour.0 > first.hour().0 && *hour <= now.hour());
         whole.for_each(|(_, hour)| add(hour.total, hour.good, u32::from(hour.observed)));
         sum
     }
@@ -292,7 +323,11 @@ impl KeyHistory {
     }
 
     fn forget(&mut self, now: Minute) {
-        while self.minutes.front().is_some_and(|(minute, _)| minute.0 < now.0 - RECENT_MINUTES) {
+        while self
+            .minutes
+            .front()
+            .is_some_and(|(minute, _)| minute.0 < now.0 - RECENT_MINUTES)
+        {
             self.minutes.pop_front();
         }
         if now.of_hour() != 0 {
@@ -306,8 +341,13 @@ impl KeyHistory {
 
     /// Edges are forgotten once an advance is over: a long one needs several at a time.
     fn forget_edges(&mut self, now: Minute) {
-        let losing: Vec<Hour> = self.windows.iter().map(|window| first_minute(*window, now).hour()).collect();
-        self.edges.retain(|(hour, _)| losing.iter().any(|losing| losing == hour || losing.0 + 1 == hour.0));
+        let losing: Vec<Hour> = self
+            .windows
+            .iter()
+            .map(|window| first_minute(*window, now).hour())
+            .collect();
+        self.edges
+            .retain(|(hour, _)| losing.iter().any(|losing| losing == hour || losing.0 + 1 == hour.0));
     }
 }
 

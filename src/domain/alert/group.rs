@@ -115,22 +115,36 @@ impl GroupState {
         let unknown = Told::default();
         let told = self.told.get(name).unwrap_or(&unknown);
         let all_firing = self.alerts.iter().filter(|(_, alert)| alert.ends_at.is_none());
-        let firing: BTreeSet<String> =
-            all_firing.filter(|(_, alert)| alert.muted_by.is_empty()).map(|(print, _)| print.clone()).collect();
+        let firing: BTreeSet<String> = all_firing
+            .filter(|(_, alert)| alert.muted_by.is_empty())
+            .map(|(print, _)| print.clone())
+            .collect();
         let ended = |print: &&String| self.alerts.get(*print).is_none_or(|alert| alert.ends_at.is_some());
         let resolved: BTreeSet<String> = told.firing.iter().filter(ended).cloned().collect();
         let every = wants.resend_every.unwrap_or(route.repeat_interval);
         let reason = if !firing.is_subset(&told.firing) {
-            if told.messages == 0 { NotifyReason::First } else { NotifyReason::NewAlerts }
+            if told.messages == 0 {
+                NotifyReason::First
+            } else {
+                NotifyReason::NewAlerts
+            }
         } else if !resolved.is_empty() && wants.resolved {
-            if resolved.len() == told.firing.len() { NotifyReason::AllResolved } else { NotifyReason::SomeResolved }
+            if resolved.len() == told.firing.len() {
+                NotifyReason::AllResolved
+            } else {
+                NotifyReason::SomeResolved
+            }
         } else if !firing.is_empty() && now.0 >= told.at.saturating_add(millis(every)) {
             NotifyReason::Repeat
         } else {
             return None;
         };
         let resolved = if wants.resolved { resolved } else { BTreeSet::new() };
-        Some(Notice { reason, firing, resolved })
+        Some(Notice {
+            reason,
+            firing,
+            resolved,
+        })
     }
 
     /// Notes that a notice was taken over into the outbox.
@@ -155,9 +169,8 @@ impl GroupState {
     /// Drops alerts that have ended and of which nobody is still to hear.
     pub fn forget_ended(&mut self) {
         let told = &self.told;
-        self.alerts.retain(|print, alert| {
-            alert.ends_at.is_none() || told.values().any(|told| told.firing.contains(print))
-        });
+        self.alerts
+            .retain(|print, alert| alert.ends_at.is_none() || told.values().any(|told| told.firing.contains(print)));
     }
 }
 
@@ -165,7 +178,10 @@ impl GroupState {
 mod tests {
     use super::*;
 
-    const WANTS: Wants = Wants { resolved: true, resend_every: None };
+    const WANTS: Wants = Wants {
+        resolved: true,
+        resend_every: None,
+    };
 
     fn alert(ends_at: Option<i64>) -> GroupAlert {
         GroupAlert {
@@ -204,11 +220,23 @@ mod tests {
     #[test]
     fn a_muted_alert_is_told_when_it_is_unmuted_and_its_end_is_never_kept_back() {
         let mut group = GroupState::default();
-        group.alerts.insert("a".into(), GroupAlert { muted_by: vec!["silence".into()], ..alert(None) });
+        group.alerts.insert(
+            "a".into(),
+            GroupAlert {
+                muted_by: vec!["silence".into()],
+                ..alert(None)
+            },
+        );
         assert_eq!(tell(&mut group, 0), None);
         group.alerts.insert("a".into(), alert(None));
         assert_eq!(tell(&mut group, 1), Some(NotifyReason::First));
-        group.alerts.insert("a".into(), GroupAlert { muted_by: vec!["silence".into()], ..alert(Some(2)) });
+        group.alerts.insert(
+            "a".into(),
+            GroupAlert {
+                muted_by: vec!["silence".into()],
+                ..alert(Some(2))
+            },
+        );
         assert_eq!(tell(&mut group, 3), Some(NotifyReason::AllResolved));
     }
 

@@ -10,6 +10,9 @@ pub fn inhibiting_page(alert: &AlertKey, firing: &BTreeSet<AlertKey>) -> Option<
     if alert.severity != Severity::Ticket || alert.alertname == NO_DATA_NAME {
         return None;
     }
-    let page = AlertKey { severity: Severity::Page, ..alert.clone() };
+    let page = AlertKey {
+        severity: Severity::Page,
+        ..alert.clone()
+    };
     firing.contains(&page).then_some(page)
 }

@@ -47,7 +47,11 @@ impl TransitionKind {
 impl AlertStatus {
     /// As the API names it.
     pub fn state(&self) -> AlertState {
-        if self.firing { AlertState::Firing } else { AlertState::Inactive }
+        if self.firing {
+            AlertState::Firing
+        } else {
+            AlertState::Inactive
+        }
     }
 
     /// Steps on by what is known of the condition: it holds, it does not, or nobody can tell. An alert that fires holds
@@ -69,7 +73,10 @@ impl AlertStatus {
 
     /// Ends a firing alert whatever its condition says: its SLO is gone.
     pub fn resolve(&mut self) -> TransitionKind {
-        *self = Self { value: self.value, ..Self::default() };
+        *self = Self {
+            value: self.value,
+            ..Self::default()
+        };
         TransitionKind::Resolved
     }
 
@@ -106,6 +113,9 @@ mod tests {
         let keep = Duration::from_secs(60);
         alert.step(Some(true), keep, Timestamp(1_000));
         assert_eq!(alert.step(Some(false), keep, Timestamp(60_999)), None);
-        assert_eq!(alert.step(Some(false), keep, Timestamp(61_000)), Some(TransitionKind::Resolved));
+        assert_eq!(
+            alert.step(Some(false), keep, Timestamp(61_000)),
+            Some(TransitionKind::Resolved)
+        );
     }
 }

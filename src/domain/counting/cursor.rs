@@ -44,7 +44,13 @@ impl UnitState {
     /// The state after a unit's first visit.
     pub fn first(unit: &Unit<'_>, at: Timestamp) -> Self {
         let seen_day = at.minute().day();
-        Self { values: unit.values, created: unit.created, mark_at: at, sampled_at: Timestamp(0), seen_day }
+        Self {
+            values: unit.values,
+            created: unit.created,
+            mark_at: at,
+            sampled_at: Timestamp(0),
+            seen_day,
+        }
     }
 
     /// The state after another visit.
@@ -72,7 +78,8 @@ impl SloCursor {
             let excess = days.len() - UNITS_MAX;
             let (_, oldest_kept, _) = days.select_nth_unstable(excess);
             let oldest_kept = *oldest_kept;
-            self.units.retain(|_, unit| unit.seen_day >= oldest_kept || unit.seen_day == today);
+            self.units
+                .retain(|_, unit| unit.seen_day >= oldest_kept || unit.seen_day == today);
         }
     }
 }
@@ -102,7 +109,10 @@ impl TargetHeader {
         reader.format()?;
         let (at, start) = (reader.i64()?, reader.f64()?);
         let last_visit_at = (at != i64::MIN).then_some(Timestamp(at));
-        Ok(Self { last_visit_at, process_start: (!start.is_nan()).then_some(start) })
+        Ok(Self {
+            last_visit_at,
+            process_start: (!start.is_nan()).then_some(start),
+        })
     }
 }
 
@@ -135,14 +145,29 @@ impl SloCursor {
         let mut units = HashMap::new();
         for _ in 0..count {
             let length = reader.u32()? as usize;
-            let key = std::str::from_utf8(reader.take(length)?).map_err(|_| CursorError)?.to_owned();
+            let key = std::str::from_utf8(reader.take(length)?)
+                .map_err(|_| CursorError)?
+                .to_owned();
             let values = [reader.f64()?, reader.f64()?];
             let created = Some(reader.f64()?).filter(|created| !created.is_nan());
             let (mark_at, sampled_at) = (Timestamp(reader.i64()?), Timestamp(reader.i64()?));
             let seen_day = reader.i64()?;
-            units.insert(key, UnitState { values, created, mark_at, sampled_at, seen_day });
+            units.insert(
+                key,
+                UnitState {
+                    values,
+                    created,
+                    mark_at,
+                    sampled_at,
+                    seen_day,
+                },
+            );
         }
-        Ok(Self { indicator, known, units })
+        Ok(Self {
+            indicator,
+            known,
+            units,
+        })
     }
 }
 
@@ -160,7 +185,11 @@ impl<'a> Reader<'a> {
     }
 
     fn format(&mut self) -> Result<(), CursorError> {
-        if self.take(1)?[0] == FORMAT { Ok(()) } else { Err(CursorError) }
+        if self.take(1)?[0] == FORMAT {
+            Ok(())
+        } else {
+            Err(CursorError)
+        }
     }
 
     fn u32(&mut self) -> Result<u32, CursorError> {
@@ -182,14 +211,30 @@ mod tests {
 
     #[test]
     fn cursors_survive_the_store_and_garbage_is_refused() {
-        let unit = UnitState { values: [3.5, 2.0], mark_at: Timestamp(9), seen_day: 4, ..UnitState::default() };
+        let unit = UnitState {
+            values: [3.5, 2.0],
+            mark_at: Timestamp(9),
+            seen_day: 4,
+            ..UnitState::default()
+        };
         let units = HashMap::from([("a{b=\"\\\"\"}".to_owned(), unit)]);
-        let cursor = SloCursor { indicator: u64::MAX, known: true, units };
+        let cursor = SloCursor {
+            indicator: u64::MAX,
+            known: true,
+            units,
+        };
         assert_eq!(SloCursor::decode(&cursor.encode()), Ok(cursor.clone()));
         for length in 0..cursor.encode().len() {
-            assert_eq!(SloCursor::decode(&cursor.encode()[..length]), Err(CursorError), "{length} bytes");
+            assert_eq!(
+                SloCursor::decode(&cursor.encode()[..length]),
+                Err(CursorError),
+                "{length} bytes"
+            );
         }
-        let header = TargetHeader { last_visit_at: Some(Timestamp(7)), process_start: Some(1.5) };
+        let header = TargetHeader {
+            last_visit_at: Some(Timestamp(7)),
+            process_start: Some(1.5),
+        };
         assert_eq!(TargetHeader::decode(&header.encode()), Ok(header));
         assert_eq!(TargetHeader::decode(&[]), Ok(TargetHeader::default()));
     }

@@ -91,7 +91,10 @@ pub enum Note {
 impl SloCursor {
     /// Counts the units that an SLO matched on one page, and moves the last values on.
     pub fn count(&mut self, units: &[Unit<'_>], facts: &VisitFacts) -> VisitCount {
-        let mut count = VisitCount { counted: true, ..VisitCount::default() };
+        let mut count = VisitCount {
+            counted: true,
+            ..VisitCount::default()
+        };
         let reset_families = self.reset_families(units, facts);
         let mut from_zero = FromZero::default();
         for unit in units {
@@ -100,7 +103,9 @@ impl SloCursor {
                 count.resets += 1;
             }
             let Some(deltas) = credit.deltas(unit) else {
-                count.notes.push(Note::Overflow { series: unit.key.to_owned() });
+                count.notes.push(Note::Overflow {
+                    series: unit.key.to_owned(),
+                });
                 count.counted = false;
                 continue;
             };
@@ -112,8 +117,16 @@ impl SloCursor {
         self.remember(units, facts, &reset_families);
         let limit = BELIEVABLE_FACTOR * facts.busiest_rate.max(USUAL_RATE_MIN);
         if from_zero.rate() > limit {
-            let note = Note::Unbelievable { events: from_zero.events(), rate: from_zero.rate(), limit };
-            count = VisitCount { notes: vec![note], resets: count.resets, ..VisitCount::default() };
+            let note = Note::Unbelievable {
+                events: from_zero.events(),
+                rate: from_zero.rate(),
+                limit,
+            };
+            count = VisitCount {
+                notes: vec![note],
+                resets: count.resets,
+                ..VisitCount::default()
+            };
         }
         count
     }
@@ -139,7 +152,11 @@ impl SloCursor {
         if fell || created_anew || reset_families.contains(unit.family) {
             return UnitCredit::from_zero(facts.elapsed_since(last.mark_at), true);
         }
-        UnitCredit { since: Some(last.values), from_zero_over: None, reset: false }
+        UnitCredit {
+            since: Some(last.values),
+            from_zero_over: None,
+            reset: false,
+        }
     }
 
     /// A series without a last value: a baseline at the first visit unless it began after the SLO was loaded (rule 1),
@@ -160,12 +177,12 @@ impl SloCursor {
     fn remember(&mut self, units: &[Unit<'_>], facts: &VisitFacts, reset_families: &HashSet<String>) {
         if !reset_families.is_empty() {
             // Series of a reset family that are absent now count from zero when they come back.
-            self.units.retain(|key, _| !reset_families.contains(units::family_of_key(key)));
+            self.units
+                .retain(|key, _| !reset_families.contains(units::family_of_key(key)));
         }
         for unit in units {
-            let jitter = |last: &UnitState| {
-                facts.start == StartVerdict::Same && last.falls_to(unit) && last.jitters_to(unit)
-            };
+            let jitter =
+                |last: &UnitState| facts.start == StartVerdict::Same && last.falls_to(unit) && last.jitters_to(unit);
             match self.units.get_mut(unit.key) {
                 // A jittering counter keeps its highest value, so that climbing back is not counted twice.
                 Some(last) if jitter(last) => last.seen_day = facts.at.minute().day(),
@@ -195,11 +212,19 @@ struct UnitCredit {
 
 impl UnitCredit {
     fn nothing() -> Self {
-        Self { since: None, from_zero_over: None, reset: false }
+        Self {
+            since: None,
+            from_zero_over: None,
+            reset: false,
+        }
     }
 
     fn from_zero(over: f64, reset: bool) -> Self {
-        Self { since: Some([0.0, 0.0]), from_zero_over: Some(over), reset }
+        Self {
+            since: Some([0.0, 0.0]),
+            from_zero_over: Some(over),
+            reset,
+        }
     }
 
     /// The differences in millionths; `None` when one does not fit.
@@ -250,7 +275,9 @@ fn add(count: &mut VisitCount, unit: &Unit<'_>, deltas: &[i64; 2]) {
     match (credit.0.checked_add(total), credit.1.checked_add(good)) {
         (Some(total), Some(good)) => *credit = (total, good),
         _ => {
-            count.notes.push(Note::Overflow { series: unit.key.to_owned() });
+            count.notes.push(Note::Overflow {
+                series: unit.key.to_owned(),
+            });
             count.counted = false;
         }
     }

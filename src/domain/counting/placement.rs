@@ -23,7 +23,10 @@ pub fn place(
         Some(previous) if at.since(previous) > gap_min => {
             let good = spread(good, previous, at);
             let bad = spread_more(total, &good, previous, at);
-            good.iter().zip(bad).map(|((minute, good), bad)| (*minute, good + bad, *good)).collect()
+            good.iter()
+                .zip(bad)
+                .map(|((minute, good), bad)| (*minute, good + bad, *good))
+                .collect()
         }
         _ => vec![(at.minute(), total, good)],
     }
@@ -31,7 +34,10 @@ pub fn place(
 
 fn spread_more(total: i64, good: &[(Minute, i64)], previous: Timestamp, at: Timestamp) -> Vec<i64> {
     let good_sum: i64 = good.iter().map(|(_, amount)| amount).sum();
-    spread(total.saturating_sub(good_sum), previous, at).into_iter().map(|(_, amount)| amount).collect()
+    spread(total.saturating_sub(good_sum), previous, at)
+        .into_iter()
+        .map(|(_, amount)| amount)
+        .collect()
 }
 
 /// Spreads an amount over a span, each minute by its share of the time: cumulative sums are rounded down to whole
@@ -42,7 +48,11 @@ pub fn spread(amount: i64, from: Timestamp, to: Timestamp) -> Vec<(Minute, i64)>
     let mut placed = 0_i64;
     let minutes = (first..=last).map(|minute| {
         let elapsed = i128::from((((minute + 1) * MINUTE_MS).min(to.0) - from.0).max(0));
-        let until = if minute == last { amount } else { (i128::from(whole) * elapsed / span) as i64 * MICRO };
+        let until = if minute == last {
+            amount
+        } else {
+            (i128::from(whole) * elapsed / span) as i64 * MICRO
+        };
         let part = until - placed;
         placed = until;
         (Minute(minute), part)
@@ -52,7 +62,11 @@ pub fn spread(amount: i64, from: Timestamp, to: Timestamp) -> Vec<(Minute, i64)>
 
 /// The milliseconds of a span, by minute; for gauges, whose seconds are events.
 pub fn split_by_minute(from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Minute, i64)> {
-    let last = if to > from { (to.0 - 1).div_euclid(MINUTE_MS) } else { from.minute().0 - 1 };
+    let last = if to > from {
+        (to.0 - 1).div_euclid(MINUTE_MS)
+    } else {
+        from.minute().0 - 1
+    };
     (from.minute().0..=last).map(move |minute| {
         let (begin, end) = ((minute * MINUTE_MS).max(from.0), ((minute + 1) * MINUTE_MS).min(to.0));
         (Minute(minute), end - begin)
@@ -70,7 +84,10 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(place(5, 4, Some(Timestamp(510_000)), at, second), [(Minute(10), 5, 4)]);
         assert_eq!(place(5, 4, None, at, second), [(Minute(10), 5, 4)]);
-        assert_eq!(place(5, 4, Some(Timestamp(480_000)), at, Duration::from_mins(2)).len(), 1);
+        assert_eq!(
+            place(5, 4, Some(Timestamp(480_000)), at, Duration::from_mins(2)).len(),
+            1
+        );
         assert_eq!(place(5, 4, Some(Timestamp(480_000)), at, second).len(), 3);
     }
 

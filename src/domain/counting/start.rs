@@ -25,13 +25,20 @@ pub enum StartVerdict {
 
 /// Compares a page's start time with the last one.
 pub fn judge_start(header: &TargetHeader, process_start: Option<f64>) -> StartVerdict {
-    let (Some(now), Some(then)) = (process_start, header.process_start) else { return StartVerdict::Unknown };
+    let (Some(now), Some(then)) = (process_start, header.process_start) else {
+        return StartVerdict::Unknown;
+    };
     if (now - then).abs() <= SAME_WITHIN {
         return StartVerdict::Same;
     }
-    let ran_before_last_visit =
-        header.last_visit_at.is_some_and(|at: Timestamp| now < at.as_seconds() - BEFORE_LAST_VISIT_MAX);
-    if now < then || ran_before_last_visit { StartVerdict::Another } else { StartVerdict::Newer }
+    let ran_before_last_visit = header
+        .last_visit_at
+        .is_some_and(|at: Timestamp| now < at.as_seconds() - BEFORE_LAST_VISIT_MAX);
+    if now < then || ran_before_last_visit {
+        StartVerdict::Another
+    } else {
+        StartVerdict::Newer
+    }
 }
 
 #[cfg(test)]
@@ -40,13 +47,24 @@ mod tests {
 
     #[test]
     fn start_times_tell_who_answers() {
-        let header = TargetHeader { last_visit_at: Some(Timestamp(10_000_000)), process_start: Some(5_000.0) };
+        let header = TargetHeader {
+            last_visit_at: Some(Timestamp(10_000_000)),
+            process_start: Some(5_000.0),
+        };
         let cases = [
             (None, StartVerdict::Unknown, "a page without a start time"),
             (Some(5_004.0), StartVerdict::Same, "within five seconds"),
             (Some(4_990.0), StartVerdict::Another, "a start that goes back"),
-            (Some(9_000.0), StartVerdict::Another, "newer, but it ran before the last visit"),
-            (Some(9_941.0), StartVerdict::Newer, "within a minute before the last visit"),
+            (
+                Some(9_000.0),
+                StartVerdict::Another,
+                "newer, but it ran before the last visit",
+            ),
+            (
+                Some(9_941.0),
+                StartVerdict::Newer,
+                "within a minute before the last visit",
+            ),
             (Some(10_500.0), StartVerdict::Newer, "after the last visit"),
         ];
         for (start, verdict, what) in cases {

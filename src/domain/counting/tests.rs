@@ -17,13 +17,21 @@ type Shown = (&'static str, f64, Option<f64>);
 
 impl Bench {
     fn new() -> Self {
-        Self { cursor: SloCursor::default(), header: cursor::TargetHeader::default(), now: 1_000_000, loaded_at: 500_000 }
+        Self {
+            cursor: SloCursor::default(),
+            header: cursor::TargetHeader::default(),
+            now: 1_000_000,
+            loaded_at: 500_000,
+        }
     }
 
     /// Total and bad events that a page adds.
     fn visit(&mut self, start: Option<f64>, page: &[Shown]) -> (i64, i64) {
         let count = self.visit_whole(start, page);
-        let (total, good) = count.credits.values().fold((0, 0), |sum, credit| (sum.0 + credit.0, sum.1 + credit.1));
+        let (total, good) = count
+            .credits
+            .values()
+            .fold((0, 0), |sum, credit| (sum.0 + credit.0, sum.1 + credit.1));
         (total / MICRO, (total - good) / MICRO)
     }
 
@@ -48,12 +56,19 @@ impl Bench {
                 group: &group,
                 values: [*value, 0.0],
                 created: *created,
-                roles: UnitRoles::Counter { total: true, bad: *key == BAD, good: false },
+                roles: UnitRoles::Counter {
+                    total: true,
+                    bad: *key == BAD,
+                    good: false,
+                },
                 good_is_rest: true,
             })
             .collect();
         let count = self.cursor.count(&units, &facts);
-        self.header = cursor::TargetHeader { last_visit_at: Some(Timestamp(self.now)), process_start: start };
+        self.header = cursor::TargetHeader {
+            last_visit_at: Some(Timestamp(self.now)),
+            process_start: start,
+        };
         count
     }
 }
@@ -119,14 +134,21 @@ fn a_small_fall_of_the_same_process_is_jitter_and_climbing_back_is_not_counted_t
     bench.visit(OLD, &both(1000.0, 50.0));
     assert_eq!(bench.visit(OLD, &both(995.0, 50.0)), (0, 0));
     assert_eq!(bench.visit(OLD, &both(1003.0, 50.0)), (3, 0));
-    assert_eq!(bench.visit(OLD, &both(900.0, 50.0)), (900, 0), "ten percent are a reset");
+    assert_eq!(
+        bench.visit(OLD, &both(900.0, 50.0)),
+        (900, 0),
+        "ten percent are a reset"
+    );
 }
 
 #[test]
 fn a_newer_created_is_a_reset_even_with_a_higher_value() {
     let mut bench = Bench::new();
     bench.visit(None, &[(OK, 1000.0, Some(10.0)), (BAD, 50.0, Some(10.0))]);
-    assert_eq!(bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 80.0, Some(900.0))]), (85, 80));
+    assert_eq!(
+        bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 80.0, Some(900.0))]),
+        (85, 80)
+    );
 }
 
 #[test]
@@ -150,15 +172,41 @@ fn a_credit_from_zero_that_cannot_be_true_is_a_new_baseline_with_a_note() {
 #[test]
 fn bucket_and_count_are_credited_together() {
     let group = Group::default();
-    let used = |key: &str, role| units::SeriesUse { key: key.into(), family: "d".into(), group: group.clone(), role };
+    let used = |key: &str, role| units::SeriesUse {
+        key: key.into(),
+        family: "d".into(),
+        group: group.clone(),
+        role,
+    };
     let count = used("d", units::SeriesRole::HistogramCount);
-    let bucket = used("d", units::SeriesRole::HistogramBucket { le: 0.3, written: "0.30".into() });
-    let other = used("d", units::SeriesRole::HistogramBucket { le: 1.0, written: "1".into() });
-    let sample = |series, value| units::UsedSample { series, value, created: None };
-    let (found, missing) = units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.3);
+    let bucket = used(
+        "d",
+        units::SeriesRole::HistogramBucket {
+            le: 0.3,
+            written: "0.30".into(),
+        },
+    );
+    let other = used(
+        "d",
+        units::SeriesRole::HistogramBucket {
+            le: 1.0,
+            written: "1".into(),
+        },
+    );
+    let sample = |series, value| units::UsedSample {
+        series,
+        value,
+        created: None,
+    };
+    let (found, missing) =
+        units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.3);
     assert_eq!((found[0].values, missing.len()), ([9.0, 5.0], 0));
-    let (found, missing) = units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.5);
-    assert_eq!((found.len(), &missing[0].nearest[..]), (0, &["0.30".to_owned(), "1".to_owned()][..]));
+    let (found, missing) =
+        units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.5);
+    assert_eq!(
+        (found.len(), &missing[0].nearest[..]),
+        (0, &["0.30".to_owned(), "1".to_owned()][..])
+    );
 }
 
 #[test]
@@ -171,14 +219,27 @@ fn a_gauge_is_worth_its_seconds_for_at_most_two_intervals() {
         role: units::SeriesRole::Gauge,
     };
     let mut visit = |at: i64, value: Option<f64>| {
-        let samples: Vec<_> = value.map(|value| units::UsedSample { series: &series, value, created: None }).into_iter().collect();
+        let samples: Vec<_> = value
+            .map(|value| units::UsedSample {
+                series: &series,
+                value,
+                created: None,
+            })
+            .into_iter()
+            .collect();
         let good = (crate::domain::indicator::CompareOp::Lte, 100.0);
         let credits = cursor.count_gauges(&samples, good, Timestamp(at), SECOND, |_| Some(Group::default()));
-        credits.values().fold((0, 0), |sum, credit| (sum.0 + credit.0, sum.1 + credit.1))
+        credits
+            .values()
+            .fold((0, 0), |sum, credit| (sum.0 + credit.0, sum.1 + credit.1))
     };
     assert_eq!(visit(0, Some(100.0)), (0, 0));
     assert_eq!(visit(1500, Some(100.5)), (1_500_000, 1_500_000));
     assert_eq!(visit(2500, None), (1_000_000, 0));
-    assert_eq!(visit(9000, Some(1.0)), (1_000_000, 0), "two intervals after the sample it is over");
+    assert_eq!(
+        visit(9000, Some(1.0)),
+        (1_000_000, 0),
+        "two intervals after the sample it is over"
+    );
     assert_eq!(visit(9500, Some(1.0)), (500_000, 500_000));
 }

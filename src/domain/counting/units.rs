@@ -53,7 +53,9 @@ impl Unit<'_> {
             UnitRoles::Histogram => (true, true),
             UnitRoles::Counter { total, bad, good } => (total, bad || good),
         };
-        [(total, 0), (part, 1)].into_iter().filter_map(|(counts, side)| counts.then_some(side))
+        [(total, 0), (part, 1)]
+            .into_iter()
+            .filter_map(|(counts, side)| counts.then_some(side))
     }
 }
 
@@ -101,14 +103,25 @@ impl Indicator {
                     bad: part && *part_is == RatioPart::Bad,
                     good: part && *part_is == RatioPart::Good,
                 };
-                let none = UnitRoles::Counter { total: false, bad: false, good: false };
+                let none = UnitRoles::Counter {
+                    total: false,
+                    bad: false,
+                    good: false,
+                };
                 let role = SeriesRole::Counter(roles);
-                (roles != none).then(|| SeriesUse { key: series.key.clone(), family: family(), group: group(), role })
+                (roles != none).then(|| SeriesUse {
+                    key: series.key.clone(),
+                    family: family(),
+                    group: group(),
+                    role,
+                })
             }
             IndicatorKind::Latency { histogram, .. } => {
                 let name = histogram.metric.as_deref()?;
                 let suffix = series.metric.strip_prefix(name)?;
-                let matches = histogram.with_metric(series.metric.clone()).matches(&series.metric, labels);
+                let matches = histogram
+                    .with_metric(series.metric.clone())
+                    .matches(&series.metric, labels);
                 let mut own = series.labels.clone();
                 own.set("le", "");
                 let key = Series::new(name, own).key;
@@ -116,11 +129,19 @@ impl Indicator {
                     "_count" => SeriesRole::HistogramCount,
                     "_bucket" => {
                         let written = series.labels.get("le").to_owned();
-                        SeriesRole::HistogramBucket { le: written.parse().ok()?, written }
+                        SeriesRole::HistogramBucket {
+                            le: written.parse().ok()?,
+                            written,
+                        }
                     }
                     _ => return None,
                 };
-                matches.then(|| SeriesUse { key, family: name.to_owned(), group: group(), role })
+                matches.then(|| SeriesUse {
+                    key,
+                    family: name.to_owned(),
+                    group: group(),
+                    role,
+                })
             }
             IndicatorKind::Gauge { gauge, .. } => gauge.matches(&series.metric, labels).then(|| SeriesUse {
                 key: series.key.clone(),
@@ -133,7 +154,13 @@ impl Indicator {
 
     /// Whether good events are counted as total - bad.
     pub fn good_is_rest(&self) -> bool {
-        matches!(self.kind, IndicatorKind::Ratio { part_is: RatioPart::Bad, .. })
+        matches!(
+            self.kind,
+            IndicatorKind::Ratio {
+                part_is: RatioPart::Bad,
+                ..
+            }
+        )
     }
 }
 
@@ -159,18 +186,23 @@ pub struct MissingBucket {
 
 /// The counters of a page as units; values that are no finite number, or negative, are left out.
 pub fn counter_units<'a>(samples: &[UsedSample<'a>], good_is_rest: bool) -> Vec<Unit<'a>> {
-    let counters = samples.iter().filter(|sample| is_count(sample.value)).filter_map(|sample| {
-        let SeriesRole::Counter(roles) = sample.series.role else { return None };
-        Some(Unit {
-            key: &sample.series.key,
-            family: &sample.series.family,
-            group: &sample.series.group,
-            values: [sample.value, 0.0],
-            created: sample.created,
-            roles,
-            good_is_rest,
-        })
-    });
+    let counters = samples
+        .iter()
+        .filter(|sample| is_count(sample.value))
+        .filter_map(|sample| {
+            let SeriesRole::Counter(roles) = sample.series.role else {
+                return None;
+            };
+            Some(Unit {
+                key: &sample.series.key,
+                family: &sample.series.family,
+                group: &sample.series.group,
+                values: [sample.value, 0.0],
+                created: sample.created,
+                roles,
+                good_is_rest,
+            })
+        });
     counters.collect()
 }
 
@@ -205,7 +237,10 @@ pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<U
             }),
             (_, None) => {
                 bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-                missing.push(MissingBucket { histogram: key.to_owned(), nearest: nearest(&bounds, threshold) });
+                missing.push(MissingBucket {
+                    histogram: key.to_owned(),
+                    nearest: nearest(&bounds, threshold),
+                });
             }
             // A histogram without a count is half a histogram: it counts when it is whole.
             (None, Some(_)) => {}
@@ -217,7 +252,11 @@ pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<U
 fn nearest(bounds: &[(f64, &str)], threshold: f64) -> Vec<String> {
     let below = bounds.iter().rev().find(|(le, _)| *le < threshold);
     let above = bounds.iter().find(|(le, _)| *le > threshold);
-    [below, above].into_iter().flatten().map(|(_, written)| (*written).to_owned()).collect()
+    [below, above]
+        .into_iter()
+        .flatten()
+        .map(|(_, written)| (*written).to_owned())
+        .collect()
 }
 
 fn is_count(value: f64) -> bool {
@@ -226,7 +265,10 @@ fn is_count(value: f64) -> bool {
 
 /// The family of a metric: `http_requests` of `http_requests_total`.
 pub fn family_of_metric(metric: &str) -> &str {
-    ["_total", "_bucket", "_count", "_sum"].iter().find_map(|suffix| metric.strip_suffix(suffix)).unwrap_or(metric)
+    ["_total", "_bucket", "_count", "_sum"]
+        .iter()
+        .find_map(|suffix| metric.strip_suffix(suffix))
+        .unwrap_or(metric)
 }
 
 /// The family of a unit by its key: the metric's name is what stands before the labels.

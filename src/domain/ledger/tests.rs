@@ -28,7 +28,10 @@ impl Naive {
     }
 
     fn minutes(&self, from: Minute, to: Minute) -> Vec<(Minute, Bucket)> {
-        self.0.range(from.0..=to.0).map(|(minute, bucket)| (Minute(*minute), *bucket)).collect()
+        self.0
+            .range(from.0..=to.0)
+            .map(|(minute, bucket)| (Minute(*minute), *bucket))
+            .collect()
     }
 
     fn hours(&self, from: Hour) -> Vec<(Hour, HourTotal)> {
@@ -45,8 +48,11 @@ impl Naive {
 
 fn load(ledger: &mut Ledger, key: KeyIndex, naive: &Naive) {
     let hours = naive.hours(ledger.hours_from(key));
-    let mut minutes: Vec<_> =
-        ledger.minute_spans(key).into_iter().flat_map(|(from, to)| naive.minutes(from, to)).collect();
+    let mut minutes: Vec<_> = ledger
+        .minute_spans(key)
+        .into_iter()
+        .flat_map(|(from, to)| naive.minutes(from, to))
+        .collect();
     minutes.sort_unstable_by_key(|(minute, _)| *minute);
     minutes.dedup_by_key(|(minute, _)| *minute);
     ledger.load(key, &hours, &minutes);
