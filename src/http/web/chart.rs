@@ -141,7 +141,7 @@ mod tests {
         let chart = Chart::of(&history(&[Some(1.0), Some(-1.0)])).expect("a chart");
         assert_eq!((chart.zero.as_str(), chart.marks.len()), ("100.0", 3));
         assert!(
-            chart.summary.ends_with("between −100 % and 100 %, at the end −100 %."),
+            chart.summary.ends_with("between −100% and 100%, at the end −100%."),
             "{}",
             chart.summary
         );

@@ -25,7 +25,7 @@ pub fn percent(ratio: f64, decimals: usize) -> String {
     } else {
         whole
     };
-    format!("{} %", minus(format!("{:.decimals$}", whole / scale)))
+    format!("{}%", minus(format!("{:.decimals$}", whole / scale)))
 }
 
 /// The share of a budget that is left, with one decimal; small values with more, so that a little is not nothing.
@@ -37,7 +37,7 @@ pub fn budget_percent(ratio: f64) -> String {
     let decimals = if percent != 0.0 && percent.abs() < 0.1 { 3 } else { 1 };
     let text = format!("{percent:.decimals$}");
     let whole = text.strip_suffix(".0").unwrap_or(&text);
-    format!("{} %", minus(grouped(whole)))
+    format!("{}%", minus(grouped(whole)))
 }
 
 /// A burn rate: `14.4×`.
@@ -101,11 +101,12 @@ pub fn distance(time: Timestamp, now: Timestamp) -> String {
 /// Milliseconds in their largest unit.
 pub fn span(ms: u64) -> String {
     let seconds = ms / 1000;
+    let rounded = |unit: u64| (seconds + unit / 2) / unit;
     let (value, unit) = match seconds {
         0..120 => (seconds, "s"),
-        120..7_200 => (seconds / 60, "min"),
-        7_200..172_800 => (seconds / 3600, "h"),
-        _ => (seconds / 86_400, "d"),
+        120..7_200 => (rounded(60), "min"),
+        7_200..172_800 => (rounded(3600), "h"),
+        _ => (rounded(86_400), "d"),
     };
     format!("{value} {unit}")
 }
@@ -167,11 +168,11 @@ mod tests {
     #[test]
     fn only_what_is_perfect_reads_as_100_percent() {
         for (ratio, text) in [
-            (1.0, "100.000 %"),
-            (0.99871, "99.871 %"),
-            (0.999_999_9, "99.999 %"),
-            (0.999_999_999_999_9, "99.999 %"),
-            (0.0, "0.000 %"),
+            (1.0, "100.000%"),
+            (0.99871, "99.871%"),
+            (0.999_999_9, "99.999%"),
+            (0.999_999_999_999_9, "99.999%"),
+            (0.0, "0.000%"),
             (f64::NAN, "–"),
         ] {
             assert_eq!(percent(ratio, 3), text);
@@ -181,12 +182,12 @@ mod tests {
     #[test]
     fn budgets_read_as_percentages() {
         for (ratio, text) in [
-            (-0.29, "−29 %"),
-            (0.804, "80.4 %"),
-            (1.0, "100 %"),
-            (0.0, "0 %"),
-            (0.0004, "0.040 %"),
-            (-55.5, "−5,550 %"),
+            (-0.29, "−29%"),
+            (0.804, "80.4%"),
+            (1.0, "100%"),
+            (0.0, "0%"),
+            (0.0004, "0.040%"),
+            (-55.5, "−5,550%"),
         ] {
             assert_eq!(budget_percent(ratio), text);
         }

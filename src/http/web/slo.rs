@@ -41,6 +41,7 @@ struct SloPage {
     budget: Option<Meter>,
     burn: String,
     burn_window: String,
+    burn_short: String,
     burn_state: Option<State>,
     sentence: String,
     low_traffic: String,
@@ -100,7 +101,7 @@ impl SloPage {
     fn of(state: &HttpState, snapshot: &Snapshot, slo: &SloView) -> Self {
         let now = state.clock.now();
         let unknown = || format::UNKNOWN.to_owned();
-        let outlook = verdict::outlook(slo);
+        let shown = verdict::shown(slo);
         let events = |pick: fn(&crate::engine::snapshot::EventsView) -> i64| {
             slo.events
                 .as_ref()
@@ -144,9 +145,12 @@ impl SloPage {
             allowed: amount(|budget| budget.allowed),
             spent: amount(|budget| budget.spent),
             budget: slo.error_budget.and_then(meter),
-            burn: format::rate(outlook.and_then(|condition| condition.long_burn_rate)),
-            burn_window: outlook.map_or_else(String::new, |condition| condition.long.clone()),
-            burn_state: worst(&slo.conditions),
+            burn: format::rate(shown.and_then(|condition| condition.long_burn_rate)),
+            burn_window: shown.map_or_else(String::new, |condition| condition.long.clone()),
+            burn_short: shown.map_or_else(String::new, |condition| {
+                format!("{} over {}", format::rate(condition.short_burn_rate), condition.short)
+            }),
+            burn_state: shown.map(verdict::burn),
             sentence: verdict::sentence(slo),
             low_traffic: verdict::low_traffic(slo).unwrap_or_default(),
             exhausts: slo.exhausts_at.map(|at| Time::of(at, now)),
@@ -174,10 +178,6 @@ impl SloPage {
             api: format!("/api/v1{}", href(slo)),
         }
     }
-}
-
-fn worst(conditions: &[ConditionView]) -> Option<State> {
-    conditions.iter().map(verdict::burn).min_by_key(|state| state.rank)
 }
 
 fn condition(condition: &ConditionView) -> Condition {

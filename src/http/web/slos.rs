@@ -273,7 +273,7 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
         .window
         .as_ref()
         .map_or(String::new(), |window| window.rolling.clone());
-    let outlook = verdict::outlook(slo);
+    let shown = verdict::shown(slo);
     let group = slo
         .group
         .as_ref()
@@ -301,7 +301,7 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
         window,
         budget: slo.error_budget.and_then(meter),
         unknown: unknown(slo),
-        burn: outlook.map_or_else(
+        burn: shown.map_or_else(
             || format::UNKNOWN.to_owned(),
             |condition| {
                 format!(
@@ -311,7 +311,7 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
                 )
             },
         ),
-        burn_windows: outlook.map_or_else(String::new, |condition| {
+        burn_windows: shown.map_or_else(String::new, |condition| {
             format!("{} / {}", condition.long, condition.short)
         }),
         exhausts: slo.exhausts_at.map(|at| super::Time::of(at, now)),

@@ -113,6 +113,16 @@ pub fn outlook(slo: &SloView) -> Option<&ConditionView> {
     pages.or_else(|| slo.conditions.iter().max_by_key(length))
 }
 
+/// The condition whose rates are shown: the one with the worst verdict, and that of the outlook where all is well.
+pub fn shown(slo: &SloView) -> Option<&ConditionView> {
+    let worst = slo.conditions.iter().min_by_key(|condition| burn(condition).rank)?;
+    if burn(worst).rank < NO_DATA.rank {
+        Some(worst)
+    } else {
+        outlook(slo)
+    }
+}
+
 /// One sentence or two: where the budget stands, and where it goes.
 pub fn sentence(slo: &SloView) -> String {
     let Some(window) = slo.window.as_ref().map(|window| window.rolling.as_str()) else {
@@ -238,26 +248,22 @@ mod tests {
         for (slo, words) in [
             (
                 slo(Some(-0.29), Some(2.2)),
-                ["129 % of it is spent", "−290 of 1,000", "goes on sinking"],
+                ["129% of it is spent", "−290 of 1,000", "goes on sinking"],
             ),
             (slo(Some(0.0), Some(0.2)), ["exhausted", "0 of 1,000", "recovers"]),
             (
                 ending,
-                [
-                    "18 % of the budget",
-                    "last 6h (2.2×)",
-                    "gone by 2026-11-22 08:00:00 UTC",
-                ],
+                ["18% of the budget", "last 6h (2.2×)", "gone by 2026-11-22 08:00:00 UTC"],
             ),
             (
                 slo(Some(0.8), Some(0.2)),
-                ["80 % of the budget", "800 of 1,000", "it lasts"],
+                ["80% of the budget", "800 of 1,000", "it lasts"],
             ),
             (
                 slo(Some(0.9), Some(1.05)),
-                ["90 %", "faster than it comes back", "longer than the window"],
+                ["90%", "faster than it comes back", "longer than the window"],
             ),
-            (slo(Some(0.9), None), ["90 %", "900", "not known"]),
+            (slo(Some(0.9), None), ["90%", "900", "not known"]),
             (slo(None, None), ["Nothing is known", "no target", "unknown, not full"]),
             (SloView::default(), ["never loaded", "nothing", "yet"]),
         ] {
