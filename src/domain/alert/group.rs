@@ -154,7 +154,10 @@ impl GroupState {
         told.firing.extend(notice.firing.iter().cloned());
         told.at = now.0;
         told.messages += 1;
-        self.flushed_at = Some(now.0);
+        // Repeating is no news: it does not put off the next change.
+        if notice.reason != NotifyReason::Repeat {
+            self.flushed_at = Some(now.0);
+        }
     }
 
     /// All alerts have ended and everybody who wants to know has been told.

@@ -2,6 +2,8 @@
 
 pub mod group;
 pub mod inhibition;
+pub mod backoff;
+pub mod breaker;
 pub mod policy;
 pub mod route;
 pub mod silence;

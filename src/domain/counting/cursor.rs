@@ -23,6 +23,8 @@ pub struct SloCursor {
     pub known: bool,
     /// The last values, by unit.
     pub units: HashMap<String, UnitState>,
+    /// Something has changed since it was last taken for a commit; not stored.
+    pub changed: bool,
 }
 
 /// The last values of one unit.
@@ -53,14 +55,16 @@ impl UnitState {
         }
     }
 
-    /// The state after another visit.
-    pub fn move_to(&mut self, unit: &Unit<'_>, at: Timestamp) {
+    /// The state after another visit; tells whether it is another one.
+    pub fn move_to(&mut self, unit: &Unit<'_>, at: Timestamp) -> bool {
+        let before = *self;
         if self.values != unit.values {
             self.mark_at = at;
         }
         self.values = unit.values;
         self.created = unit.created.or(self.created);
         self.seen_day = at.minute().day();
+        *self != before
     }
 }
 
@@ -167,6 +171,10 @@ impl SloCursor {
             indicator,
             known,
             units,
+<<<<<<< HEAD
+=======
+            changed: false,
+>>>>>>> main
         })
     }
 }
@@ -222,6 +230,10 @@ mod tests {
             indicator: u64::MAX,
             known: true,
             units,
+<<<<<<< HEAD
+=======
+            changed: false,
+>>>>>>> main
         };
         assert_eq!(SloCursor::decode(&cursor.encode()), Ok(cursor.clone()));
         for length in 0..cursor.encode().len() {

@@ -43,6 +43,7 @@ impl SloCursor {
                 credit.1 += if is_good { ms * MICRO_PER_MS } else { 0 };
             }
             unit.mark_at = until;
+            self.changed = true;
         }
         for sample in samples.iter().filter(|sample| !sample.value.is_nan()) {
             let unit = self.units.entry(sample.series.key.clone()).or_default();
@@ -54,6 +55,7 @@ impl SloCursor {
                 seen_day: at.minute().day(),
             };
         }
+        self.changed |= !self.known || !samples.is_empty();
         self.known = true;
         credits
     }

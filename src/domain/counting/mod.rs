@@ -81,6 +81,8 @@ pub enum Note {
         /// The nearest bounds below and above, as written on the page.
         nearest: Vec<String>,
     },
+    /// Rule 3: only another process has answered for five minutes; it is the new baseline.
+    Replaced,
     /// A difference that does not fit the ledger.
     Overflow {
         /// Of which series.
@@ -183,13 +185,17 @@ impl SloCursor {
         for unit in units {
             let jitter =
                 |last: &UnitState| facts.start == StartVerdict::Same && last.falls_to(unit) && last.jitters_to(unit);
-            match self.units.get_mut(unit.key) {
+            self.changed |= match self.units.get_mut(unit.key) {
                 // A jittering counter keeps its highest value, so that climbing back is not counted twice.
-                Some(last) if jitter(last) => last.seen_day = facts.at.minute().day(),
+                Some(last) if jitter(last) => false,
                 Some(last) => last.move_to(unit, facts.at),
-                None => drop(self.units.insert(unit.key.to_owned(), UnitState::first(unit, facts.at))),
+                None => self
+                    .units
+                    .insert(unit.key.to_owned(), UnitState::first(unit, facts.at))
+                    .is_none(),
             }
         }
+        self.changed |= !self.known || !reset_families.is_empty();
         self.known = true;
     }
 }
