@@ -171,10 +171,7 @@ impl SloCursor {
             indicator,
             known,
             units,
-<<<<<<< HEAD
-=======
             changed: false,
->>>>>>> main
         })
     }
 }
@@ -230,10 +227,7 @@ mod tests {
             indicator: u64::MAX,
             known: true,
             units,
-<<<<<<< HEAD
-=======
             changed: false,
->>>>>>> main
         };
         assert_eq!(SloCursor::decode(&cursor.encode()), Ok(cursor.clone()));
         for length in 0..cursor.encode().len() {
