@@ -21,7 +21,8 @@ use crate::engine::ports::ListedTarget;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Lists the targets now, then whenever the files change, until it is cancelled. Targets that are in the channel
-/// already and have not changed stay the same, also across a reload that spawns this anew.
+/// already and have not changed stay the same, also across a reload that cancels this, awaits its end and spawns it anew
+/// with a clone of the same sender.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
@@ -40,6 +41,9 @@ pub fn spawn(
                 return; // The runtime is shutting down.
             };
             discovery = back;
+            if cancel.is_cancelled() {
+                return;
+            }
             sender.send_if_modified(|known| publish(known, listed));
             let Some(look_every) = look_every else {
                 // Nothing can change, but a channel without a sender would look like the end to those who listen.
