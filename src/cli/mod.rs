@@ -1,1 +1,5 @@
-//! cli
+//! The command line: one subcommand per file.
+
+pub mod client;
+pub mod silence;
+pub mod status;
