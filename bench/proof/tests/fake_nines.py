@@ -63,6 +63,8 @@ class Fake:
             except OSError:
                 time.sleep(0.2)
         self.load()
+        for slo in self.slos:
+            slo.loaded_at_ms = self.state.setdefault("loaded_at_ms", int(time.time() * 1000))
         self.active = True
         waiting, since = {}, time.monotonic()
         while not self.stopping:
