@@ -3,13 +3,18 @@
 //! Nothing here does I/O, reads a clock, logs, or knows SQL or HTTP; whoever needs the time passes it in.
 
 pub mod alert;
+pub mod counting;
 pub mod counts;
+pub mod evaluation;
 pub mod indicator;
 pub mod labels;
+pub mod ledger;
 pub mod matcher;
 pub mod objective;
 pub mod reading;
+pub mod schedule;
 pub mod selection;
+pub mod selector_parser;
 pub mod slo;
 pub mod time;
 pub mod window;

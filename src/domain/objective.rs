@@ -32,7 +32,9 @@ impl Objective {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
-            let negative = text.strip_prefix('-').is_some_and(|rest| rest.parse::<f64>().is_ok());
+            let negative = text
+                .strip_prefix('-')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.parse::<f64>().is_ok());
             return Err(if negative {
                 ObjectiveError::OutOfRange
             } else {

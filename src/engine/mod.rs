@@ -3,8 +3,17 @@
 //! Tasks take no input: they read what is due and do it, on a period and on a nudge. Restart, retry and the happy case
 //! are one path.
 
+pub mod catalog;
 pub mod clock;
+pub mod collect;
+pub mod commit;
+pub mod deliver;
+pub mod dispatch;
+pub mod evaluate;
+pub mod history;
 pub mod message;
 pub mod ports;
+pub mod retain;
 pub mod snapshot;
 pub mod stats;
+pub mod supervisor;

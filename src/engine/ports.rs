@@ -337,6 +337,13 @@ pub enum AttemptOutcome {
         /// Why.
         error: String,
     },
+    /// No attempt was made: it does not count, and is made later.
+    Postponed {
+        /// Not before this time.
+        not_before: Timestamp,
+        /// Why it was not made.
+        error: String,
+    },
     /// The attempt was broken off by a stop: it does not count, and is made again at once.
     Interrupted,
 }

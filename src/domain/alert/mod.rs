@@ -1,8 +1,13 @@
 //! Alerts: who they are. Policies, states, silences, inhibition, grouping and backoff are beside this file.
 
+pub mod group;
+pub mod inhibition;
+pub mod backoff;
+pub mod breaker;
 pub mod policy;
 pub mod route;
 pub mod silence;
+pub mod state;
 
 use sha2::{Digest, Sha256};
 

@@ -83,7 +83,7 @@ pub enum SecretSource {
 }
 
 /// `tls_config`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsSettings {
     /// `ca_file`: whom to trust instead of the system's authorities.
     pub ca_file: Option<PathBuf>,

@@ -1,0 +1,70 @@
+//! `${NAME}` in values, from the environment.
+
+use crate::spec::codes;
+use crate::spec::reader::Reader;
+use crate::spec::yaml::{Node, Value};
+
+/// Replaces `${NAME}` in every value; a variable that is not set is an error at its place. `$${` is a literal `${`, and
+/// a dollar sign by itself stays.
+pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str) -> Option<String>) {
+    match &mut node.value {
+        Value::Null => {}
+        Value::Seq(items) => items.iter_mut().for_each(|item| expand(reader, item, env)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|entry| expand(reader, &mut entry.value, env)),
+        Value::Scalar(scalar) if scalar.text.contains("${") => match expand_text(&scalar.text, env) {
+            Ok(text) => scalar.text = text,
+            Err(message) => reader.report(&codes::VARIABLE, node.span, message),
+        },
+        Value::Scalar(_) => {}
+    }
+}
+
+fn expand_text(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let (mut expanded, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("${") {
+        let (before, after) = (&rest[..at], &rest[at + 2..]);
+        if let Some(literal) = before.strip_suffix('$') {
+            expanded.push_str(literal);
+            expanded.push_str("${");
+            rest = after;
+            continue;
+        }
+        expanded.push_str(before);
+        let (name, following) = after.split_once('}').ok_or("after ${ the closing } is missing")?;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name {
+            return Err("between ${ and } stands the name of an environment variable".to_owned());
+        }
+        let value = env(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
+        expanded.push_str(&value);
+        rest = following;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand_text;
+
+    #[test]
+    fn variables_are_replaced() {
+        let env = |name: &str| (name == "PW").then(|| "${x}".to_owned());
+        for (text, expected) in [
+            ("a ${PW}b", Ok("a ${x}b")),
+            ("$PW $", Ok("$PW $")),
+            ("$${PW}", Ok("${PW}")),
+            ("${NOPE}", Err("the environment variable NOPE is not set")),
+            ("${", Err("after ${ the closing } is missing")),
+            (
+                "${a b}",
+                Err("between ${ and } stands the name of an environment variable"),
+            ),
+        ] {
+            let found = expand_text(text, &env);
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
+        }
+    }
+}

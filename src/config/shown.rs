@@ -1,0 +1,206 @@
+//! The configuration as people may see it: no secrets, and no comments, which may hold old ones.
+
+use std::collections::HashMap;
+
+use super::context::HIDDEN;
+use crate::spec::codes;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::yaml::{Node, Value};
+
+/// Key words behind which a line of a configuration may hold a secret.
+const SECRET_WORDS: [&str; 7] = ["passw", "secret", "credential", "token", "auth", "url", "key"];
+
+/// Writes a tree as block YAML; values at the places of secrets are replaced.
+pub(super) fn write(root: &Node, secrets: &HashMap<usize, String>) -> String {
+    let mut out = String::new();
+    write_node(&mut out, root, 0, secrets);
+    out
+}
+
+fn write_node(out: &mut String, node: &Node, indent: usize, secrets: &HashMap<usize, String>) {
+    let margin = "  ".repeat(indent);
+    match &node.value {
+        Value::Map(entries) if !entries.is_empty() => {
+            for entry in entries {
+                out.push_str(&format!("{margin}{}:", quoted(&entry.key, true)));
+                write_child(out, &entry.value, indent, secrets);
+            }
+        }
+        Value::Seq(items) if !items.is_empty() => {
+            for item in items {
+                out.push_str(&format!("{margin}-"));
+                write_child(out, item, indent, secrets);
+            }
+        }
+        _ => out.push_str(&format!("{margin}{}\n", scalar(node, secrets))),
+    }
+}
+
+fn write_child(out: &mut String, child: &Node, indent: usize, secrets: &HashMap<usize, String>) {
+    let is_block = child.entries().is_some_and(|entries| !entries.is_empty())
+        || child.items().is_some_and(|items| !items.is_empty());
+    if is_block {
+        out.push('\n');
+        write_node(out, child, indent + 1, secrets);
+    } else {
+        out.push_str(&format!(" {}\n", scalar(child, secrets)));
+    }
+}
+
+fn scalar(node: &Node, secrets: &HashMap<usize, String>) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Map(_) => "{}".to_owned(),
+        Value::Seq(_) => "[]".to_owned(),
+        Value::Scalar(scalar) => match secrets.get(&node.span.start) {
+            Some(shown) if shown == HIDDEN => HIDDEN.to_owned(),
+            Some(shown) => quoted(shown, false),
+            None => quoted(&scalar.text, scalar.plain),
+        },
+    }
+}
+
+/// A scalar as YAML: plain where it was plain and needs no quotes, else in double quotes.
+fn quoted(text: &str, plain: bool) -> String {
+    let simple = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    if plain && !text.is_empty() && !text.starts_with('-') && text.chars().all(simple) {
+        return text.to_owned();
+    }
+    // JSON's strings are YAML's double-quoted ones.
+    serde_json::Value::from(text).to_string()
+}
+
+/// A URL without its password: `postgres://nines:<secret>@host/db`. Where the form is unclear, nothing but the scheme
+/// is left.
+pub(super) fn mask_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let asks_password = rest
+        .split_once('?')
+        .is_some_and(|(_, query)| query.contains("password"));
+    if asks_password {
+        return format!("{scheme}://{HIDDEN}");
+    }
+    match rest.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((user, host)) => {
+            let name = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{name}:{HIDDEN}@{host}")
+        }
+    }
+}
+
+/// Masks what may be a secret in the source lines of diagnostics: values of keys that sound like it, and values of
+/// unknown keys, unless they are a misspelt harmless one.
+pub(super) fn mask_snippets(diagnostics: &mut [Diagnostic]) {
+    let sounds_secret = |text: &str| SECRET_WORDS.iter().any(|word| text.contains(word));
+    let doubtful: Vec<(u32, usize)> = diagnostics
+        .iter()
+        .filter(|found| found.code == codes::UNKNOWN_KEY.code)
+        .filter(|found| found.hint.as_deref().is_none_or(sounds_secret))
+        .map(|found| (found.line, (found.column + found.length).saturating_sub(1) as usize))
+        .collect();
+    for diagnostic in diagnostics {
+        let ends = doubtful
+            .iter()
+            .filter(|(line, _)| *line == diagnostic.line)
+            .map(|(_, end)| *end);
+        let ends: Vec<usize> = ends.collect();
+        diagnostic.snippet = diagnostic.snippet.take().map(|line| mask_line(&line, &ends));
+    }
+}
+
+/// A line in which what may be a secret becomes as many asterisks, so that columns stay; `doubtful` are the ends of
+/// keys whose values are masked whatever they are called.
+fn mask_line(line: &str, doubtful: &[usize]) -> String {
+    let mut characters: Vec<char> = line.chars().collect();
+    let mut at = 0;
+    while let Some(colon) = (at..characters.len()).find(|index| characters[*index] == ':') {
+        at = colon + 1;
+        let is_key = characters.get(at).is_none_or(|next| next.is_whitespace());
+        let word: String = characters[..colon]
+            .iter()
+            .rev()
+            .take_while(|c| c.is_alphanumeric() || "_\"'-".contains(**c))
+            .collect();
+        let word: String = word.chars().rev().collect::<String>().to_lowercase();
+        if is_key && (doubtful.contains(&colon) || SECRET_WORDS.iter().any(|secret| word.contains(secret))) {
+            at = mask_value(&mut characters, at);
+        }
+    }
+    mask_addresses(&mut characters);
+    characters.into_iter().collect()
+}
+
+/// Masks the value that begins at or after `from`; gives back where it ends.
+fn mask_value(characters: &mut [char], from: usize) -> usize {
+    let is_space = |index: &usize| characters[*index].is_whitespace();
+    let start = (from..characters.len())
+        .find(|index| !is_space(index))
+        .unwrap_or(characters.len());
+    let opening = characters.get(start).copied();
+    if matches!(opening, None | Some('{' | '[')) {
+        return start;
+    }
+    let end = match opening {
+        Some(quote @ ('"' | '\'')) => (start + 1..characters.len()).find(|index| characters[*index] == quote),
+        _ => (start..characters.len()).find(|index| matches!(characters[*index], ',' | '}' | ']')),
+    };
+    let end = end.unwrap_or(characters.len());
+    characters[start..end].fill('*');
+    end
+}
+
+/// Masks `user:password` in `scheme://user:password@host`.
+fn mask_addresses(characters: &mut [char]) {
+    let mut from = 0;
+    while let Some(slashes) =
+        (from..characters.len().saturating_sub(2)).find(|i| characters[*i..*i + 3] == [':', '/', '/'])
+    {
+        from = slashes + 3;
+        let end = (from..characters.len()).find(|index| "/'\" ,".contains(characters[*index]));
+        let end = end.unwrap_or(characters.len());
+        if let Some(sign) = (from..end).rfind(|index| characters[*index] == '@') {
+            characters[from..sign].fill('*');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_lose_their_secrets_and_keep_their_columns() {
+        for (line, masked) in [
+            ("  auth_pasword: hunter2", "  auth_pasword: *******"),
+            (
+                "  - {url: 'http://a/b', secret: \"x,y\", sen: 1}",
+                "  - {url: ***********', secret: ****\", sen: 1}",
+            ),
+            (
+                "basic_auth: {username: a, password: b}",
+                "basic_auth: {username: a, password: *}",
+            ),
+            ("x: 'http://u:p@h/'", "x: 'http://***@h/'"),
+            ("scrape_intervall: 1s", "scrape_intervall: 1s"),
+            ("tokens:", "tokens:"),
+        ] {
+            assert_eq!(mask_line(line, &[]), masked);
+        }
+    }
+
+    #[test]
+    fn addresses_lose_their_passwords() {
+        for (url, masked) in [
+            ("sqlite:nines.db", "sqlite:nines.db"),
+            ("postgres://h/db", "postgres://h/db"),
+            ("postgres://u:p@h/db", "postgres://u:<secret>@h/db"),
+            ("postgres://u:p@ss@h/db", "postgres://u:<secret>@h/db"),
+            ("postgres://h/db?password=x", "postgres://<secret>"),
+        ] {
+            assert_eq!(mask_userinfo(url), masked);
+        }
+    }
+}

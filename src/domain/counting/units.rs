@@ -1,0 +1,277 @@
+//! Units: the series, or pairs of series, that an SLO counts together.
+
+use std::collections::BTreeMap;
+
+use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
+use crate::domain::labels::{Group, Labels};
+use crate::domain::reading::Series;
+
+/// What one counter, or one histogram's bucket and count, shows on a page.
+#[derive(Clone, Debug)]
+pub struct Unit<'a> {
+    /// The page's own name for it: the series' key, or the histogram's without `le`.
+    pub key: &'a str,
+    /// The metric's family: without `_total`, `_bucket`, `_count`, `_sum`.
+    pub family: &'a str,
+    /// The group to which its events go.
+    pub group: &'a Group,
+    /// The counter's value; or the histogram's count, then its bucket.
+    pub values: [f64; 2],
+    /// Its `_created`, in unix seconds.
+    pub created: Option<f64>,
+    /// What its events are.
+    pub roles: UnitRoles,
+    /// The SLO matches bad events: good ones are total - bad.
+    pub good_is_rest: bool,
+}
+
+/// What a unit's events are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitRoles {
+    /// A counter: by which selectors it is matched.
+    Counter {
+        /// It counts all events.
+        total: bool,
+        /// It counts bad events.
+        bad: bool,
+        /// It counts good events.
+        good: bool,
+    },
+    /// A histogram: its count is all events, its bucket the good ones.
+    Histogram,
+}
+
+impl Unit<'_> {
+    /// It has two values.
+    pub fn is_pair(&self) -> bool {
+        self.roles == UnitRoles::Histogram
+    }
+
+    /// For which numbers it counts: 0 for all events, 1 for the other selector's.
+    pub fn sides(&self) -> impl Iterator<Item = usize> {
+        let (total, part) = match self.roles {
+            UnitRoles::Histogram => (true, true),
+            UnitRoles::Counter { total, bad, good } => (total, bad || good),
+        };
+        [(total, 0), (part, 1)]
+            .into_iter()
+            .filter_map(|(counts, side)| counts.then_some(side))
+    }
+}
+
+/// How an SLO uses one series; found once per series and kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesUse {
+    /// Under which key its last value is kept.
+    pub key: String,
+    /// The metric's family.
+    pub family: String,
+    /// The group, by the series' labels with its target's.
+    pub group: Group,
+    /// What it is to the SLO.
+    pub role: SeriesRole,
+}
+
+/// What a series is to an SLO.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SeriesRole {
+    /// A counter.
+    Counter(UnitRoles),
+    /// A histogram's `_count`.
+    HistogramCount,
+    /// One of a histogram's buckets.
+    HistogramBucket {
+        /// Its bound, as a number.
+        le: f64,
+        /// Its bound, as on the page.
+        written: String,
+    },
+    /// A gauge.
+    Gauge,
+}
+
+impl Indicator {
+    /// How the SLO uses a series with these labels (its own with its target's); `None` when it does not.
+    pub fn use_of(&self, series: &Series, labels: &Labels) -> Option<SeriesUse> {
+        let group = || self.group_of(labels);
+        let family = || family_of_metric(&series.metric).to_owned();
+        match &self.kind {
+            IndicatorKind::Ratio { total, part, part_is } => {
+                let part = part.matches(&series.metric, labels);
+                let roles = UnitRoles::Counter {
+                    total: total.matches(&series.metric, labels),
+                    bad: part && *part_is == RatioPart::Bad,
+                    good: part && *part_is == RatioPart::Good,
+                };
+                let none = UnitRoles::Counter {
+                    total: false,
+                    bad: false,
+                    good: false,
+                };
+                let role = SeriesRole::Counter(roles);
+                (roles != none).then(|| SeriesUse {
+                    key: series.key.clone(),
+                    family: family(),
+                    group: group(),
+                    role,
+                })
+            }
+            IndicatorKind::Latency { histogram, .. } => {
+                let name = histogram.metric.as_deref()?;
+                let suffix = series.metric.strip_prefix(name)?;
+                let matches = histogram
+                    .with_metric(series.metric.clone())
+                    .matches(&series.metric, labels);
+                let mut own = series.labels.clone();
+                own.set("le", "");
+                let key = Series::new(name, own).key;
+                let role = match suffix {
+                    "_count" => SeriesRole::HistogramCount,
+                    "_bucket" => {
+                        let written = series.labels.get("le").to_owned();
+                        SeriesRole::HistogramBucket {
+                            le: written.parse().ok()?,
+                            written,
+                        }
+                    }
+                    _ => return None,
+                };
+                matches.then(|| SeriesUse {
+                    key,
+                    family: name.to_owned(),
+                    group: group(),
+                    role,
+                })
+            }
+            IndicatorKind::Gauge { gauge, .. } => gauge.matches(&series.metric, labels).then(|| SeriesUse {
+                key: series.key.clone(),
+                family: family(),
+                group: group(),
+                role: SeriesRole::Gauge,
+            }),
+        }
+    }
+
+    /// Whether good events are counted as total - bad.
+    pub fn good_is_rest(&self) -> bool {
+        matches!(
+            self.kind,
+            IndicatorKind::Ratio {
+                part_is: RatioPart::Bad,
+                ..
+            }
+        )
+    }
+}
+
+/// One used series with its value on a page.
+#[derive(Clone, Copy, Debug)]
+pub struct UsedSample<'a> {
+    /// How the SLO uses it.
+    pub series: &'a SeriesUse,
+    /// Its value.
+    pub value: f64,
+    /// Its `_created`.
+    pub created: Option<f64>,
+}
+
+/// A histogram that lacks its threshold's bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MissingBucket {
+    /// The histogram's key.
+    pub histogram: String,
+    /// The nearest bounds below and above the threshold, as on the page.
+    pub nearest: Vec<String>,
+}
+
+/// The counters of a page as units; values that are no finite number, or negative, are left out.
+pub fn counter_units<'a>(samples: &[UsedSample<'a>], good_is_rest: bool) -> Vec<Unit<'a>> {
+    let counters = samples
+        .iter()
+        .filter(|sample| is_count(sample.value))
+        .filter_map(|sample| {
+            let SeriesRole::Counter(roles) = sample.series.role else {
+                return None;
+            };
+            Some(Unit {
+                key: &sample.series.key,
+                family: &sample.series.family,
+                group: &sample.series.group,
+                values: [sample.value, 0.0],
+                created: sample.created,
+                roles,
+                good_is_rest,
+            })
+        });
+    counters.collect()
+}
+
+/// The histograms of a page as units: count and threshold's bucket together or not at all (rule 8).
+pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<Unit<'a>>, Vec<MissingBucket>) {
+    let mut histograms: BTreeMap<&str, (Option<&UsedSample<'a>>, Option<f64>, Vec<(f64, &str)>)> = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| is_count(sample.value)) {
+        let (count, bucket, bounds) = histograms.entry(sample.series.key.as_str()).or_default();
+        match &sample.series.role {
+            SeriesRole::HistogramCount => *count = Some(sample),
+            SeriesRole::HistogramBucket { le, written } => {
+                bounds.push((*le, written));
+                // The bound is the threshold when the two numbers are the same, however they are spelled.
+                if (*le - threshold).abs() <= threshold.abs() * 1e-12 {
+                    *bucket = Some(sample.value);
+                }
+            }
+            _ => {}
+        }
+    }
+    let (mut units, mut missing) = (Vec::new(), Vec::new());
+    for (key, (count, bucket, mut bounds)) in histograms {
+        match (count, bucket) {
+            (Some(count), Some(bucket)) => units.push(Unit {
+                key: &count.series.key,
+                family: &count.series.family,
+                group: &count.series.group,
+                values: [count.value, bucket],
+                created: count.created,
+                roles: UnitRoles::Histogram,
+                good_is_rest: false,
+            }),
+            (_, None) => {
+                bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+                missing.push(MissingBucket {
+                    histogram: key.to_owned(),
+                    nearest: nearest(&bounds, threshold),
+                });
+            }
+            // A histogram without a count is half a histogram: it counts when it is whole.
+            (None, Some(_)) => {}
+        }
+    }
+    (units, missing)
+}
+
+fn nearest(bounds: &[(f64, &str)], threshold: f64) -> Vec<String> {
+    let below = bounds.iter().rev().find(|(le, _)| *le < threshold);
+    let above = bounds.iter().find(|(le, _)| *le > threshold);
+    [below, above]
+        .into_iter()
+        .flatten()
+        .map(|(_, written)| (*written).to_owned())
+        .collect()
+}
+
+fn is_count(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+/// The family of a metric: `http_requests` of `http_requests_total`.
+pub fn family_of_metric(metric: &str) -> &str {
+    ["_total", "_bucket", "_count", "_sum"]
+        .iter()
+        .find_map(|suffix| metric.strip_suffix(suffix))
+        .unwrap_or(metric)
+}
+
+/// The family of a unit by its key: the metric's name is what stands before the labels.
+pub fn family_of_key(key: &str) -> &str {
+    family_of_metric(key.split_once('{').map_or(key, |(metric, _)| metric))
+}

@@ -1,0 +1,187 @@
+//! The catalog: the SLOs that run, with the numbers under which the store knows them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ports::{KeyRecord, LoadedSlo, SloRecord};
+use super::snapshot::DiagnosticView;
+use crate::domain::labels::Group;
+use crate::domain::selection::Selection;
+use crate::domain::slo::{Slo, SloId};
+use crate::domain::time::Timestamp;
+
+/// Groups of one SLO that have a budget of their own; the rest is `other` (contract, native SLO file).
+pub const GROUPS_MAX: usize = 100;
+
+/// What the files say: the SLOs that are to run, and the documents that never loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The SLOs that are to run.
+    pub slos: Vec<DesiredSlo>,
+    /// Documents that never loaded.
+    pub broken: Vec<BrokenSlo>,
+}
+
+/// An SLO that is to run.
+#[derive(Clone, Debug)]
+pub struct DesiredSlo {
+    /// The SLO.
+    pub slo: Arc<Slo>,
+    /// The file on disk does not load: this is an earlier revision.
+    pub invalid: bool,
+    /// What is wrong with the file.
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// An SLO, or a document, that never loaded.
+#[derive(Clone, Debug)]
+pub struct BrokenSlo {
+    /// The service, if it can be read.
+    pub service: Option<String>,
+    /// The name, if it can be read.
+    pub name: Option<String>,
+    /// Its file.
+    pub file: String,
+    /// The line of its `- name`, if it can be read.
+    pub line: Option<u32>,
+    /// What is wrong.
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// One SLO that runs.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The SLO.
+    pub slo: Arc<Slo>,
+    /// The store's number for it.
+    pub id: i64,
+    /// The hash of its indicator.
+    pub indicator: u64,
+    /// When it was first loaded with that indicator.
+    pub loaded_at: Timestamp,
+    /// The file on disk does not load: this is an earlier revision.
+    pub invalid: bool,
+    /// What is wrong with the file.
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// The SLOs that run.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// In the order of their ids.
+    pub entries: Vec<Entry>,
+    /// Documents that never loaded.
+    pub broken: Vec<BrokenSlo>,
+    /// What a scrape has to keep.
+    pub selection: Arc<Selection>,
+    /// Changes with every catalog.
+    pub revision: u64,
+    by_id: HashMap<i64, usize>,
+}
+
+impl Desired {
+    /// What the store is told of these SLOs.
+    pub fn to_loaded(&self) -> Vec<LoadedSlo> {
+        let loaded = |desired: &DesiredSlo| LoadedSlo {
+            slo: desired.slo.id.clone(),
+            previous_names: desired.slo.previous_names.clone(),
+            indicator: desired.slo.indicator.fingerprint(),
+        };
+        self.slos.iter().map(loaded).collect()
+    }
+}
+
+impl Catalog {
+    /// Joins what the files say with what the store knows; an SLO that the store does not know is left out.
+    pub fn new(desired: &Desired, records: &[SloRecord], revision: u64) -> Self {
+        let by_slo: HashMap<&SloId, &SloRecord> = records.iter().map(|record| (&record.slo, record)).collect();
+        let mut entries: Vec<Entry> = desired
+            .slos
+            .iter()
+            .filter_map(|desired| {
+                let record = by_slo.get(&desired.slo.id)?;
+                Some(Entry {
+                    slo: Arc::clone(&desired.slo),
+                    id: record.id,
+                    indicator: hash(&desired.slo.indicator.fingerprint()),
+                    loaded_at: record.indicator_loaded_at,
+                    invalid: desired.invalid,
+                    diagnostics: desired.diagnostics.clone(),
+                })
+            })
+            .collect();
+        entries.sort_by(|a, b| a.slo.id.cmp(&b.slo.id));
+        let selectors = entries.iter().flat_map(|entry| entry.slo.indicator.selectors());
+        let selection = Arc::new(Selection::new(selectors, revision));
+        let by_id = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (entry.id, index))
+            .collect();
+        Self {
+            entries,
+            broken: desired.broken.clone(),
+            selection,
+            revision,
+            by_id,
+        }
+    }
+
+    /// The SLO with this number.
+    pub fn entry(&self, id: i64) -> Option<&Entry> {
+        self.by_id.get(&id).map(|index| &self.entries[*index])
+    }
+}
+
+/// A hash that is the same in every process: cursors are kept under it.
+fn hash(text: &str) -> u64 {
+    // FNV-1a: the standard library's hash may change with the compiler, and a changed hash costs a new baseline.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash
+}
+
+/// The ledger keys of all SLOs, and which groups have one.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    records: HashMap<(i64, Option<Group>), i64>,
+    groups: HashMap<i64, usize>,
+}
+
+impl Keys {
+    /// Takes keys over from the store.
+    pub fn extend(&mut self, records: &[KeyRecord]) {
+        for record in records {
+            if self
+                .records
+                .insert((record.slo, record.group.clone()), record.id)
+                .is_none()
+                && record.group.is_some()
+            {
+                *self.groups.entry(record.slo).or_default() += 1;
+            }
+        }
+    }
+
+    /// The key of an SLO (`None`) or of one of its groups.
+    pub fn get(&self, slo: i64, group: Option<&Group>) -> Option<i64> {
+        self.records.get(&(slo, group.cloned())).copied()
+    }
+
+    /// All groups of an SLO that have a key.
+    pub fn groups_of(&self, slo: i64) -> Vec<(Group, i64)> {
+        let of_slo = self.records.iter().filter(|((owner, _), _)| *owner == slo);
+        let mut groups: Vec<_> = of_slo
+            .filter_map(|((_, group), key)| group.clone().map(|group| (group, *key)))
+            .collect();
+        groups.sort();
+        groups
+    }
+
+    /// How many groups of an SLO have a key.
+    pub fn group_count(&self, slo: i64) -> usize {
+        self.groups.get(&slo).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,131 @@
+//! Notes: what a person should know about an SLO's data; the API shows them as diagnostics.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::counting::Note;
+use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::engine::snapshot::DiagnosticView;
+
+/// How long a note about a single visit is shown.
+const SHOWN_MS: i64 = 60 * MINUTE_MS;
+
+/// A histogram without the threshold's bucket.
+const MISSING_BUCKET: &str = "D001";
+/// Credits from zero that were not believed.
+const UNBELIEVABLE: &str = "D002";
+/// A difference that does not fit the ledger.
+const OVERFLOW: &str = "D003";
+/// More bad (or good) events than events.
+pub const PART_ABOVE_TOTAL: &str = "D004";
+/// Another process has become the baseline.
+const ANOTHER_PROCESS: &str = "D005";
+
+/// The notes of all SLOs, by SLO, then by code and target.
+#[derive(Debug, Default)]
+pub struct Notes(HashMap<i64, BTreeMap<(&'static str, String), Shown>>);
+
+#[derive(Debug)]
+struct Shown {
+    message: String,
+    hint: Option<String>,
+    until: Option<Timestamp>,
+}
+
+impl Notes {
+    /// Takes over what the last visit to a target said of an SLO; what it does not say any more is dropped.
+    pub fn set(&mut self, slo: i64, target: &str, notes: Vec<Note>, at: Timestamp) {
+        let shown = self.0.entry(slo).or_default();
+        shown.remove(&(MISSING_BUCKET, target.to_owned()));
+        for note in notes {
+            let (code, message, hint, passing) = describe(&note, target);
+            let until = passing.then_some(Timestamp(at.0 + SHOWN_MS));
+            shown.insert((code, target.to_owned()), Shown { message, hint, until });
+        }
+    }
+
+    /// The store refused a target's events.
+    pub fn refused(&mut self, slo: i64, target: &str, at: Timestamp) {
+        let message =
+            format!("the store refused the events of {target}: they do not fit; its values are a new baseline");
+        self.pass(slo, OVERFLOW, target, message, at);
+    }
+
+    fn pass(&mut self, slo: i64, code: &'static str, target: &str, message: String, at: Timestamp) {
+        let shown = Shown {
+            message,
+            hint: None,
+            until: Some(Timestamp(at.0 + SHOWN_MS)),
+        };
+        self.0.entry(slo).or_default().insert((code, target.to_owned()), shown);
+    }
+
+    /// The notes of one SLO.
+    pub fn of(&self, slo: i64) -> Vec<DiagnosticView> {
+        let shown = self.0.get(&slo).into_iter().flatten();
+        shown
+            .map(|((code, _), shown)| running(code, shown.message.clone(), shown.hint.clone()))
+            .collect()
+    }
+
+    /// Drops notes whose time is over.
+    pub fn expire(&mut self, now: Timestamp) {
+        for shown in self.0.values_mut() {
+            shown.retain(|_, note| note.until.is_none_or(|until| now < until));
+        }
+    }
+
+    /// Keeps the notes of SLOs that still run.
+    pub fn retain(&mut self, keep: impl Fn(i64) -> bool) {
+        self.0.retain(|slo, _| keep(*slo));
+    }
+}
+
+/// A diagnostic of the running daemon: it has no place in a file.
+pub fn running(code: &str, message: String, hint: Option<String>) -> DiagnosticView {
+    DiagnosticView {
+        code: code.to_owned(),
+        message,
+        file: None,
+        line: None,
+        column: None,
+        hint,
+    }
+}
+
+/// Code, message, hint, and whether it passes by itself.
+fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>, bool) {
+    match note {
+        Note::MissingBucket { histogram, nearest } => {
+            let bounds = if nearest.is_empty() {
+                "it has no buckets".to_owned()
+            } else {
+                nearest.join(" and ")
+            };
+            let message = format!(
+                "{histogram} on {target} has no bucket for the threshold, so neither its good nor its total events count"
+            );
+            (
+                MISSING_BUCKET,
+                message,
+                Some(format!("the nearest bounds are {bounds}; use one of them as threshold")),
+                false,
+            )
+        }
+        Note::Unbelievable { events, rate, limit } => {
+            let message = format!(
+                "{events:.0} events from zero on {target} imply {rate:.0} events/s, above the {limit:.0} that are believed; \
+                 they were not counted, its values are a new baseline"
+            );
+            (UNBELIEVABLE, message, None, true)
+        }
+        Note::Replaced => {
+            let message =
+                format!("for five minutes only another process has answered at {target}: it is the new baseline");
+            (ANOTHER_PROCESS, message, None, true)
+        }
+        Note::Overflow { series } => {
+            let message = format!("the increase of {series} on {target} does not fit the ledger; it was not counted");
+            (OVERFLOW, message, None, true)
+        }
+    }
+}

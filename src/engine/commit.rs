@@ -1,0 +1,102 @@
+//! Committing: what the visits since the last evaluation came to goes into the store, in one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::collect::{Batch, Collector};
+use super::ports::{Epoch, KeyRecord, Store, StoreError, StoreResult, TargetCommit};
+use super::stats::Stats;
+use crate::domain::time::Timestamp;
+
+/// Where committed visits are written down, for proofs that replay them.
+pub type VisitLog = Arc<dyn Fn(&serde_json::Value) + Send + Sync>;
+
+/// Commits what waits.
+pub struct Committer {
+    /// Where it goes.
+    pub store: Arc<dyn Store>,
+    /// Under which lease.
+    pub epoch: Epoch,
+    /// Where it waits.
+    pub collector: Arc<Collector>,
+    /// For durations.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted about it.
+    pub stats: Arc<Stats>,
+    /// Where committed visits are written down.
+    pub visit_log: Option<VisitLog>,
+}
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// What took effect.
+    pub commits: Vec<TargetCommit>,
+    /// Ledger keys that were made for new groups.
+    pub new_keys: Vec<KeyRecord>,
+}
+
+impl Committer {
+    /// Commits everything that waits: together; when the store refuses the data of one target, the others without it,
+    /// and that one with its present values as its baseline. After an error nothing that waited is kept.
+    pub async fn commit(&self, now: Timestamp) -> StoreResult<Committed> {
+        let began = self.clock.now();
+        let result = self.try_commit(now).await;
+        let took = self.clock.now().since(began).max(0);
+        self.stats.commit_duration.observe(Duration::from_millis(took as u64));
+        self.stats
+            .commits
+            .add(&[if result.is_ok() { "ok" } else { "failed" }], 1);
+        if let Err(error) = &result {
+            self.collector.forget_uncommitted(error);
+        }
+        result
+    }
+
+    async fn try_commit(&self, now: Timestamp) -> StoreResult<Committed> {
+        let groups = self.collector.groups_without_key();
+        let mut committed = Committed::default();
+        if !groups.is_empty() {
+            committed.new_keys = self.store.ensure_keys(self.epoch, &groups, now).await?;
+            self.collector.add_keys(&committed.new_keys);
+        }
+        let Batch { commits, visits } = self.collector.take_batch();
+        let mut waiting = vec![commits];
+        while let Some(mut part) = waiting.pop() {
+            match self.store.commit_visits(self.epoch, &part, now).await {
+                Ok(()) => {
+                    self.collector.committed(&part);
+                    committed.commits.append(&mut part);
+                }
+                Err(StoreError::Data(_)) if part.len() > 1 => {
+                    let rest = part.split_off(part.len() / 2);
+                    waiting.extend([rest, part]);
+                }
+                Err(StoreError::Data(error)) if part.iter().any(|commit| !commit.credits.is_empty()) => {
+                    for commit in &mut part {
+                        tracing::error!(target.id = commit.target, %error, "the store refuses events; taking a new baseline");
+                        self.collector.refused(commit.target, now);
+                        commit.credits.clear();
+                    }
+                    waiting.push(part);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.write_log(&committed.commits, &visits);
+        Ok(committed)
+    }
+
+    fn write_log(&self, commits: &[TargetCommit], visits: &[Vec<serde_json::Value>]) {
+        let Some(log) = &self.visit_log else { return };
+        for (commit, visits) in commits.iter().zip(visits) {
+            log(&serde_json::json!({
+                "kind": "commit",
+                "target": commit.target,
+                "seq": commit.expected_seq + 1,
+                "visits": visits,
+            }));
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The supervisor: waits for the lease as a standby, and runs the tasks while it holds it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::{Catalog, Desired, Keys};
+use super::clock::Clock;
+use super::collect::{Collector, schedule};
+use super::commit::{Committer, VisitLog};
+use super::deliver::Deliverer;
+use super::dispatch::{Dispatcher, Present, Routing};
+use super::evaluate::Evaluator;
+use super::ports::{Epoch, LeaseState, ListedTarget, SloRecord, Store, StoreError, StoreResult};
+use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
+use super::snapshot::Snapshot;
+use super::stats::Stats;
+use crate::domain::schedule::next_tick;
+use crate::domain::time::{Timestamp, millis};
+
+/// How long the lease is good without a renewal.
+const LEASE_TTL: Duration = Duration::from_secs(10);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How often a standby asks for it.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often a standby reads the store for what it shows.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Downtimes that are remembered, and the name of the fact.
+const DOWNTIMES: (&str, usize) = ("downtimes", 16);
+
+/// What may change while it runs; a change takes effect at the next tick.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The SLOs that are to run.
+    pub desired: Arc<Desired>,
+    /// How often everything is evaluated.
+    pub evaluation_interval: Duration,
+    /// Grows with every reload.
+    pub revision: u64,
+}
+
+/// Why nines is not ready, or that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It works.
+    Ready,
+    /// It does not, and why.
+    NotReady(String),
+}
+
+/// Everything that the engine needs from outside.
+#[derive(Clone)]
+pub struct Engine {
+    /// Who asks for the lease: host and process.
+    pub holder: String,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What nines counts about itself.
+    pub stats: Arc<Stats>,
+    /// The read model.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Whether it works.
+    pub readiness: Arc<ArcSwap<Readiness>>,
+    /// SLOs and intervals.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// Who is told, and how.
+    pub routing: watch::Receiver<Arc<Routing>>,
+    /// The targets that discovery has found.
+    pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// A silence has changed, or a dead letter was revived.
+    pub nudge: Arc<Notify>,
+    /// Where committed visits are written down, for proofs.
+    pub visit_log: Option<VisitLog>,
+}
+
+impl Engine {
+    /// Runs until it is cancelled: standby, active, and standby again when the lease is lost.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut looked_at: Option<Timestamp> = None;
+        while !cancel.is_cancelled() {
+            match self.store.acquire_lease(&self.holder, None, LEASE_TTL).await {
+                Ok(LeaseState::Held(epoch)) => {
+                    self.lead(epoch, &cancel).await;
+                    looked_at = None;
+                }
+                Ok(LeaseState::Taken { holder }) => {
+                    let now = self.clock.now();
+                    if looked_at.is_none() {
+                        tracing::info!(holder, "standby: another process holds the lease");
+                    }
+                    if looked_at.is_none_or(|at| now.since(at) >= millis(LOOK_EVERY)) {
+                        self.look(now).await;
+                        looked_at = Some(now);
+                    }
+                }
+                Err(error) => self.not_ready(&error),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(ASK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Shows what the store holds, as a standby.
+    async fn look(&self, now: Timestamp) {
+        let result = async {
+            let settings = Arc::clone(&self.settings.borrow());
+            let catalog = Arc::new(Catalog::new(&settings.desired, &self.store.load_slos().await?, settings.revision));
+            let mut keys = Keys::default();
+            keys.extend(&self.store.load_keys().await?);
+            let revision = self.snapshot.load().revision;
+            let mut evaluator = Evaluator::load(Arc::clone(&self.store), 0, catalog, keys, now, revision).await?;
+            let collector = Collector::new(Arc::clone(&self.stats), false, Vec::new());
+            Ok::<_, StoreError>(evaluator.look(&collector, now))
+        };
+        match result.await {
+            Ok(snapshot) => {
+                self.snapshot.store(Arc::new(snapshot));
+                self.readiness.store(Arc::new(Readiness::Ready));
+            }
+            Err(error) => self.not_ready(&error),
+        }
+    }
+
+    fn not_ready(&self, error: &StoreError) {
+        let reason = format!("{error}{}", causes(error));
+        if **self.readiness.load() != Readiness::NotReady(reason.clone()) {
+            tracing::warn!(reason, "the store does not work; trying again");
+            self.readiness.store(Arc::new(Readiness::NotReady(reason)));
+        }
+    }
+
+    /// Holds the lease and runs the tasks until it is cancelled, or the lease is lost.
+    async fn lead(&self, epoch: Epoch, cancel: &CancellationToken) {
+        tracing::info!(epoch, "active: this process holds the lease");
+        self.stats.lease_epoch.set(epoch);
+        let stop = cancel.child_token();
+        let keeper = tokio::spawn(self.clone().keep_lease(epoch, stop.clone()));
+        let result = self.run_tasks(epoch, &stop).await;
+        stop.cancel();
+        if let Err(error) = result {
+            tracing::warn!(%error, "no longer active");
+            self.not_ready(&error);
+        }
+        // The keeper only waits and renews; it cannot panic, and it has been cancelled.
+        let _ = keeper.await;
+        self.stats.lease_epoch.set(0);
+        if let Err(error) = self.store.release_lease(epoch).await {
+            tracing::warn!(%error, "the lease could not be given back; it ends by itself");
+        }
+    }
+
+    /// Renews the lease; cancels the tasks when somebody else has it.
+    async fn keep_lease(self, epoch: Epoch, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+            }
+            match self.store.acquire_lease(&self.holder, Some(epoch), LEASE_TTL).await {
+                Ok(LeaseState::Held(held)) if held == epoch => {}
+                Ok(_) => {
+                    tracing::warn!("the lease is lost");
+                    stop.cancel();
+                }
+                // Every write is fenced by the epoch, so waiting for the store is safe.
+                Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
+            }
+        }
+    }
+
+    async fn run_tasks(&self, epoch: Epoch, stop: &CancellationToken) -> StoreResult<()> {
+        let downtimes = self.note_downtime(epoch).await?;
+        let collector = Arc::new(Collector::new(Arc::clone(&self.stats), self.visit_log.is_some(), downtimes));
+        let discrepancy = Arc::new(Discrepancy::default());
+        let outbox = Arc::new(Notify::new());
+        let visiting = tokio::spawn(schedule::visit_targets(
+            Arc::clone(&collector),
+            Arc::clone(&self.clock),
+            self.targets.clone(),
+            stop.child_token(),
+        ));
+        let deliverer = Deliverer {
+            store: Arc::clone(&self.store),
+            epoch,
+            clock: Arc::clone(&self.clock),
+            routing: self.routing.clone(),
+            nudge: Arc::clone(&outbox),
+            stats: Arc::clone(&self.stats),
+        };
+        let delivering = tokio::spawn(deliverer.run(stop.child_token()));
+        let retainer = Retainer {
+            store: Arc::clone(&self.store),
+            epoch,
+            clock: Arc::clone(&self.clock),
+            discrepancy: Arc::clone(&discrepancy),
+            stats: Arc::clone(&self.stats),
+            retention: DEFAULT_RETENTION,
+        };
+        let retaining = tokio::spawn(retainer.run(stop.child_token()));
+        let mut ticker = Ticker { engine: self, epoch, collector, discrepancy, outbox };
+        let result = ticker.run(stop).await;
+        stop.cancel();
+        let (visited, delivered, retained) = tokio::join!(visiting, delivering, retaining);
+        for fault in [visited.err(), delivered.err(), retained.err()].into_iter().flatten() {
+            tracing::error!(%fault, "a task has ended by a fault");
+        }
+        result
+    }
+
+    /// Remembers the time in which nobody evaluated, for counting rule 1.
+    async fn note_downtime(&self, epoch: Epoch) -> StoreResult<Vec<(Timestamp, Timestamp)>> {
+        let (name, most) = DOWNTIMES;
+        let stored = self.store.load_fact(name).await?.unwrap_or_default();
+        let mut downtimes: Vec<(i64, i64)> = serde_json::from_str(&stored).unwrap_or_default();
+        if let Some(last) = self.store.last_evaluation_at().await? {
+            downtimes.push((last.0, self.clock.now().0.max(last.0)));
+        }
+        downtimes.drain(..downtimes.len().saturating_sub(most));
+        self.store.save_fact(epoch, name, &serde_json::json!(downtimes).to_string()).await?;
+        Ok(downtimes.into_iter().map(|(from, until)| (Timestamp(from), Timestamp(until))).collect())
+    }
+}
+
+/// Runs the ticks of the active process.
+struct Ticker<'a> {
+    engine: &'a Engine,
+    epoch: Epoch,
+    collector: Arc<Collector>,
+    discrepancy: Arc<Discrepancy>,
+    outbox: Arc<Notify>,
+}
+
+impl Ticker<'_> {
+    async fn run(&mut self, stop: &CancellationToken) -> StoreResult<()> {
+        let engine = self.engine;
+        let committer = Committer {
+            store: Arc::clone(&engine.store),
+            epoch: self.epoch,
+            collector: Arc::clone(&self.collector),
+            clock: Arc::clone(&engine.clock),
+            stats: Arc::clone(&engine.stats),
+            visit_log: engine.visit_log.clone(),
+        };
+        let mut settings_changes = engine.settings.clone();
+        let mut settings = Arc::clone(&settings_changes.borrow_and_update());
+        let mut dispatcher = Dispatcher::new(Arc::clone(&engine.store), self.epoch);
+        let mut evaluator = self.load(&settings).await?;
+        let (mut last, mut first) = (engine.clock.now(), true);
+        loop {
+            if !first && !self.wait_for_tick(&mut last, &settings, &mut settings_changes, stop).await {
+                break;
+            }
+            first = false;
+            if settings_changes.has_changed().unwrap_or(false) {
+                settings = Arc::clone(&settings_changes.borrow_and_update());
+                (settings, evaluator) = (Arc::clone(&settings), self.load(&settings).await?);
+            }
+            match self.tick(&mut evaluator, &committer, &mut dispatcher, last).await {
+                Ok(()) => engine.readiness.store(Arc::new(Readiness::Ready)),
+                Err(StoreError::Fenced) => return Err(StoreError::Fenced),
+                Err(error) => {
+                    engine.not_ready(&error);
+                    self.collector.forget_uncommitted(&error);
+                    dispatcher = Dispatcher::new(Arc::clone(&engine.store), self.epoch);
+                }
+            }
+        }
+        // A stop: what was visited since the last tick is committed while the lease still holds.
+        match committer.commit(engine.clock.now()).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the last visits are not committed; they will be counted after the next start");
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the next tick, a changed catalog or a nudge; false when it is time to stop. Tick time never goes back.
+    async fn wait_for_tick(
+        &self,
+        last: &mut Timestamp,
+        settings: &Settings,
+        changes: &mut watch::Receiver<Arc<Settings>>,
+        stop: &CancellationToken,
+    ) -> bool {
+        let clock = &self.engine.clock;
+        let interval = settings.evaluation_interval.max(Duration::from_millis(100));
+        let due = next_tick(interval, (*last).max(clock.now() - interval));
+        loop {
+            let wait = Duration::from_millis(due.since(clock.now()).max(0) as u64);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return false,
+                _ = changes.changed() => { changes.mark_changed(); break }
+                () = self.engine.nudge.notified() => break,
+                () = self.collector.cursors_wanted() => {
+                    // A target that has just come should not wait for the next tick to be counted.
+                    if let Err(error) = self.read_cursors(clock.now()).await {
+                        tracing::warn!(%error, "cursors cannot be read; trying again at the next tick");
+                    }
+                }
+                () = tokio::time::sleep(wait) => break,
+            }
+        }
+        let now = clock.now();
+        let late = now.since(due) / millis(interval).max(1);
+        self.engine.stats.missed_ticks.add(u64::try_from(late).unwrap_or(0));
+        *last = now.max(*last);
+        true
+    }
+
+    /// Makes the SLOs known to the store and reads everything about them.
+    async fn load(&self, settings: &Settings) -> StoreResult<Evaluator> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let loaded = settings.desired.to_loaded();
+        let records: Vec<SloRecord> = engine.store.sync_slos(self.epoch, &loaded, now).await?;
+        let catalog = Arc::new(Catalog::new(&settings.desired, &records, settings.revision));
+        let sums: Vec<_> = catalog.entries.iter().map(|entry| (entry.id, None)).collect();
+        engine.store.ensure_keys(self.epoch, &sums, now).await?;
+        let mut keys = Keys::default();
+        keys.extend(&engine.store.load_keys().await?);
+        self.collector.set_catalog(Arc::clone(&catalog), keys.clone());
+        let revision = engine.snapshot.load().revision;
+        Evaluator::load(Arc::clone(&engine.store), self.epoch, catalog, keys, now, revision).await
+    }
+
+    async fn tick(
+        &self,
+        evaluator: &mut Evaluator,
+        committer: &Committer,
+        dispatcher: &mut Dispatcher,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let engine = self.engine;
+        self.read_cursors(now).await?;
+        let began = engine.clock.now();
+        let mut snapshot = evaluator.tick(committer, &engine.stats, now, |key| dispatcher.muted_by(key)).await?;
+        let took = engine.clock.now().since(began).max(0);
+        engine.stats.evaluation_duration.observe(Duration::from_millis(took as u64));
+        snapshot.discrepancy_micro = self.discrepancy.get();
+        let snapshot = Arc::new(snapshot);
+        engine.snapshot.store(Arc::clone(&snapshot));
+        let routing = Arc::clone(&engine.routing.borrow());
+        let silences = engine.store.silences(now).await?;
+        let present =
+            Present { routing: &routing, alerts: evaluator.alerts(), snapshot: &snapshot, silences: &silences, now };
+        if dispatcher.pass(&present).await? > 0 {
+            self.outbox.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Gives new targets, and those whose last commit failed, their committed cursors.
+    async fn read_cursors(&self, now: Timestamp) -> StoreResult<()> {
+        let keys = self.collector.without_cursor();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let store = &self.engine.store;
+        let targets = store.sync_targets(self.epoch, &keys, now).await?;
+        let cursors = store.load_cursors(&targets.iter().map(|target| target.id).collect::<Vec<_>>()).await?;
+        self.collector.set_cursors(&targets.into_iter().zip(cursors).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+/// The chain of causes, for a message.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,22 @@
+//! `/api/v1/alerts` and `/api/v1/targets`, in Prometheus's shapes.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::json;
+
+use super::tagged;
+use crate::http::state::HttpState;
+
+/// Alerts that are pending or firing.
+pub async fn alerts(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let snapshot = state.snapshot.load();
+    tagged(&headers, &state.etag(&snapshot), json!({"alerts": snapshot.alerts}))
+}
+
+/// The scraped targets; nines drops none.
+pub async fn targets(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let snapshot = state.snapshot.load();
+    let data = json!({"activeTargets": snapshot.targets, "droppedTargets": []});
+    tagged(&headers, &state.etag(&snapshot), data)
+}

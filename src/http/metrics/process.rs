@@ -1,0 +1,182 @@
+//! The families about nines itself: build, config, lease, ledger, and everything in `Stats`.
+
+use super::writer::{Kind, Writer};
+use crate::engine::snapshot::Snapshot;
+use crate::engine::stats::{Counter, Family, Histogram};
+use crate::http::state::HttpState;
+
+/// Writes them.
+pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
+    write_process(writer, state, snapshot);
+    let stats = &state.stats;
+    counter(
+        writer,
+        "nines_scrapes_total",
+        "Visits that gave a page.",
+        &stats.scrapes,
+    );
+    by(
+        writer,
+        "nines_scrape_failures_total",
+        "Visits that gave nothing.",
+        &["reason"],
+        &stats.scrape_failures,
+    );
+    histogram(
+        writer,
+        "nines_scrape_duration_seconds",
+        "How long visits took.",
+        &stats.scrape_duration,
+    );
+    counter(
+        writer,
+        "nines_samples_seen_total",
+        "Samples on all pages.",
+        &stats.samples_seen,
+    );
+    counter(
+        writer,
+        "nines_samples_selected_total",
+        "Samples that some SLO selects.",
+        &stats.samples_selected,
+    );
+    by(
+        writer,
+        "nines_commits_total",
+        "Commits of counted visits.",
+        &["outcome"],
+        &stats.commits,
+    );
+    histogram(
+        writer,
+        "nines_commit_duration_seconds",
+        "How long commits took.",
+        &stats.commit_duration,
+    );
+    counter(
+        writer,
+        "nines_evaluations_total",
+        "Evaluations of all SLOs.",
+        &stats.evaluations,
+    );
+    counter(
+        writer,
+        "nines_scheduler_missed_ticks_total",
+        "Evaluation ticks that came too late to be run.",
+        &stats.missed_ticks,
+    );
+    histogram(
+        writer,
+        "nines_evaluation_duration_seconds",
+        "How long evaluations took.",
+        &stats.evaluation_duration,
+    );
+    by(
+        writer,
+        "nines_alert_transitions_total",
+        "Changes of alerts.",
+        &["kind"],
+        &stats.transitions,
+    );
+    by(
+        writer,
+        "nines_notifications_total",
+        "Messages that a receiver accepted.",
+        &["receiver", "integration"],
+        &stats.notifications,
+    );
+    by(
+        writer,
+        "nines_notifications_failed_total",
+        "Attempts to send a message that failed.",
+        &["receiver", "integration", "reason"],
+        &stats.notifications_failed,
+    );
+    histogram(
+        writer,
+        "nines_notification_latency_seconds",
+        "From the moment a message became due until it was accepted.",
+        &stats.notification_latency,
+    );
+    by(
+        writer,
+        "nines_http_requests_total",
+        "HTTP requests that were answered.",
+        &["handler", "method", "code"],
+        &stats.http_requests,
+    );
+    histogram(
+        writer,
+        "nines_http_request_duration_seconds",
+        "How long HTTP requests took.",
+        &stats.http_duration,
+    );
+}
+
+fn write_process(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
+    let (info, stats) = (&state.info, &state.stats);
+    writer.family("nines_build_info", Kind::Gauge, "Which build runs.");
+    writer.sample(&[("version", &info.version), ("revision", &info.revision)], 1.0);
+    writer.family(
+        "nines_start_timestamp_seconds",
+        Kind::Gauge,
+        "When this process started.",
+    );
+    writer.sample(&[], info.start_time.as_seconds());
+    writer.family(
+        "nines_config_last_reload_successful",
+        Kind::Gauge,
+        "1 when the last reload took.",
+    );
+    writer.sample(&[], stats.last_reload_ok.get() as f64);
+    writer.family(
+        "nines_config_last_reload_success_timestamp_seconds",
+        Kind::Gauge,
+        "When a reload last took.",
+    );
+    writer.sample(&[], stats.last_reload_ok_at.get() as f64 / 1e3);
+    writer.family(
+        "nines_active",
+        Kind::Gauge,
+        "1 when this process counts and sends, 0 when it is a standby.",
+    );
+    writer.whole(&[], u64::from(snapshot.active));
+    writer.family(
+        "nines_lease_epoch",
+        Kind::Gauge,
+        "The epoch of this process's lease; 0 for a standby.",
+    );
+    writer.sample(&[], stats.lease_epoch.get() as f64);
+    writer.family(
+        "nines_ledger_discrepancy_events",
+        Kind::Gauge,
+        "What the ledger's double entry is off by; must be 0; absent before the first proof.",
+    );
+    if let Some(micro) = snapshot.discrepancy_micro {
+        writer.micro(&[], micro);
+    }
+    writer.family(
+        "nines_notifications_dead_letters",
+        Kind::Gauge,
+        "Messages that were given up and are still shown.",
+    );
+    writer.sample(&[], stats.dead_letters.get() as f64);
+}
+
+fn counter(writer: &mut Writer, name: &str, help: &str, value: &Counter) {
+    writer.family(name, Kind::Counter, help);
+    writer.whole(&[], value.get());
+}
+
+fn by(writer: &mut Writer, name: &str, help: &str, labels: &[&str], values: &Family) {
+    writer.family(name, Kind::Counter, help);
+    for (key, value) in values.get() {
+        let pairs: Vec<_> = labels.iter().copied().zip(key.iter().map(String::as_str)).collect();
+        writer.whole(&pairs, value);
+    }
+}
+
+fn histogram(writer: &mut Writer, name: &str, help: &str, values: &Histogram) {
+    writer.family(name, Kind::Histogram, help);
+    writer.histogram(&[], &values.get());
+}

@@ -1,0 +1,189 @@
+//! HTTP clients, one for each distinct way of reaching targets, so that connections and roots are shared.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use tokio::sync::Mutex;
+
+use super::failure::missing;
+use super::settings::TlsSettings;
+use crate::domain::reading::{Missing, MissingReason};
+
+/// How often one visit follows a redirect, as in Prometheus.
+const REDIRECTS_MAX: usize = 10;
+
+/// How long an idle connection is kept, as in Prometheus: longer than usual scrape intervals.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// What tells clients apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientKey {
+    /// `tls_config`
+    pub tls: TlsSettings,
+    /// `follow_redirects`
+    pub follow_redirects: bool,
+    /// `enable_compression`
+    pub compression: bool,
+    /// With `server_name`: the host that is connected to, while requests are made to `server_name`.
+    pub host_behind_name: Option<String>,
+}
+
+/// All clients.
+#[derive(Debug, Default)]
+pub struct Clients {
+    known: Mutex<HashMap<ClientKey, Built>>,
+}
+
+#[derive(Debug)]
+struct Built {
+    client: Client,
+    /// What the files of `tls_config` looked like.
+    files: Vec<Option<(SystemTime, u64)>>,
+}
+
+impl Clients {
+    /// The client for this key. It is built anew when a certificate or key file has changed.
+    pub async fn get(&self, key: &ClientKey) -> Result<Client, Missing> {
+        let files = stamps(&key.tls).await;
+        let mut known = self.known.lock().await;
+        if let Some(built) = known.get(key)
+            && built.files == files
+        {
+            return Ok(built.client.clone());
+        }
+        let client = build(key).await?;
+        let built = Built {
+            client: client.clone(),
+            files,
+        };
+        known.insert(key.clone(), built);
+        Ok(client)
+    }
+}
+
+/// When each of the files was changed, and its length.
+async fn stamps(tls: &TlsSettings) -> Vec<Option<(SystemTime, u64)>> {
+    let mut stamps = Vec::new();
+    for path in [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten() {
+        let stamp = match tokio::fs::metadata(path).await {
+            Ok(file) => file.modified().ok().map(|at| (at, file.len())),
+            Err(_) => None,
+        };
+        stamps.push(stamp);
+    }
+    stamps
+}
+
+async fn build(key: &ClientKey) -> Result<Client, Missing> {
+    let authorities = match &key.tls.ca_file {
+        Some(path) => Some(
+            Certificate::from_pem_bundle(&read("ca_file", path).await?)
+                .map_err(|_| unusable("ca_file", path, "it holds no PEM certificates"))?,
+        ),
+        None => None,
+    };
+    let identity = identity(&key.tls).await?;
+    let builder = |authorities: Option<Vec<Certificate>>| {
+        let mut builder = base(key);
+        if let Some(authorities) = authorities {
+            builder = builder.tls_certs_only(authorities);
+        }
+        match identity.clone() {
+            Some(identity) => builder.identity(identity),
+            None => builder,
+        }
+    };
+    let built = match authorities {
+        Some(authorities) => builder(Some(authorities)).build(),
+        // A system without authorities can still scrape without TLS; with TLS the visit says what is wrong.
+        None => builder(None).build().or_else(|_| builder(Some(Vec::new())).build()),
+    };
+    built.map_err(|_| {
+        missing(
+            MissingReason::Tls,
+            "tls_config cannot be used: the certificate and its key do not fit",
+        )
+    })
+}
+
+fn base(key: &ClientKey) -> ClientBuilder {
+    let redirects = match (key.follow_redirects, &key.host_behind_name) {
+        (false, _) => Policy::none(),
+        (true, None) => Policy::limited(REDIRECTS_MAX),
+        // Requests bear the `Host` of the target: it must not be taken elsewhere.
+        (true, Some(_)) => Policy::custom(|attempt| {
+            let stays = attempt
+                .previous()
+                .last()
+                .is_some_and(|from| from.origin() == attempt.url().origin());
+            if stays && attempt.previous().len() <= REDIRECTS_MAX {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        }),
+    };
+    let builder = Client::builder()
+        .user_agent(concat!("nines/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .referer(false)
+        .gzip(key.compression)
+        .redirect(redirects)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(2)
+        .tls_danger_accept_invalid_certs(key.tls.insecure_skip_verify);
+    match (&key.tls.server_name, &key.host_behind_name) {
+        (Some(name), Some(host)) => builder.dns_resolver(Arc::new(Behind {
+            name: name.clone(),
+            host: host.clone(),
+        })),
+        _ => builder,
+    }
+}
+
+async fn identity(tls: &TlsSettings) -> Result<Option<Identity>, Missing> {
+    let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) else {
+        return Ok(None);
+    };
+    let mut pem = read("key_file", key).await?;
+    pem.push(b'\n');
+    pem.extend(read("cert_file", certificate).await?);
+    let identity = Identity::from_pem(&pem);
+    let identity = identity.map_err(|_| unusable("cert_file", certificate, "it or key_file holds no usable PEM"))?;
+    Ok(Some(identity))
+}
+
+async fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Missing> {
+    tokio::fs::read(path)
+        .await
+        .map_err(|error| unusable(setting, path, &error.to_string()))
+}
+
+fn unusable(setting: &str, path: &Path, why: &str) -> Missing {
+    let detail = format!("{setting} {} cannot be used: {why}", path.display());
+    missing(MissingReason::Tls, detail)
+}
+
+/// Resolves `server_name` to the host that really is connected to, so that TLS asks for and checks that name.
+#[derive(Debug)]
+struct Behind {
+    name: String,
+    host: String,
+}
+
+impl Resolve for Behind {
+    fn resolve(&self, name: Name) -> Resolving {
+        let asked = name.as_str();
+        let host = if asked == self.name { &self.host } else { asked }.to_owned();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}

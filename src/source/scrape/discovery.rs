@@ -1,0 +1,157 @@
+//! Which targets there are: those of the config, and those of files that change.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::client::Clients;
+use super::files::TargetFiles;
+use super::settings::ScrapeJob;
+use super::target::{config_hash, find_target};
+use super::visitor::HttpVisitor;
+use crate::domain::reading::Target;
+use crate::engine::ports::ListedTarget;
+
+/// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
+/// kernel, and whoever writes a target into a file expects to see it soon.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Lists the targets now, then whenever the files change, until it is cancelled. Targets that are in the channel
+/// already and have not changed stay the same, also across a reload that spawns this anew.
+pub fn spawn(
+    jobs: Vec<ScrapeJob>,
+    sender: watch::Sender<Arc<Vec<ListedTarget>>>,
+    cancel: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut discovery = Discovery::new(jobs);
+        discovery.adopt(&sender.borrow());
+        let look_every = discovery.look_every();
+        loop {
+            let looked = tokio::task::spawn_blocking(move || {
+                let listed = discovery.list();
+                (discovery, listed)
+            });
+            let Ok((back, listed)) = looked.await else {
+                return; // The runtime is shutting down.
+            };
+            discovery = back;
+            sender.send_if_modified(|known| publish(known, listed));
+            let Some(look_every) = look_every else {
+                return;
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(look_every) => {}
+            }
+        }
+    })
+}
+
+/// Lists the targets once, for the start.
+pub fn list_once(jobs: Vec<ScrapeJob>) -> Vec<ListedTarget> {
+    Discovery::new(jobs).list()
+}
+
+/// Replaces the list where it has changed.
+fn publish(known: &mut Arc<Vec<ListedTarget>>, listed: Vec<ListedTarget>) -> bool {
+    let same =
+        |(old, new): (&ListedTarget, &ListedTarget)| old.config_hash == new.config_hash && old.target == new.target;
+    if known.len() == listed.len() && known.iter().zip(&listed).all(same) {
+        return false;
+    }
+    *known = Arc::new(listed);
+    true
+}
+
+/// The targets of all jobs, and what is known of them from the last look.
+#[derive(Default)]
+pub struct Discovery {
+    jobs: Vec<(Arc<ScrapeJob>, TargetFiles)>,
+    clients: Arc<Clients>,
+    /// By their keys.
+    known: HashMap<String, ListedTarget>,
+    /// What was complained of at the last look: it is not said again.
+    complaints: HashSet<String>,
+}
+
+impl Discovery {
+    /// The targets of these jobs.
+    pub fn new(jobs: Vec<ScrapeJob>) -> Self {
+        let jobs = jobs.into_iter().map(|job| (Arc::new(job), TargetFiles::default()));
+        Self {
+            jobs: jobs.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Makes listed targets known, so that those that have not changed keep their visitors.
+    pub fn adopt(&mut self, listed: &[ListedTarget]) {
+        let entries = listed.iter().map(|listed| (listed.target.key(), listed.clone()));
+        self.known.extend(entries);
+    }
+
+    /// How often to look; `None` when nothing can change.
+    fn look_every(&self) -> Option<Duration> {
+        let intervals = self.jobs.iter().flat_map(|(job, _)| &job.file_discovery);
+        let least = intervals.map(|files| files.refresh_interval).min()?;
+        Some(least.clamp(Duration::from_millis(100), LOOK_EVERY))
+    }
+
+    /// The targets as they are now: of one that is listed twice, the first. Reads files.
+    pub fn list(&mut self) -> Vec<ListedTarget> {
+        let mut listed = Vec::new();
+        let mut complaints = Vec::new();
+        let mut keys = HashSet::new();
+        for (job, files) in &mut self.jobs {
+            let found = files.read(&job.file_discovery, &mut complaints);
+            for group in job.static_targets.iter().chain(&found) {
+                for address in &group.targets {
+                    let found = match find_target(job, address, &group.labels) {
+                        Ok(found) => found,
+                        Err(complaint) => {
+                            complaints.push(complaint);
+                            continue;
+                        }
+                    };
+                    let key = found.target.key();
+                    if !keys.insert(key.clone()) {
+                        continue;
+                    }
+                    let config_hash = config_hash(job, &found);
+                    let unchanged = self.known.get(&key).filter(|known| known.config_hash == config_hash);
+                    listed.push(unchanged.cloned().unwrap_or_else(|| {
+                        let target: Target = found.target;
+                        let (job, clients) = (Arc::clone(job), Arc::clone(&self.clients));
+                        let visitor = HttpVisitor::new(target.clone(), &found.url, found.scheme, job, clients);
+                        ListedTarget {
+                            target,
+                            visitor: Arc::new(visitor),
+                            config_hash,
+                        }
+                    }));
+                }
+            }
+        }
+        self.known = listed
+            .iter()
+            .map(|listed| (listed.target.key(), listed.clone()))
+            .collect();
+        self.complain(complaints);
+        listed
+    }
+
+    fn complain(&mut self, complaints: Vec<String>) {
+        for complaint in &complaints {
+            if !self.complaints.contains(complaint) {
+                warn!("{complaint}");
+            }
+        }
+        self.complaints = complaints.into_iter().collect();
+    }
+}

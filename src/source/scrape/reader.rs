@@ -1,0 +1,135 @@
+//! Sorts the samples of a page: selected, dating others, the process's start, or none of nines' business.
+
+use std::sync::Arc;
+
+use super::cache::{Entry, SeriesCache, SeriesView, family_key};
+use super::exposition::line::RawSample;
+use super::exposition::page::Sink;
+use super::exposition::series::parse_series;
+use super::exposition::{Fault, FormatError};
+use crate::domain::labels::Labels;
+use crate::domain::reading::Series;
+use crate::domain::selection::Selection;
+
+/// More warnings of one page are not kept.
+pub const WARNINGS_MAX: usize = 20;
+
+/// The gauge by which a process says when it began.
+const PROCESS_START: &str = "process_start_time_seconds";
+
+/// The suffixes of series that a `_created` sample can date.
+const DATED_SUFFIXES: [&str; 4] = ["_total", "_bucket", "_count", "_sum"];
+
+/// A sample of a selected series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit {
+    pub entry: u32,
+    pub value: f64,
+    pub line: u32,
+}
+
+/// What the metric that was asked for last is wanted for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    series: bool,
+    created: bool,
+    start: bool,
+}
+
+/// Takes a page's samples into a target's cache.
+pub(super) struct PageReader<'a> {
+    cache: &'a mut SeriesCache,
+    selection: &'a Selection,
+    view: &'a SeriesView,
+    wanted: Wanted,
+    pub hits: Vec<Hit>,
+    pub warnings: Vec<FormatError>,
+    pub process_start: Option<f64>,
+}
+
+impl<'a> PageReader<'a> {
+    pub(super) fn new(cache: &'a mut SeriesCache, selection: &'a Selection, view: &'a SeriesView) -> Self {
+        let hits = Vec::with_capacity(cache.entries.len());
+        Self {
+            cache,
+            selection,
+            view,
+            wanted: Wanted::default(),
+            hits,
+            warnings: Vec::new(),
+            process_start: None,
+        }
+    }
+
+    /// Parses and matches a series' text that the last page did not have.
+    fn learn(&mut self, text: &str) -> Result<u32, Fault> {
+        let parsed = parse_series(text)?;
+        let labels: Labels = parsed.labels.into_iter().collect();
+        let metric = parsed.metric;
+        let selected = self.wanted.series && self.selection.selects(&metric, &self.view.labels(&labels));
+        let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
+        let dates = family.map(|family| family_key(family, &labels).into_boxed_str());
+        let at = self.cache.entries.len() as u32;
+        self.cache.entries.push(Entry {
+            series: selected.then(|| Arc::new(Series::new(metric.as_ref(), labels))),
+            dates,
+            dated_by: None,
+            same_as: at,
+            seen: 0,
+            given: 0,
+            value: 0.0,
+        });
+        self.cache.places.insert(text.into(), at);
+        self.cache.unlinked = true;
+        Ok(at)
+    }
+}
+
+impl Sink for PageReader<'_> {
+    fn wants(&mut self, metric: &str) -> bool {
+        let dated = |family: &str| {
+            DATED_SUFFIXES
+                .iter()
+                .any(|suffix| self.selection.may_select(&format!("{family}{suffix}")))
+        };
+        self.wanted = Wanted {
+            series: self.selection.may_select(metric),
+            created: metric.strip_suffix("_created").is_some_and(dated),
+            start: metric == PROCESS_START,
+        };
+        self.wanted.series || self.wanted.created || self.wanted.start
+    }
+
+    fn sample(&mut self, sample: RawSample<'_>, line: u32) -> Result<(), Fault> {
+        if self.wanted.start && sample.series == PROCESS_START && sample.value.is_finite() {
+            self.process_start.get_or_insert(sample.value);
+        }
+        if !self.wanted.series && !self.wanted.created {
+            return Ok(());
+        }
+        let at = match self.cache.places.get(sample.series) {
+            Some(at) => *at,
+            None => self.learn(sample.series)?,
+        };
+        let page = self.cache.page;
+        let entry = &mut self.cache.entries[at as usize];
+        if entry.seen != page {
+            entry.seen = page;
+            entry.value = sample.value;
+        }
+        if entry.series.is_some() {
+            self.hits.push(Hit {
+                entry: at,
+                value: sample.value,
+                line,
+            });
+        }
+        Ok(())
+    }
+
+    fn warn(&mut self, warning: FormatError) {
+        if self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push(warning);
+        }
+    }
+}

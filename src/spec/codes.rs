@@ -1,0 +1,150 @@
+//! The codes of all diagnostics, in one table; `docs/diagnostics.md` is checked against it.
+
+/// How grave a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The file does not load.
+    Error,
+    /// The file loads; somebody should look.
+    Warning,
+}
+
+impl Severity {
+    /// As it is printed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A kind of diagnostic. Codes are stable: `N` for errors, `L` for lints.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `N004`
+    pub code: &'static str,
+    /// In a few words.
+    pub title: &'static str,
+    /// What it means and how it is mended.
+    pub explanation: &'static str,
+}
+
+impl Code {
+    /// Errors begin with `N`.
+    pub fn severity(&self) -> Severity {
+        if self.code.starts_with('N') {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $title:literal $explanation:literal)*) => {
+        $(#[doc = $title] pub static $name: Code =
+            Code { code: $code, title: $title, explanation: $explanation };)*
+        /// All codes, in their order.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    UNREADABLE "N001" "the file cannot be read"
+        "It is missing, is no UTF-8 text, or its permissions forbid it."
+    SYNTAX "N002" "not YAML"
+        "The text breaks YAML's grammar. A value with `: ` or ` #` in it must be quoted; tabs cannot indent."
+    DUPLICATE_KEY "N003" "a key is written twice"
+        "The second one would silently win in many parsers. Remove one of them."
+    UNKNOWN_KEY "N004" "unknown key"
+        "Nothing reads this key, so it would have no effect. It is often misspelt or indented too little or too far."
+    MISSING_KEY "N005" "a key is missing"
+        "This key has no default."
+    WRONG_TYPE "N006" "a value of another kind is expected"
+        "For example a list where a map is expected, or a text where a number is."
+    TOO_LARGE "N007" "the file is too large"
+        "A file may have 4 MiB. Split it."
+    TOO_DEEP "N008" "nested too deeply"
+        "Maps and lists may be nested 64 deep."
+    TOO_MANY_NODES "N009" "too many values"
+        "A document may hold 200,000 values. Split it."
+    ALIAS_EXPANSION "N010" "aliases expand to too much"
+        "With its aliases written out, a document may hold 200,000 values and 16 MiB of text."
+    UNSUPPORTED "N011" "not supported by this version yet"
+        "nines knows this key or format and will not guess at it. What is written here would have had no effect."
+    OBJECTIVE "N012" "not an objective"
+        "An objective is a percentage above 0 and below 100 with at most seven decimals: `99.9`."
+    DURATION "N013" "not a duration that fits"
+        "Durations are written as Prometheus writes them: `30d`, `1h30m`, `250ms`. Windows are whole minutes, at least `1m`, at most ten years."
+    SELECTOR "N014" "not a selector"
+        "A vector selector is a metric's name with matchers: `http_requests_total{job=\"shop\",code=~\"5..\"}`. Functions, sums and ranges are PromQL expressions; they need a Prometheus server as source."
+    NAME "N015" "not a name"
+        "Names of services and SLOs begin with a letter or digit and go on with letters, digits, `_`, `.` and `-`."
+    LABEL "N016" "not a label that may be set"
+        "Label names match `[a-zA-Z_][a-zA-Z0-9_]*` and do not begin with `__`. Every alert's `alertname`, `service`, `slo` and `severity` are set by nines."
+    DUPLICATE_NAME "N017" "a name is given twice in one file"
+        "Each of these names must be unique."
+    DUPLICATE_SLO "N018" "an SLO is defined in two files"
+        "The first one, in the order of the paths, runs. Rename or remove the second."
+    FORMAT "N019" "not a file that nines reads"
+        "An SLO file begins with `version: nines/v1`; a configuration is named `nines.yml`."
+    INDICATOR "N020" "not one form of indicator"
+        "An indicator has exactly one form: `total` with `bad` or `good`, `latency` with `threshold`, or `gauge` with `op` and `value`."
+    ALERT_WINDOWS "N021" "the windows of a burn condition do not fit together"
+        "The short window shows that the budget is still being spent; it must be shorter than the long one."
+    NUMBER "N022" "not a number that fits"
+        "A decimal number is expected here; the message names the range."
+    THRESHOLD "N023" "not a threshold"
+        "A threshold with a unit needs a metric whose suffix tells its unit (`_seconds`, `_milliseconds`); a bare number is in the metric's own unit."
+    CHOICE "N024" "not one of the possible words"
+        "The message names the words that are possible here."
+    VARIABLE "N030" "an environment variable is not set"
+        "`${NAME}` is replaced by the variable of that name. Write `$${` for a literal `${`."
+    TIMEOUT "N031" "a timeout is longer than its interval"
+        "A scrape must end before the next one begins."
+    REFERENCE "N032" "nothing has this name"
+        "The name that is written here is defined nowhere in the file."
+    ADDRESS "N033" "not an address"
+        "The message says which form is expected: a URL, `host:port`, or an e-mail address."
+    CONFLICT "N034" "two keys exclude each other"
+        "Only one of them may be set."
+    SECRET "N035" "not a secret of the expected form"
+        "A webhook's secret is `whsec_` followed by base64, as Standard Webhooks has it."
+    BAD_IS_TOTAL "L001" "both selectors are the same"
+        "Then every event is bad (or good), which is rarely meant."
+    NEVER_FIRES "L002" "a burn condition can never fire"
+        "Even when every event is bad the burn rate is 1/(1 - objective), and a condition holds only strictly above its factor."
+    FACTOR_LOWERED "L003" "a default factor was lowered"
+        "The default policy's factor could not be reached, or only in a total outage. It was lowered to 0.8/(1 - objective), at least 1."
+    LONG_ALERT_WINDOW "L004" "an alert window is longer than the SLO's"
+        "It looks at events for which the budget is not kept any more."
+    NO_EFFECT "L005" "a key has no effect"
+        "It is accepted for compatibility only."
+    NO_SLOS "L006" "the list of SLOs is empty"
+        "The file loads and defines nothing."
+    DEPRECATED "L007" "an older way to write it"
+        "It works; the message names the newer one."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_sorted_within_their_letter() {
+        for letter in ['N', 'L'] {
+            let codes: Vec<_> = ALL.iter().map(|c| c.code).filter(|c| c.starts_with(letter)).collect();
+            assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code() {
+        let page = include_str!("../../docs/diagnostics.md");
+        for code in ALL {
+            let row = format!("| `{}` | {} | {} |", code.code, code.title, code.explanation);
+            assert!(page.contains(&row), "docs/diagnostics.md lacks the row\n{row}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Reads maps and values out of a YAML tree and collects what is wrong on the way.
+
+use std::time::Duration;
+
+use super::codes::{self, Code};
+use super::diagnostic::Diagnostic;
+use super::suggest::suggest;
+use super::yaml::{Entry, Node, Span, Value, YamlError};
+use crate::domain::labels::Labels;
+use crate::domain::selector_parser::is_label_name;
+use crate::domain::time::parse_duration;
+
+/// The labels that nines sets on every alert.
+pub const RESERVED_LABELS: [&str; 4] = ["alertname", "service", "slo", "severity"];
+
+/// A file that is being read: its text for the snippets, and the diagnostics so far.
+pub struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    line_starts: Vec<usize>,
+    diagnostics: Vec<Diagnostic>,
+    repeats_values: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of this text; `file` is what diagnostics call it.
+    pub fn new(text: &'a str, file: &'a str) -> Self {
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self {
+            file,
+            text,
+            line_starts: std::iter::once(0).chain(starts.map(|(at, _)| at + 1)).collect(),
+            diagnostics: Vec::new(),
+            repeats_values: true,
+        }
+    }
+
+    /// A reader whose messages about wrong kinds do not repeat the value: it may be a secret in a wrong place.
+    #[must_use]
+    pub fn discreet(self) -> Self {
+        Self {
+            repeats_values: false,
+            ..self
+        }
+    }
+
+    /// The text.
+    pub fn source(&self) -> &'a str {
+        self.text
+    }
+
+    /// The file's name.
+    pub fn file(&self) -> &'a str {
+        self.file
+    }
+
+    /// Something is wrong at a place.
+    pub fn report(&mut self, code: &'static Code, span: Span, message: impl Into<String>) {
+        self.report_with(code, span, message, None);
+    }
+
+    /// Something is wrong at a place, and this is how to mend it.
+    pub fn report_with(&mut self, code: &'static Code, span: Span, message: impl Into<String>, hint: Option<String>) {
+        let line = self.line(span.line).to_owned();
+        let meant = self.text.get(span.start..span.end).unwrap_or_default();
+        let first_line = meant.lines().next().unwrap_or_default();
+        let diagnostic = Diagnostic {
+            line: span.line,
+            column: span.column,
+            length: u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX).max(1),
+            hint,
+            snippet: Some(line),
+            ..Diagnostic::of_file(code, self.file, message)
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// An error of the YAML itself.
+    pub fn report_yaml(&mut self, error: YamlError) {
+        self.report_with(error.code, error.span, error.message, error.hint);
+    }
+
+    /// All that was reported, in the order of the text.
+    pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|found| (found.line, found.column));
+        self.diagnostics
+    }
+
+    /// How many diagnostics there are that keep the file from loading.
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|found| found.is_error()).count()
+    }
+
+    /// The place of `at` within a scalar's text; the whole scalar where escapes or folding moved its characters.
+    pub fn place_within(&self, node: &Node, at: usize) -> Span {
+        let (span, text) = (node.span, node.text().unwrap_or_default());
+        let raw = self.text.get(span.start..span.end).unwrap_or_default();
+        let Some(before) = raw.find(text).filter(|offset| *offset <= 1 && !raw.contains('\n')) else {
+            return span;
+        };
+        let Some(skipped) = raw.get(..before + at) else {
+            return span;
+        };
+        Span {
+            column: span.column + u32::try_from(skipped.chars().count()).unwrap_or_default(),
+            start: span.start + before + at,
+            ..span
+        }
+    }
+
+    /// A text, as it is written: numbers and booleans too.
+    pub fn text(&mut self, field: Field<'_>) -> Option<String> {
+        let text = field.node.text().map(ToOwned::to_owned);
+        if text.is_none() {
+            self.expected(field, "a text");
+        }
+        text
+    }
+
+    /// A text that is not empty.
+    pub fn filled(&mut self, field: Field<'_>) -> Option<String> {
+        let text = self.text(field)?;
+        if text.trim().is_empty() {
+            self.report(
+                &codes::MISSING_KEY,
+                field.node.span,
+                format!("`{}` is empty", field.key),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, field: Field<'_>) -> Option<bool> {
+        match &field.node.value {
+            Value::Scalar(scalar) if scalar.plain => match scalar.text.as_str() {
+                "true" | "True" | "TRUE" => return Some(true),
+                "false" | "False" | "FALSE" => return Some(false),
+                _ => {}
+            },
+            _ => {}
+        }
+        self.expected(field, "true or false");
+        None
+    }
+
+    /// A finite decimal number.
+    pub fn number(&mut self, field: Field<'_>) -> Option<f64> {
+        let text = self.text(field)?;
+        let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        if number.is_none() {
+            let message = format!("`{}` must be a number, not \"{text}\"", field.key);
+            self.report(&codes::NUMBER, field.node.span, message);
+        }
+        number
+    }
+
+    /// A whole number that is not negative.
+    pub fn whole(&mut self, field: Field<'_>) -> Option<u64> {
+        let text = self.text(field)?;
+        let number = text.trim().parse().ok();
+        if number.is_none() {
+            let message = format!("`{}` must be a whole number of at least 0, not \"{text}\"", field.key);
+            self.report(&codes::NUMBER, field.node.span, message);
+        }
+        number
+    }
+
+    /// A Prometheus duration.
+    pub fn duration(&mut self, field: Field<'_>) -> Option<Duration> {
+        let text = self.text(field)?;
+        parse_duration(&text)
+            .map_err(|error| self.report(&codes::DURATION, field.node.span, format!("`{}` is {error}", field.key)))
+            .ok()
+    }
+
+    /// The items of a list, each as a field of the same name; `None` items are reported.
+    pub fn list<'n>(&mut self, field: Field<'n>) -> Vec<Field<'n>> {
+        let Some(items) = field.node.items() else {
+            self.expected(field, "a list");
+            return Vec::new();
+        };
+        items
+            .iter()
+            .map(|node| Field {
+                node,
+                key_span: node.span,
+                ..field
+            })
+            .collect()
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, field: Field<'_>) -> Vec<String> {
+        let items = self.list(field);
+        items.into_iter().filter_map(|item| self.filled(item)).collect()
+    }
+
+    /// A map of label names and values; `reserved` names are refused.
+    pub fn labels(&mut self, field: Field<'_>, reserved: &[&str]) -> Labels {
+        let mut labels = Labels::new();
+        let Some(entries) = field.node.entries() else {
+            self.expected(field, "a map");
+            return labels;
+        };
+        for Entry { key, key_span, value } in entries {
+            self.check_label(key, *key_span, reserved);
+            match &value.value {
+                Value::Null => {}
+                Value::Scalar(scalar) => labels.set(key.as_str(), scalar.text.as_str()),
+                _ => {
+                    let message = format!("the value of `{key}` must be a text, not {}", value.kind());
+                    self.report(&codes::WRONG_TYPE, value.span, message);
+                }
+            }
+        }
+        labels
+    }
+
+    /// Whether a label of this name may be set.
+    pub fn check_label(&mut self, name: &str, span: Span, reserved: &[&str]) -> bool {
+        let problem = if !is_label_name(name) {
+            format!("\"{name}\" is no label name; letters, digits and _ are possible, with no digit in front")
+        } else if name.starts_with("__") {
+            format!("labels whose names begin with __ belong to Prometheus; \"{name}\" cannot be set")
+        } else if reserved.contains(&name) {
+            format!("the label \"{name}\" is set by nines and cannot be set here")
+        } else {
+            return true;
+        };
+        self.report(&codes::LABEL, span, problem);
+        false
+    }
+
+    /// One of some words.
+    pub fn choice<T: Copy>(&mut self, field: Field<'_>, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(field)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let message = format!("`{}` is one of {}, not \"{text}\"", field.key, all.join(", "));
+            let hint = suggest(&text, all).map(did_you_mean);
+            self.report_with(&codes::CHOICE, field.node.span, message, hint);
+        }
+        found
+    }
+
+    /// A value is of another kind than expected.
+    pub fn expected(&mut self, field: Field<'_>, what: &str) {
+        let found = match &field.node.value {
+            Value::Scalar(scalar) if self.repeats_values => {
+                format!("\"{}\"", scalar.text.chars().take(60).collect::<String>())
+            }
+            _ => field.node.kind().to_owned(),
+        };
+        let message = format!("`{}` must be {what}, not {found}", field.key);
+        self.report(&codes::WRONG_TYPE, field.node.span, message);
+    }
+
+    fn line(&self, number: u32) -> &'a str {
+        let index = number.saturating_sub(1) as usize;
+        let start = self.line_starts.get(index).copied().unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        rest.lines().next().unwrap_or_default()
+    }
+}
+
+/// A value and the key under which it was found.
+#[derive(Clone, Copy)]
+pub struct Field<'n> {
+    /// The key.
+    pub key: &'static str,
+    /// The key's place.
+    pub key_span: Span,
+    /// The value.
+    pub node: &'n Node,
+}
+
+/// The entries of a map that is being read. Whatever was not asked for by the end is an unknown key.
+pub struct Fields<'n> {
+    span: Span,
+    entries: &'n [Entry],
+    known: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a map; anything else is reported.
+    pub fn open(reader: &mut Reader<'_>, field: Field<'n>) -> Option<Self> {
+        let Some(entries) = field.node.entries() else {
+            reader.expected(field, "a map");
+            return None;
+        };
+        Some(Self {
+            span: field.node.span,
+            entries,
+            known: Vec::new(),
+        })
+    }
+
+    /// Opens a document.
+    pub fn of_document(root: &'n Node) -> Option<Self> {
+        Some(Self {
+            span: root.span,
+            entries: root.entries()?,
+            known: Vec::new(),
+        })
+    }
+
+    /// The place of the map.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The value of a key; `null` counts as absent.
+    pub fn get(&mut self, key: &'static str) -> Option<Field<'n>> {
+        self.known.push(key);
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        (!entry.value.is_null()).then_some(Field {
+            key,
+            key_span: entry.key_span,
+            node: &entry.value,
+        })
+    }
+
+    /// The value of a key that must be there.
+    pub fn require(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<Field<'n>> {
+        let field = self.get(key);
+        if field.is_none() {
+            let span = self
+                .entries
+                .iter()
+                .find(|entry| entry.key == key)
+                .map(|entry| entry.key_span);
+            reader.report(
+                &codes::MISSING_KEY,
+                span.unwrap_or(self.span),
+                format!("`{key}` is missing"),
+            );
+        }
+        field
+    }
+
+    /// Keys that nines knows and does not support yet.
+    pub fn refuse(&mut self, reader: &mut Reader<'_>, keys: &[&'static str]) {
+        for key in keys {
+            if let Some(field) = self.get(key) {
+                let message = format!("`{key}` is not supported by this version yet");
+                reader.report(&codes::UNSUPPORTED, field.key_span, message);
+            }
+        }
+    }
+
+    /// Reports every key that nobody asked for.
+    pub fn finish(self, reader: &mut Reader<'_>) {
+        for Entry { key, key_span, .. } in self.entries {
+            if self.known.contains(&key.as_str()) {
+                continue;
+            }
+            let free = self
+                .known
+                .iter()
+                .copied()
+                .filter(|known| !self.entries.iter().any(|e| e.key == *known));
+            let hint = suggest(key, free).map(did_you_mean);
+            reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
+        }
+    }
+}
+
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}

@@ -1,0 +1,177 @@
+//! Packing: loose minutes go into their day's row. A bucket's value, packed + loose, never changes by it.
+
+use std::collections::BTreeMap;
+
+use super::day::Day;
+use super::db::{Db, Tx};
+use super::value::{Column, args};
+use super::visits::{self, Buckets};
+use crate::domain::counts::Bucket;
+use crate::domain::time::{DAY_MINUTES, HOUR_MINUTES, MINUTE_MS, Minute, Timestamp};
+use crate::engine::ports::{Credit, Epoch, KeyId, PackReport, StoreResult};
+
+/// An hour is packed this long after its end, when most late data have come.
+const SETTLED_AFTER_MS: i64 = 15 * MINUTE_MS;
+/// Days of one transaction: SQLite's must stay under 50 ms, since nobody else writes meanwhile.
+const DAYS_PER_TRANSACTION: usize = 50;
+
+/// Loose days that are due, in the order of the table.
+const DUE: &str = "select ledger_key, minute / 1440 from loose where minute < $1
+    group by ledger_key, minute / 1440 order by ledger_key, minute / 1440 limit $2";
+
+/// A day of a ledger key.
+type DayKey = (KeyId, i64);
+
+/// Packs what has settled, up to `limit` days; each transaction is whole in itself.
+pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> StoreResult<PackReport> {
+    let before = Timestamp(now.0 - SETTLED_AFTER_MS).minute().hour().first_minute();
+    let mut tx = db.read().await?;
+    let rows = tx.rows(DUE, args![before.0, i64::from(limit) + 1]).await?;
+    tx.commit().await?;
+    let mut due = Vec::with_capacity(rows.len());
+    for row in &rows {
+        due.push((row.int(0)?, row.int(1)?));
+    }
+    let mut report = PackReport {
+        more: due.len() > limit as usize,
+        ..PackReport::default()
+    };
+    due.truncate(limit as usize);
+    for days in due.chunks(DAYS_PER_TRANSACTION) {
+        let mut tx = db.write(epoch).await?;
+        let loose = take_loose(&mut tx, days, before).await?;
+        report.rows += loose.rows;
+        report.days += merge(&mut tx, loose.days).await?;
+        tx.commit().await?;
+    }
+    Ok(report)
+}
+
+/// Credits many minutes straight into packed days. Every transaction is whole in itself: buckets and double entry.
+pub(super) async fn write(db: &Db, epoch: Epoch, credits: &[Credit]) -> StoreResult<()> {
+    let mut days: BTreeMap<DayKey, Buckets> = BTreeMap::new();
+    for ((key, minute), bucket) in visits::aggregate(credits)? {
+        days.entry((key, Minute(minute).day()))
+            .or_default()
+            .insert((key, minute), bucket);
+    }
+    let days: Vec<_> = days.into_iter().collect();
+    for chunk in days.chunks(DAYS_PER_TRANSACTION) {
+        let buckets: Buckets = chunk.iter().flat_map(|(_, buckets)| buckets.clone()).collect();
+        let mut tx = db.write(epoch).await?;
+        merge(&mut tx, by_day(&buckets)).await?;
+        visits::add_to_sums(&mut tx, &visits::sums(&buckets)?).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// What is to be added to the minutes of each day.
+type Additions = BTreeMap<DayKey, Vec<(usize, Bucket)>>;
+
+struct Taken {
+    rows: u64,
+    days: Additions,
+}
+
+fn by_day(buckets: &Buckets) -> Additions {
+    let mut days = Additions::new();
+    for ((key, minute), bucket) in buckets {
+        let at = minute.rem_euclid(DAY_MINUTES) as usize;
+        days.entry((*key, Minute(*minute).day()))
+            .or_default()
+            .push((at, *bucket));
+    }
+    days
+}
+
+/// Takes the settled rows of these days out of the table; those that are added meanwhile stay for the next time.
+async fn take_loose(tx: &mut Tx, days: &[DayKey], before: Minute) -> StoreResult<Taken> {
+    let first = |day: &DayKey| day.1 * DAY_MINUTES;
+    let columns = [
+        ("k", days.iter().map(|day| day.0).collect::<Column>()),
+        ("a", days.iter().map(first).collect()),
+        (
+            "b",
+            days.iter().map(|day| before.0.min(first(day) + DAY_MINUTES)).collect(),
+        ),
+    ];
+    if tx.is_postgres() {
+        // Locked in the order in which commits write them, so that the two never wait for each other in a circle.
+        let lock = "select l.minute from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b
+            order by l.ledger_key, l.minute, l.shard for update of l";
+        tx.rows_bulk(lock, Vec::new(), &columns).await?;
+    }
+    let sql = "delete from loose where (ledger_key, minute, shard) in (
+            select l.ledger_key, l.minute, l.shard
+            from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b
+        ) returning ledger_key, minute, total, good, observed";
+    let rows = tx.rows_bulk(sql, Vec::new(), &columns).await?;
+    let mut credits = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let bucket = Bucket {
+            total: row.int(2)?,
+            good: row.int(3)?,
+            observed: row.int(4)? != 0,
+        };
+        credits.push(Credit {
+            key: row.int(0)?,
+            minute: Minute(row.int(1)?),
+            bucket,
+        });
+    }
+    Ok(Taken {
+        rows: rows.len() as u64,
+        days: by_day(&visits::aggregate(&credits)?),
+    })
+}
+
+/// Adds to day rows, which are locked meanwhile; says how many were written.
+async fn merge(tx: &mut Tx, additions: Additions) -> StoreResult<u64> {
+    let mut days = lock_days(tx, &additions).await?;
+    for (key, credits) in additions {
+        days.entry(key).or_insert_with(Day::empty).add(credits)?;
+    }
+    let mut totals = Vec::with_capacity(days.len());
+    let mut blobs = Vec::with_capacity(days.len());
+    for day in days.values() {
+        totals.push(day.totals()?);
+        blobs.push(day.encode());
+    }
+    let columns = [
+        ("k", days.keys().map(|key| key.0).collect::<Column>()),
+        ("d", days.keys().map(|key| key.1).collect()),
+        ("t", totals.iter().map(|total| total.0).collect()),
+        ("g", totals.iter().map(|total| total.1).collect()),
+        ("h", blobs.iter().map(|blob| blob.0.clone()).collect()),
+        ("m", blobs.into_iter().map(|blob| blob.1).collect()),
+    ];
+    let sql = "update packed_day set total = v.t, good = v.g, hours = v.h, minutes = v.m
+        from v where packed_day.ledger_key = v.k and packed_day.day = v.d";
+    tx.run_bulk(sql, Vec::new(), &columns).await
+}
+
+/// The rows of these days as they are, each locked, made where there was none.
+async fn lock_days(tx: &mut Tx, additions: &Additions) -> StoreResult<BTreeMap<DayKey, Day>> {
+    let (hours, minutes) = Day::empty().encode();
+    let columns = [
+        ("k", additions.keys().map(|key| key.0).collect::<Column>()),
+        ("d", additions.keys().map(|key| key.1).collect()),
+    ];
+    let insert = "insert into packed_day (ledger_key, day, total, good, hours, minutes)
+        select k, d, 0, 0, $1, $2 from v where true on conflict (ledger_key, day) do nothing";
+    tx.run_bulk(insert, args![hours, minutes], &columns).await?;
+    let lock = tx.locking("for update of p");
+    let select = format!(
+        "select p.ledger_key, p.day, p.hours, p.minutes
+        from v join packed_day p on p.ledger_key = v.k and p.day = v.d order by p.ledger_key, p.day {lock}"
+    );
+    let mut days = BTreeMap::new();
+    for row in tx.rows_bulk(&select, Vec::new(), &columns).await? {
+        days.insert((row.int(0)?, row.int(1)?), Day::decode(row.bytes(2)?, row.bytes(3)?)?);
+    }
+    Ok(days)
+}
+
+// Hours are packed as wholes, so that an hour is either loose or packed but for late data.
+const _: () = assert!(DAY_MINUTES % HOUR_MINUTES == 0);

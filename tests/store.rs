@@ -1,0 +1,81 @@
+//! The store's contract: every case runs on SQLite and on Postgres, each on a fresh store.
+
+mod support {
+    pub mod postgres;
+    pub mod store;
+}
+
+mod store_cases {
+    pub mod alerts;
+    pub mod catalog;
+    pub mod deliveries;
+    pub mod lease;
+    pub mod ledger;
+    pub mod simulation;
+}
+
+use support::store::Fixture;
+
+/// Runs every case of a module on both databases, as a test of its own.
+macro_rules! contract {
+    ($($module:ident: $($case:ident),+ $(,)?;)+) => {
+        mod sqlite {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::store_cases::$module::$case(crate::Fixture::sqlite().await).await;
+                }
+            )+ })+
+        }
+        mod postgres {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    if let Some(fixture) = crate::Fixture::postgres().await {
+                        crate::store_cases::$module::$case(fixture).await;
+                    }
+                }
+            )+ })+
+        }
+    };
+}
+
+contract! {
+    alerts:
+        an_evaluation_is_kept_as_a_whole,
+        transitions_are_consumed_once_and_in_order,
+        one_incident_is_open_for_each_group_key,
+        silences_come_from_anybody,
+        what_is_old_is_pruned_and_what_is_owed_stays;
+    deliveries:
+        each_stream_goes_in_order_one_at_a_time,
+        retries_wait_and_claims_run_out,
+        an_interrupted_attempt_does_not_count,
+        a_dead_trigger_takes_its_followers_with_it,
+        a_dead_letter_can_be_sent_again,
+        notifications_show_the_newest_first;
+    lease:
+        the_holder_renews_and_nobody_else_gets_it,
+        a_released_lease_is_free_at_once_under_a_higher_epoch,
+        a_lost_lease_fences_every_write,
+        migrating_again_and_at_once_changes_nothing;
+    catalog:
+        slos_keep_their_number_through_rename_removal_and_return,
+        a_changed_indicator_is_loaded_anew,
+        ledger_keys_are_found_again_with_hostile_labels,
+        revisions_and_facts_are_kept;
+    ledger:
+        targets_are_found_again_with_long_and_hostile_urls,
+        a_commit_moves_cursors_and_adds_to_buckets,
+        a_conflict_changes_nothing,
+        an_overflow_is_the_fault_of_its_data_alone,
+        packing_changes_no_bucket,
+        late_data_are_packed_again,
+        packing_and_late_commits_at_once_lose_nothing,
+        packed_credits_are_credits,
+        a_tampered_row_is_found,
+        pruning_keeps_the_proof_and_the_lifetime,
+        a_thousand_credits;
+    simulation:
+        forty_days_keep_every_event;
+}

@@ -1,0 +1,114 @@
+//! SLOs, ledger keys, revisions and facts.
+
+use nines::domain::labels::Group;
+use nines::domain::time::Timestamp;
+use nines::engine::ports::{CatalogStore, LedgerStore, RevisionRecord, TargetCommit};
+
+use crate::support::store::{Fixture, NOW, loaded};
+
+const LATER: Timestamp = Timestamp(NOW.0 + 60_000);
+
+pub async fn slos_keep_their_number_through_rename_removal_and_return(f: Fixture) {
+    let first = [loaded("a", &[], "v1"), loaded("b", &[], "v1")];
+    let records = f.store.sync_slos(f.epoch, &first, NOW).await.expect("known");
+    let target = f.targets(1).await[0];
+    let mut visit = TargetCommit {
+        target,
+        ..TargetCommit::default()
+    };
+    visit.slos = records.iter().map(|record| (record.id, Some(vec![7]))).collect();
+    f.store.commit_visits(f.epoch, &[visit], NOW).await.expect("committed");
+
+    // a is renamed to c; b names a loaded SLO as its past, which takes nothing from it; b is gone afterwards.
+    let renamed = f
+        .store
+        .sync_slos(f.epoch, &[loaded("c", &["x", "a"], "v1")], LATER)
+        .await
+        .expect("known");
+    assert_eq!((renamed[0].id, renamed[0].indicator_loaded_at), (records[0].id, NOW));
+    let cursors = f.store.load_cursors(&[target]).await.expect("cursors");
+    assert_eq!(cursors[0].slos.keys().copied().collect::<Vec<_>>(), [records[0].id]);
+    assert_eq!(f.store.load_slos().await.expect("SLOs"), renamed);
+
+    let back = [loaded("b", &["c"], "v1"), loaded("c", &[], "v1")];
+    let back = f.store.sync_slos(f.epoch, &back, LATER).await.expect("known");
+    assert_eq!((back[0].id, back[1].id), (records[1].id, records[0].id));
+}
+
+pub async fn a_changed_indicator_is_loaded_anew(f: Fixture) {
+    let old = f
+        .store
+        .sync_slos(f.epoch, &[loaded("a", &[], "v1")], NOW)
+        .await
+        .expect("known");
+    let same = f
+        .store
+        .sync_slos(f.epoch, &[loaded("a", &[], "v1")], LATER)
+        .await
+        .expect("known");
+    let new = f
+        .store
+        .sync_slos(f.epoch, &[loaded("a", &[], "v2")], LATER)
+        .await
+        .expect("known");
+    assert_eq!(old, same);
+    assert_eq!((new[0].id, new[0].indicator_loaded_at), (old[0].id, LATER));
+    assert_eq!(f.store.load_slos().await.expect("SLOs"), new);
+}
+
+pub async fn ledger_keys_are_found_again_with_hostile_labels(f: Fixture) {
+    let slo = f
+        .store
+        .sync_slos(f.epoch, &[loaded("a", &[], "v1")], NOW)
+        .await
+        .expect("known")[0]
+        .id;
+    let group = |value: &str| Some(Group(vec![("region".to_owned(), value.to_owned())]));
+    let long = "x".repeat(20_000);
+    let wanted: Vec<_> = [
+        None,
+        group(""),
+        group("eu"),
+        group("a\0b"),
+        group("a\u{fffd}b"),
+        group("'\"\\"),
+        group(&long),
+    ]
+    .into_iter()
+    .map(|group| (slo, group))
+    .collect();
+    let made = f.store.ensure_keys(f.epoch, &wanted, NOW).await.expect("keys are made");
+    let again = f
+        .store
+        .ensure_keys(f.epoch, &wanted, LATER)
+        .await
+        .expect("keys are found");
+    assert_eq!(made, again);
+    assert_eq!(f.store.load_keys().await.expect("keys are read").len(), wanted.len());
+    let mut read = f.store.load_keys().await.expect("keys are read");
+    read.sort_by_key(|key| wanted.iter().position(|(_, group)| *group == key.group));
+    assert_eq!(read, made);
+    f.store.sync_slos(f.epoch, &[], LATER).await.expect("all are removed");
+    assert_eq!(f.store.load_keys().await.expect("keys are read"), []);
+}
+
+pub async fn revisions_and_facts_are_kept(f: Fixture) {
+    let revision = |hash: &str| RevisionRecord {
+        file: "slos/shop.yml".to_owned(),
+        hash: hash.to_owned(),
+        text: "version: 1".to_owned(),
+        loaded_at: NOW,
+    };
+    for hash in ["aa", "bb"] {
+        f.store.save_revisions(f.epoch, &[revision(hash)]).await.expect("kept");
+    }
+    assert_eq!(f.store.load_revisions().await.expect("read"), [revision("bb")]);
+    assert_eq!(f.store.load_fact("tick").await.expect("read"), None);
+    for value in ["1", "2\0"] {
+        f.store.save_fact(f.epoch, "tick", value).await.expect("kept");
+    }
+    assert_eq!(
+        f.store.load_fact("tick").await.expect("read").as_deref(),
+        Some("2\u{fffd}")
+    );
+}
