@@ -150,6 +150,12 @@ fn the_rules_see_what_they_forbid() {
             count("src/domain/a.rs", "use std::{fmt, fs::File};"),
             1,
         ),
+        ("a file in a test", count("src/spec/tests.rs", "use std::fs;"), 0),
+        (
+            "a file beside a test",
+            count("src/spec/a.rs", "mod tests {\n use std::fs;\n}\nuse std::fs;"),
+            1,
+        ),
         (
             "a macro left behind",
             leftover_findings("src/a.rs", "fn f() { todo!() }").len(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::source::{climbs, code_only, functions, line_of, paths, word_at};
+use super::source::{climbs, code_only, functions, line_of, paths, without_tests, word_at};
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -141,7 +141,9 @@ pub fn layer_findings(path: &str, text: &str) -> Vec<Finding> {
             ));
         }
     }
-    found.extend(word_findings(path, layer, &code));
+    if !is_test(path) {
+        found.extend(word_findings(path, layer, &without_tests(&code)));
+    }
     found
 }
 
@@ -186,7 +188,10 @@ pub fn size_findings(path: &str, text: &str) -> Vec<Finding> {
 
 /// Functions that are too long; tests are not looked at.
 pub fn function_findings(path: &str, text: &str) -> Vec<Finding> {
-    let long = functions(&code_only(text))
+    if is_test(path) {
+        return Vec::new();
+    }
+    let long = functions(&without_tests(&code_only(text)))
         .into_iter()
         .filter(|function| function.lines > FUNCTION_LINES_MAX);
     long.filter(|function| !LONG_FUNCTIONS.contains(&format!("{path}:{}", function.name).as_str()))
@@ -274,4 +279,10 @@ fn resolve(folder: &str, link: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// A file that is compiled for tests alone, by its name.
+fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    path.contains("/tests/") || name == "testing.rs" || name.ends_with("tests.rs")
 }
