@@ -36,7 +36,7 @@ class Fake:
             document = json.load(file)
         service = document["service"]
         self.slos = [Slo({"id": f"{service}/{slo['name']}", **slo["indicator"]}) for slo in document["slos"]]
-        self.path = options.storage.removeprefix("sqlite:") + ".json"
+        self.path = os.path.join(os.path.dirname(options.config), "fake.json")
         self.state = {"counts": {}, "targets": {}}
 
     def targets(self):
