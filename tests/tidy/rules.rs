@@ -245,6 +245,28 @@ pub fn link_findings(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> V
     found
 }
 
+/// Paths of the repository in backticks that are not there: documents must not name modules that are gone.
+pub fn named_findings(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    const FOLDERS: [&str; 7] = [
+        "`src/",
+        "`tests/",
+        "`bench/",
+        "`benches/",
+        "`docs/",
+        "`deploy/",
+        "`migrations/",
+    ];
+    let mut found = Vec::new();
+    for (at, _) in FOLDERS.iter().flat_map(|folder| text.match_indices(folder)) {
+        let named = text[at + 1..].split('`').next().unwrap_or_default();
+        let plain = named.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+        if plain && !exists(named.trim_end_matches('/')) {
+            found.push(finding(path, line_of(text, at), format!("`{named}` is not there")));
+        }
+    }
+    found
+}
+
 /// Migrations that one of the two databases lacks.
 pub fn pair_findings(sqlite: &BTreeSet<String>, postgres: &BTreeSet<String>) -> Vec<Finding> {
     let lone = sqlite.symmetric_difference(postgres);
