@@ -1,3 +1,9 @@
-//! app
+//! Wiring: the only place that knows all parts.
 
+pub mod clock;
 pub mod demo;
+pub mod files;
+pub mod reload;
+pub mod serve;
+pub mod specs;
+pub mod telemetry;

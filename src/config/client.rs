@@ -43,7 +43,7 @@ pub(super) fn read_auth(context: &mut Context<'_>, fields: &mut Fields<'_>) -> A
 /// User and password.
 pub(super) fn read_basic(context: &mut Context<'_>, field: Field<'_>) -> Option<(String, SecretPlace)> {
     let mut fields = Fields::open(&mut context.reader, field)?;
-    let username = fields.require(&mut context.reader, "username");
+    let username = fields.require("username");
     let username = username.and_then(|field| context.reader.text(field));
     let password = context.secret_or_file(&mut fields, "password", "password_file");
     fields.refuse(&mut context.reader, &["username_file", "username_ref", "password_ref"]);

@@ -8,7 +8,6 @@ use crate::spec::yaml::{Node, Value};
 /// a dollar sign by itself stays.
 pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str) -> Option<String>) {
     match &mut node.value {
-        Value::Null => {}
         Value::Seq(items) => items.iter_mut().for_each(|item| expand(reader, item, env)),
         Value::Map(entries) => entries
             .iter_mut()
@@ -17,7 +16,7 @@ pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str
             Ok(text) => scalar.text = text,
             Err(message) => reader.report(&codes::VARIABLE, node.span, message),
         },
-        Value::Scalar(_) => {}
+        Value::Null | Value::Scalar(_) => {}
     }
 }
 

@@ -15,7 +15,7 @@ use crate::spec::reader::{Field, Fields};
 
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
-const RESEND_INTERVAL: Duration = Duration::from_secs(60);
+const RESEND_INTERVAL: Duration = Duration::from_mins(1);
 /// Alertmanager's other receivers, which this version does not support.
 const NOT_YET: [&str; 15] = [
     "discord_configs",
@@ -85,7 +85,7 @@ pub(super) fn read(context: &mut Context<'_>, field: Option<Field<'_>>, mail: &M
             continue;
         };
         let known: Vec<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
-        let name = fields.require(&mut context.reader, "name");
+        let name = fields.require("name");
         let name = name.and_then(|field| context.unique_name(field, &known));
         let receiver = ReceiverSettings {
             name: name.unwrap_or_default(),
@@ -117,9 +117,7 @@ fn read_each<T>(
 
 fn read_webhook(context: &mut Context<'_>, item: Field<'_>) -> Option<WebhookSettings> {
     let mut fields = Fields::open(&mut context.reader, item)?;
-    let url = fields
-        .require(&mut context.reader, "url")
-        .and_then(|field| read_url(context, field));
+    let url = fields.require("url").and_then(|field| read_url(context, field));
     let secret_field = fields.get("secret");
     let secret = context.secret_or_file(&mut fields, "secret", "secret_file");
     if let (Some(SecretPlace::Inline(secret)), Some(field)) = (&secret, secret_field)
@@ -142,16 +140,14 @@ fn read_webhook(context: &mut Context<'_>, item: Field<'_>) -> Option<WebhookSet
 
 fn read_email(context: &mut Context<'_>, item: Field<'_>, mail: &MailDefaults) -> Option<EmailSettings> {
     let mut fields = Fields::open(&mut context.reader, item)?;
-    let to = fields
-        .require(&mut context.reader, "to")
-        .map(|field| read_addresses(context, field));
+    let to = fields.require("to").map(|field| read_addresses(context, field));
     let from = match fields.get("from") {
         Some(field) => read_sender(context, field),
-        None => or_missing(context, &mut fields, "from", mail.from.clone()),
+        None => or_missing(&mut fields, "from", mail.from.clone()),
     };
     let smarthost = match fields.get("smarthost") {
         Some(field) => read_smarthost(context, field),
-        None => or_missing(context, &mut fields, "smarthost", mail.smarthost.clone()),
+        None => or_missing(&mut fields, "smarthost", mail.smarthost.clone()),
     };
     let hello = fields.get("hello").and_then(|field| context.reader.filled(field));
     let username = fields
@@ -217,9 +213,7 @@ fn read_mail_tls(
 
 fn read_alertmanager(context: &mut Context<'_>, item: Field<'_>) -> Option<AlertmanagerSettings> {
     let mut fields = Fields::open(&mut context.reader, item)?;
-    let url = fields
-        .require(&mut context.reader, "url")
-        .and_then(|field| read_url(context, field));
+    let url = fields.require("url").and_then(|field| read_url(context, field));
     let (basic, header) = (fields.get("basic_auth"), fields.get("authorization"));
     if let (Some(_), Some(header)) = (basic, header) {
         context.exclude(header, "basic_auth");
@@ -300,14 +294,9 @@ fn read_count(context: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static 
     usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX)
 }
 
-fn or_missing<T>(
-    context: &mut Context<'_>,
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    inherited: Option<T>,
-) -> Option<T> {
+fn or_missing<T>(fields: &mut Fields<'_>, key: &'static str, inherited: Option<T>) -> Option<T> {
     if inherited.is_none() {
-        fields.require(&mut context.reader, key);
+        fields.require(key);
     }
     inherited
 }

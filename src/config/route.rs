@@ -37,7 +37,7 @@ pub(super) fn read(
         };
     };
     let mut fields = Fields::open(&mut context.reader, route)?;
-    let receiver = fields.require(&mut context.reader, "receiver");
+    let receiver = fields.require("receiver");
     let receiver = receiver.and_then(|field| read_receiver(context, field, receivers));
     let default = Route::to(receiver.clone().unwrap_or_default());
     let group_by = fields.get("group_by").map(|field| read_group_by(context, field));

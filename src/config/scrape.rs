@@ -16,7 +16,7 @@ const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// The default of `global.scrape_timeout`, where the interval is not shorter.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The default of `refresh_interval`, as in Prometheus.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Keys of Prometheus's `global` that this version does not support.
 const GLOBAL_NOT_YET: [&str; 11] = [
@@ -145,7 +145,7 @@ pub(super) fn read_jobs(context: &mut Context<'_>, fields: &mut Fields<'_>, glob
 
 fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: &[&str]) -> Option<ScrapeJob> {
     let mut fields = Fields::open(&mut context.reader, item)?;
-    let name = fields.require(&mut context.reader, "job_name");
+    let name = fields.require("job_name");
     let name = name.and_then(|field| context.unique_name(field, known));
     let interval = context.period(&mut fields, "scrape_interval", global.scrape_interval);
     let timeout = fields.get("scrape_timeout");
@@ -269,7 +269,7 @@ fn read_static(context: &mut Context<'_>, field: Field<'_>) -> Vec<TargetGroup> 
             continue;
         };
         let mut group = TargetGroup::default();
-        if let Some(targets) = fields.require(&mut context.reader, "targets") {
+        if let Some(targets) = fields.require("targets") {
             for target in context.reader.list(targets) {
                 group.targets.extend(read_target(context, target));
             }
@@ -308,7 +308,7 @@ fn read_file_discovery(context: &mut Context<'_>, field: Field<'_>) -> Vec<FileD
         let Some(mut fields) = Fields::open(&mut context.reader, item) else {
             continue;
         };
-        let files_field = fields.require(&mut context.reader, "files");
+        let files_field = fields.require("files");
         let files = files_field.map(|files| context.patterns(files)).unwrap_or_default();
         let readable = |path: &Path| {
             path.extension()

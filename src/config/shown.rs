@@ -22,17 +22,20 @@ fn write_node(out: &mut String, node: &Node, indent: usize, secrets: &HashMap<us
     match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
             for entry in entries {
-                out.push_str(&format!("{margin}{}:", quoted(&entry.key, true)));
+                out.push_str(&margin);
+                out.push_str(&quoted(&entry.key, true));
+                out.push(':');
                 write_child(out, &entry.value, indent, secrets);
             }
         }
         Value::Seq(items) if !items.is_empty() => {
             for item in items {
-                out.push_str(&format!("{margin}-"));
+                out.push_str(&margin);
+                out.push('-');
                 write_child(out, item, indent, secrets);
             }
         }
-        _ => out.push_str(&format!("{margin}{}\n", scalar(node, secrets))),
+        _ => out.extend([&margin, scalar(node, secrets).as_str(), "\n"]),
     }
 }
 
@@ -43,7 +46,7 @@ fn write_child(out: &mut String, child: &Node, indent: usize, secrets: &HashMap<
         out.push('\n');
         write_node(out, child, indent + 1, secrets);
     } else {
-        out.push_str(&format!(" {}\n", scalar(child, secrets)));
+        out.extend([" ", scalar(child, secrets).as_str(), "\n"]);
     }
 }
 

@@ -14,7 +14,7 @@ use super::commit::{Committer, VisitLog};
 use super::deliver::Deliverer;
 use super::dispatch::{Dispatcher, Present, Routing};
 use super::evaluate::Evaluator;
-use super::ports::{Epoch, LeaseState, ListedTarget, SloRecord, Store, StoreError, StoreResult};
+use super::ports::{Epoch, LeaseState, ListedTarget, RevisionRecord, SloRecord, Store, StoreError, StoreResult};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
 use super::snapshot::Snapshot;
 use super::stats::Stats;
@@ -37,19 +37,24 @@ const DOWNTIMES: (&str, usize) = ("downtimes", 16);
 pub struct Settings {
     /// The SLOs that are to run.
     pub desired: Arc<Desired>,
+    /// Texts of SLO files that loaded, to be kept.
+    pub revisions: Arc<Vec<RevisionRecord>>,
     /// How often everything is evaluated.
     pub evaluation_interval: Duration,
     /// Grows with every reload.
     pub revision: u64,
 }
 
-/// Why nines is not ready, or that it is.
+/// Whether the process works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It works.
+    /// It does.
     Ready,
-    /// It does not, and why.
-    NotReady(String),
+    /// Not yet, or not now.
+    NotReady {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// Everything that the engine needs from outside.
@@ -131,9 +136,10 @@ impl Engine {
 
     fn not_ready(&self, error: &StoreError) {
         let reason = format!("{error}{}", causes(error));
-        if **self.readiness.load() != Readiness::NotReady(reason.clone()) {
+        let not_ready = Readiness::NotReady { reason: reason.clone() };
+        if **self.readiness.load() != not_ready {
             tracing::warn!(reason, "the store does not work; trying again");
-            self.readiness.store(Arc::new(Readiness::NotReady(reason)));
+            self.readiness.store(Arc::new(not_ready));
         }
     }
 
@@ -323,6 +329,7 @@ impl Ticker<'_> {
         let now = engine.clock.now();
         let loaded = settings.desired.to_loaded();
         let records: Vec<SloRecord> = engine.store.sync_slos(self.epoch, &loaded, now).await?;
+        engine.store.save_revisions(self.epoch, &settings.revisions).await?;
         let catalog = Arc::new(Catalog::new(&settings.desired, &records, settings.revision));
         let sums: Vec<_> = catalog.entries.iter().map(|entry| (entry.id, None)).collect();
         engine.store.ensure_keys(self.epoch, &sums, now).await?;

@@ -60,6 +60,16 @@ impl ApiError {
         self
     }
 
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     fn envelope(&self) -> serde_json::Value {
         let mut body = json!({"status": "error", "errorType": self.kind, "error": self.message});
         if !self.errors.is_empty() {

@@ -39,6 +39,7 @@ const CONCURRENT_MAX: usize = 256;
 /// Every address that nines answers.
 pub fn router(state: HttpState) -> Router {
     let limited = Router::new()
+        .merge(pages())
         .merge(api())
         .route("/metrics", get(metrics::get))
         .route("/-/reload", post(probes::reload).put(probes::reload))
@@ -59,6 +60,16 @@ pub fn router(state: HttpState) -> Router {
         .layer(from_fn(middleware::security_headers))
         .layer(CompressionLayer::new())
         .with_state(state)
+}
+
+fn pages() -> Router<HttpState> {
+    Router::new()
+        .route("/", get(web::slos))
+        .route("/slos/{service}/{name}", get(web::slo))
+        .route("/alerts", get(web::alerts))
+        .route("/targets", get(web::targets))
+        .route("/notifications", get(web::notifications))
+        .route("/static/{file}", get(web::asset))
 }
 
 fn api() -> Router<HttpState> {

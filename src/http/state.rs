@@ -11,6 +11,7 @@ use crate::engine::clock::Clock;
 use crate::engine::ports::{AlertStore, DeliveryStore};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stats::Stats;
+pub use crate::engine::supervisor::Readiness;
 
 /// Everything that the API and the pages show, and the few things that they may change. Clones share all of it.
 #[derive(Clone)]
@@ -46,18 +47,6 @@ pub struct StorePorts {
     pub alerts: Arc<dyn AlertStore>,
     /// Notifications.
     pub deliveries: Arc<dyn DeliveryStore>,
-}
-
-/// Whether the process works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It does.
-    Ready,
-    /// Not yet, or not now.
-    NotReady {
-        /// Why, for people.
-        reason: String,
-    },
 }
 
 /// Facts about the process that do not change while it runs.

@@ -282,6 +282,7 @@ pub struct Fields<'n> {
     span: Span,
     entries: &'n [Entry],
     known: Vec<&'static str>,
+    missing: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -295,6 +296,7 @@ impl<'n> Fields<'n> {
             span: field.node.span,
             entries,
             known: Vec::new(),
+            missing: Vec::new(),
         })
     }
 
@@ -304,6 +306,7 @@ impl<'n> Fields<'n> {
             span: root.span,
             entries: root.entries()?,
             known: Vec::new(),
+            missing: Vec::new(),
         })
     }
 
@@ -323,20 +326,11 @@ impl<'n> Fields<'n> {
         })
     }
 
-    /// The value of a key that must be there.
-    pub fn require(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<Field<'n>> {
+    /// The value of a key that must be there; [`Fields::finish`] says so when it is not.
+    pub fn require(&mut self, key: &'static str) -> Option<Field<'n>> {
         let field = self.get(key);
         if field.is_none() {
-            let span = self
-                .entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map(|entry| entry.key_span);
-            reader.report(
-                &codes::MISSING_KEY,
-                span.unwrap_or(self.span),
-                format!("`{key}` is missing"),
-            );
+            self.missing.push(key);
         }
         field
     }
@@ -351,19 +345,23 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that nobody asked for, and every needed one that is not there, unless it is there misspelt.
     pub fn finish(self, reader: &mut Reader<'_>) {
+        let has_key = |key: &str| self.entries.iter().any(|entry| entry.key == key);
+        let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let free = self
-                .known
-                .iter()
-                .copied()
-                .filter(|known| !self.entries.iter().any(|e| e.key == *known));
-            let hint = suggest(key, free).map(did_you_mean);
+            let meant = suggest(key, self.known.iter().copied().filter(|known| !has_key(known)));
+            misspelt.extend(meant);
+            let hint = meant.map(did_you_mean);
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
+        }
+        for key in self.missing.iter().filter(|key| !misspelt.contains(key)) {
+            let empty = self.entries.iter().find(|entry| entry.key == *key);
+            let span = empty.map_or(self.span, |entry| entry.key_span);
+            reader.report(&codes::MISSING_KEY, span, format!("`{key}` is missing"));
         }
     }
 }

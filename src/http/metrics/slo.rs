@@ -167,7 +167,7 @@ fn write_events(writer: &mut Writer, running: &[Running<'_>]) {
         }
     }
     writer.family(
-        "nines_slo_counter_resets_total",
+        "nines_slo_resets_total",
         Kind::Counter,
         "Counter resets seen in the series of an SLO since this process started.",
     );

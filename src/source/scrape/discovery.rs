@@ -12,9 +12,8 @@ use tracing::warn;
 use super::client::Clients;
 use super::files::TargetFiles;
 use super::settings::ScrapeJob;
-use super::target::{config_hash, find_target};
+use super::target::{FoundTarget, config_hash, find_target};
 use super::visitor::HttpVisitor;
-use crate::domain::reading::Target;
 use crate::engine::ports::ListedTarget;
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
@@ -22,7 +21,8 @@ use crate::engine::ports::ListedTarget;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Lists the targets now, then whenever the files change, until it is cancelled. Targets that are in the channel
-/// already and have not changed stay the same, also across a reload that spawns this anew.
+/// already and have not changed stay the same, also across a reload that cancels this, awaits its end and spawns it anew
+/// with a clone of the same sender.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
@@ -41,9 +41,13 @@ pub fn spawn(
                 return; // The runtime is shutting down.
             };
             discovery = back;
+            if cancel.is_cancelled() {
+                return;
+            }
             sender.send_if_modified(|known| publish(known, listed));
             let Some(look_every) = look_every else {
-                return;
+                // Nothing can change, but a channel without a sender would look like the end to those who listen.
+                return cancel.cancelled().await;
             };
             tokio::select! {
                 () = cancel.cancelled() => return,
@@ -105,45 +109,41 @@ impl Discovery {
 
     /// The targets as they are now: of one that is listed twice, the first. Reads files.
     pub fn list(&mut self) -> Vec<ListedTarget> {
-        let mut listed = Vec::new();
+        let (mut listed, mut keys) = (Vec::new(), HashSet::new());
         let mut complaints = Vec::new();
-        let mut keys = HashSet::new();
         for (job, files) in &mut self.jobs {
             let found = files.read(&job.file_discovery, &mut complaints);
             for group in job.static_targets.iter().chain(&found) {
                 for address in &group.targets {
-                    let found = match find_target(job, address, &group.labels) {
-                        Ok(found) => found,
-                        Err(complaint) => {
-                            complaints.push(complaint);
-                            continue;
-                        }
-                    };
-                    let key = found.target.key();
-                    if !keys.insert(key.clone()) {
-                        continue;
+                    match find_target(job, address, &group.labels) {
+                        Ok(found) if keys.insert(found.target.key()) => listed.push((Arc::clone(job), found)),
+                        Ok(_) => {}
+                        Err(complaint) => complaints.push(complaint),
                     }
-                    let config_hash = config_hash(job, &found);
-                    let unchanged = self.known.get(&key).filter(|known| known.config_hash == config_hash);
-                    listed.push(unchanged.cloned().unwrap_or_else(|| {
-                        let target: Target = found.target;
-                        let (job, clients) = (Arc::clone(job), Arc::clone(&self.clients));
-                        let visitor = HttpVisitor::new(target.clone(), &found.url, found.scheme, job, clients);
-                        ListedTarget {
-                            target,
-                            visitor: Arc::new(visitor),
-                            config_hash,
-                        }
-                    }));
                 }
             }
         }
-        self.known = listed
-            .iter()
-            .map(|listed| (listed.target.key(), listed.clone()))
-            .collect();
+        let listed: Vec<ListedTarget> = listed.into_iter().map(|(job, found)| self.listed(job, found)).collect();
+        self.known.clear();
+        self.adopt(&listed);
         self.complain(complaints);
         listed
+    }
+
+    /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
+    fn listed(&self, job: Arc<ScrapeJob>, found: FoundTarget) -> ListedTarget {
+        let config_hash = config_hash(&job, &found);
+        let known = self.known.get(&found.target.key());
+        if let Some(unchanged) = known.filter(|known| known.config_hash == config_hash) {
+            return unchanged.clone();
+        }
+        let clients = Arc::clone(&self.clients);
+        let visitor = HttpVisitor::new(found.target.clone(), &found.url, found.scheme, job, clients);
+        ListedTarget {
+            target: found.target,
+            visitor: Arc::new(visitor),
+            config_hash,
+        }
     }
 
     fn complain(&mut self, complaints: Vec<String>) {

@@ -123,13 +123,13 @@ fn read_condition(
     let mut fields = Fields::open(reader, item)?;
     let words = [Severity::Page, Severity::Ticket].map(|severity| (severity.word(), severity));
     let severity = fields
-        .require(reader, "severity")
+        .require("severity")
         .and_then(|field| reader.choice(field, &words));
-    let long_field = fields.require(reader, "long");
+    let long_field = fields.require("long");
     let long = long_field.and_then(|field| read_window_length(reader, field));
-    let short_field = fields.require(reader, "short");
+    let short_field = fields.require("short");
     let short = short_field.and_then(|field| read_window_length(reader, field));
-    let factor_field = fields.require(reader, "factor");
+    let factor_field = fields.require("factor");
     let factor = factor_field.and_then(|field| read_factor(reader, field));
     fields.finish(reader);
     if let (Some(long), Some(short), Some(field)) = (&long, &short, short_field)

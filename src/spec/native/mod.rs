@@ -47,15 +47,13 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents
         );
     }
     let common = Common {
-        service: fields
-            .require(reader, "service")
-            .and_then(|field| read_name(reader, field)),
+        service: fields.require("service").and_then(|field| read_name(reader, field)),
         labels: fields
             .get("labels")
             .map(|field| reader.labels(field, &RESERVED_LABELS))
             .unwrap_or_default(),
     };
-    let slos = fields.require(reader, "slos");
+    let slos = fields.require("slos");
     fields.finish(reader);
     let Some(slos) = slos else {
         return;
@@ -72,7 +70,7 @@ fn read_slo(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents:
     let Some(mut fields) = Fields::open(reader, item) else {
         return;
     };
-    let name_field = fields.require(reader, "name");
+    let name_field = fields.require("name");
     let name = name_field.and_then(|field| read_name(reader, field));
     let line = name_field.map_or(item.node.span.line, |field| field.key_span.line);
     if name.is_some() {
@@ -110,13 +108,11 @@ fn read_body(
     common: &Common,
     name: Option<&str>,
 ) -> Option<Slo> {
-    let objective_field = fields.require(reader, "objective");
+    let objective_field = fields.require("objective");
     let objective = objective_field.and_then(|field| read_objective(reader, field));
-    let window = fields
-        .require(reader, "window")
-        .and_then(|field| read_window(reader, field));
+    let window = fields.require("window").and_then(|field| read_window(reader, field));
     let indicator = fields
-        .require(reader, "indicator")
+        .require("indicator")
         .and_then(|field| indicator::read(reader, field));
     let description = fields.get("description").and_then(|field| reader.text(field));
     let owner = fields.get("owner").and_then(|field| reader.text(field));

@@ -201,14 +201,14 @@ async fn changes_are_published_and_unchanged_targets_stay_the_same() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_change_is_published_once() {
+async fn a_list_that_cannot_change_is_published_once_and_the_channel_stays_open() {
     let (sender, mut receiver) = watch::channel(Arc::new(Vec::new()));
-    let task = spawn(
-        vec![with_groups(vec![group(&["a:1"], &[])])],
-        sender,
-        CancellationToken::new(),
-    );
+    let cancel = CancellationToken::new();
+    let task = spawn(vec![with_groups(vec![group(&["a:1"], &[])])], sender, cancel.clone());
     receiver.changed().await.unwrap();
     assert_eq!(receiver.borrow_and_update().len(), 1);
+    assert!(!receiver.has_changed().unwrap(), "the sender is gone");
+    cancel.cancel();
     task.await.unwrap();
+    assert!(receiver.has_changed().is_err());
 }

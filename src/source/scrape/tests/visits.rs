@@ -151,15 +151,16 @@ async fn credentials_are_sent_and_files_are_read_again() {
     }
 }
 
-#[tokio::test]
-async fn answers_that_are_no_page_say_why() {
+/// What is answered, and why it is no page: the reason and a part of the sentence.
+type Broken = (&'static str, Vec<u8>, MissingReason, &'static str);
+
+fn broken_transfers() -> Vec<Broken> {
     let half = response("200 OK", TEXT, PAGE);
     let cut = half[..half.len() - 2].to_vec();
     let chunk_cut =
         format!("HTTP/1.1 200 OK\r\n{TEXT}Transfer-Encoding: chunked\r\n\r\nb\r\na_total 123\r\n").into_bytes();
     let until_close = format!("HTTP/1.1 200 OK\r\n{TEXT}\r\na_total 123").into_bytes();
-    let html = "Content-Type: text/html; charset=utf-8\r\n";
-    let cases: Vec<(&str, Vec<u8>, MissingReason, &str)> = vec![
+    vec![
         (
             "a status other than 200",
             response("500 Internal Server Error", TEXT, "the service is on fire"),
@@ -190,6 +191,12 @@ async fn answers_that_are_no_page_say_why() {
             MissingReason::NotUtf8,
             "the page is not UTF-8 at byte 12",
         ),
+    ]
+}
+
+fn broken_contents() -> Vec<Broken> {
+    let html = "Content-Type: text/html; charset=utf-8\r\n";
+    vec![
         (
             "a web page",
             response("200 OK", html, "<html>"),
@@ -227,8 +234,12 @@ async fn answers_that_are_no_page_say_why() {
             MissingReason::Body,
             "the body ended early or could not be decoded",
         ),
-    ];
-    for (what, answer, expected, text) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn answers_that_are_no_page_say_why() {
+    for (what, answer, expected, text) in broken_transfers().into_iter().chain(broken_contents()) {
         let server = Server::acting(vec![Act::Send(answer)]).await;
         let (reason, detail) = missing(visit(job("shop"), &server).await);
         assert_eq!(reason, expected, "{what}: {detail}");

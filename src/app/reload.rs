@@ -1,0 +1,221 @@
+//! Reloading: config and SLO files are read whole, judged whole, and taken over whole or not at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::specs::{self, LastGood, SpecFiles};
+use crate::config::{self, Config};
+use crate::engine::catalog::Desired;
+use crate::engine::clock::Clock;
+use crate::engine::dispatch::Routing;
+use crate::engine::ports::{ListedTarget, RevisionRecord};
+use crate::engine::stats::Stats;
+use crate::engine::supervisor::Settings;
+use crate::http::control::{Control, ReloadOutcome};
+use crate::source::scrape::discovery;
+
+/// Where files are, and what of a reload may remove.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The config file.
+    pub config: PathBuf,
+    /// `--slo.path`
+    pub slos: Vec<PathBuf>,
+    /// `--slo.allow-removal`
+    pub allow_removal: bool,
+}
+
+/// Config and SLO files as they were read, before anything of them runs.
+pub struct Read {
+    /// The config.
+    pub config: Config,
+    /// The SLO files.
+    pub files: SpecFiles,
+}
+
+/// Why files cannot be taken over, one sentence each.
+pub type Refused = Vec<String>;
+
+impl Paths {
+    /// The folder to which paths in the config are relative.
+    pub fn base(&self) -> PathBuf {
+        let config = std::path::absolute(&self.config).unwrap_or_else(|_| self.config.clone());
+        config.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+    }
+
+    /// Reads everything.
+    pub fn read(&self) -> Result<Read, Refused> {
+        let shown = self.config.display().to_string();
+        let text = std::fs::read_to_string(&self.config).map_err(|error| {
+            vec![format!("cannot read the config file {shown}: {error}; name another one with --config.file")]
+        })?;
+        let base = self.base();
+        let (config, diagnostics) = config::parse(&text, &shown, &base, &environment);
+        let Some(config) = config else {
+            return Err(diagnostics.iter().map(crate::spec::diagnostic::Diagnostic::concise).collect());
+        };
+        for diagnostic in &diagnostics {
+            tracing::warn!(diagnostic = diagnostic.concise(), "config");
+        }
+        let mut paths = config.slo_files.clone();
+        paths.extend(self.slos.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+        let files = specs::read(&paths, &base).map_err(|error| vec![format!("SLO files: {error}")])?;
+        Ok(Read { config, files })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the config names environment variables; they are read here alone")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What runs, and how to change it.
+pub struct Reloader {
+    paths: Paths,
+    clock: Arc<dyn Clock>,
+    stats: Arc<Stats>,
+    last_good: Mutex<LastGood>,
+    settings: watch::Sender<Arc<Settings>>,
+    routing: watch::Sender<Arc<Routing>>,
+    targets: watch::Sender<Arc<Vec<ListedTarget>>>,
+    discovery: Mutex<CancellationToken>,
+    config_shown: Arc<ArcSwap<String>>,
+    external_url: Arc<ArcSwap<String>>,
+    stop: CancellationToken,
+}
+
+/// The ends of the channels that the engine listens to.
+pub struct Channels {
+    /// SLOs and intervals.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// Who is told.
+    pub routing: watch::Receiver<Arc<Routing>>,
+    /// The targets.
+    pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+}
+
+impl Reloader {
+    /// A reloader; nothing runs until `start`.
+    pub fn new(
+        paths: Paths,
+        clock: Arc<dyn Clock>,
+        stats: Arc<Stats>,
+        shown: (Arc<ArcSwap<String>>, Arc<ArcSwap<String>>),
+        stop: CancellationToken,
+    ) -> (Self, Channels) {
+        let (settings, settings_seen) = watch::channel(Arc::default());
+        let (routing, routing_seen) = watch::channel(Arc::default());
+        let (targets, targets_seen) = watch::channel(Arc::default());
+        let (config_shown, external_url) = shown;
+        let reloader = Self {
+            paths,
+            clock,
+            stats,
+            last_good: Mutex::default(),
+            settings,
+            routing,
+            targets,
+            discovery: Mutex::new(stop.child_token()),
+            config_shown,
+            external_url,
+            stop,
+        };
+        (reloader, Channels { settings: settings_seen, routing: routing_seen, targets: targets_seen })
+    }
+
+    /// Takes over what was read at start, once the store has said which revisions loaded last.
+    pub async fn start(&self, read: Read, revisions: Vec<RevisionRecord>) -> Result<(), Refused> {
+        *self.last_good.lock().await = revisions.into_iter().map(|record| (record.file.clone(), record)).collect();
+        self.take_over(read, false).await.map(|warnings| log_warnings(&warnings))
+    }
+
+    /// Reads everything again.
+    async fn try_reload(&self) -> Result<Vec<String>, Refused> {
+        let paths = self.paths.clone();
+        let read = tokio::task::spawn_blocking(move || paths.read())
+            .await
+            .map_err(|fault| vec![format!("reading the files has failed: {fault}")])??;
+        self.take_over(read, true).await
+    }
+
+    async fn take_over(&self, read: Read, is_reload: bool) -> Result<Vec<String>, Refused> {
+        let Read { config, files } = read;
+        // One reload at a time: the lock is held to the end.
+        let mut last_good = self.last_good.lock().await;
+        let specs = files.resolve(&last_good, self.clock.now());
+        let before = Arc::clone(&self.settings.borrow());
+        if is_reload {
+            judge(&before.desired, &specs.desired, self.paths.allow_removal)?;
+        }
+        let routing = build_routing(&config, &self.external_url.load())?;
+        for revision in &specs.revisions {
+            last_good.insert(revision.file.clone(), revision.clone());
+        }
+        self.settings.send_replace(Arc::new(Settings {
+            desired: Arc::new(specs.desired),
+            revisions: Arc::new(specs.revisions),
+            evaluation_interval: config.evaluation_interval,
+            revision: before.revision + 1,
+        }));
+        self.routing.send_replace(Arc::new(routing));
+        self.config_shown.store(Arc::new(config.shown));
+        let mut discovering = self.discovery.lock().await;
+        discovering.cancel();
+        *discovering = self.stop.child_token();
+        discovery::spawn(config.jobs, self.targets.clone(), discovering.clone());
+        self.stats.last_reload_ok.set(1);
+        self.stats.last_reload_ok_at.set(self.clock.now().0);
+        Ok(specs.warnings)
+    }
+}
+
+/// A reload that would leave nothing, or much less than there was, is refused.
+fn judge(before: &Desired, after: &Desired, allow_removal: bool) -> Result<(), Refused> {
+    match specs::refuse_removal(before, after) {
+        Some(why) if !allow_removal => Err(vec![why]),
+        _ => Ok(()),
+    }
+}
+
+fn build_routing(config: &Config, external_url: &str) -> Result<Routing, Refused> {
+    let mut routing = Routing { route: config.route.clone(), external_url: external_url.to_owned(), ..Routing::default() };
+    let mut refused = Vec::new();
+    for receiver in &config.receivers {
+        match crate::notify::build(receiver) {
+            Ok(integrations) => drop(routing.receivers.insert(receiver.name.clone(), integrations)),
+            Err(why) => refused.push(why),
+        }
+    }
+    if refused.is_empty() { Ok(routing) } else { Err(refused) }
+}
+
+fn log_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(diagnostic = warning, "SLO files");
+    }
+}
+
+#[async_trait]
+impl Control for Reloader {
+    async fn reload(&self) -> ReloadOutcome {
+        match self.try_reload().await {
+            Ok(warnings) => {
+                tracing::info!(warnings = warnings.len(), "reloaded");
+                log_warnings(&warnings);
+                ReloadOutcome::Done { warnings }
+            }
+            Err(errors) => {
+                self.stats.last_reload_ok.set(0);
+                for error in &errors {
+                    tracing::error!(error, "the reload is refused; what ran before runs on");
+                }
+                ReloadOutcome::Refused { errors }
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `/slos/{service}/{name}`: one SLO, or one group of it.
+
+use askama::Template;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State as Extract};
+use axum::http::Uri;
+use axum::response::Response;
+
+use super::chart::Chart;
+use super::slos::{Meter, Problem, Row, href, meter, problem, row, sli};
+use super::verdict::{self, State};
+use super::{Frame, Time, format, page, problem_page};
+use crate::domain::time::Timestamp;
+use crate::engine::snapshot::{ConditionView, SloView, Snapshot};
+use crate::http::api::slos::find;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::state::HttpState;
+
+#[derive(Template)]
+#[template(path = "slo.html")]
+struct SloPage {
+    frame: Frame,
+    service: String,
+    name: String,
+    group: String,
+    parent: String,
+    state: State,
+    description: String,
+    owner: String,
+    labels: Vec<(String, String)>,
+    links: Vec<(String, String)>,
+    window: String,
+    objective: String,
+    sli: String,
+    good: String,
+    bad: String,
+    total: String,
+    allowed: String,
+    spent: String,
+    budget: Option<Meter>,
+    burn: String,
+    burn_window: String,
+    burn_short: String,
+    burn_state: Option<State>,
+    sentence: String,
+    low_traffic: String,
+    exhausts: Option<Time>,
+    chart: Option<Chart>,
+    conditions: Vec<Condition>,
+    alerts: Vec<Alert>,
+    groups: Vec<Row>,
+    rates: Vec<(String, String)>,
+    window_start: Option<Time>,
+    coverage: String,
+    problems: Vec<Problem>,
+    is_invalid: bool,
+    indicator: String,
+    file: String,
+    source_text: String,
+    api: String,
+}
+
+struct Condition {
+    verdict: State,
+    severity: &'static str,
+    factor: String,
+    long: String,
+    long_rate: String,
+    short: String,
+    short_rate: String,
+    holds: &'static str,
+}
+
+struct Alert {
+    name: String,
+    severity: &'static str,
+    state: String,
+    class: &'static str,
+    icon: &'static str,
+    since: Option<Time>,
+}
+
+/// The page.
+pub async fn slo(
+    Extract(state): Extract<HttpState>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    uri: Uri,
+) -> Response {
+    let snapshot = state.snapshot.load();
+    let found = path
+        .map_err(|error| ApiError::bad_data(error.body_text()))
+        .and_then(|Path((service, name))| find(&snapshot, &service, &name, Query::of(&uri).get("group")));
+    match found {
+        Ok(slo) => page(&SloPage::of(&state, &snapshot, slo)),
+        Err(error) => problem_page(&error),
+    }
+}
+
+impl SloPage {
+    fn of(state: &HttpState, snapshot: &Snapshot, slo: &SloView) -> Self {
+        let now = state.clock.now();
+        let unknown = || format::UNKNOWN.to_owned();
+        let shown = verdict::shown(slo);
+        let events = |pick: fn(&crate::engine::snapshot::EventsView) -> i64| {
+            slo.events
+                .as_ref()
+                .map_or_else(unknown, |events| format::events(pick(events)))
+        };
+        let amount = |pick: fn(&crate::engine::snapshot::BudgetView) -> f64| {
+            slo.error_budget
+                .as_ref()
+                .map_or_else(unknown, |budget| format::amount(pick(budget)))
+        };
+        let group = slo
+            .group
+            .clone()
+            .map_or_else(String::new, |pairs| crate::domain::labels::Group(pairs).to_label_set());
+        let parent = SloView {
+            group: None,
+            service: slo.service.clone(),
+            name: slo.name.clone(),
+            ..SloView::default()
+        };
+        Self {
+            frame: Frame::of(state, snapshot, slo.id.clone().unwrap_or_else(unknown), "slos"),
+            service: slo.service.clone().unwrap_or_default(),
+            name: slo.name.clone().unwrap_or_default(),
+            parent: if group.is_empty() { String::new() } else { href(&parent) },
+            group,
+            state: verdict::state(slo),
+            description: slo.description.clone().unwrap_or_default(),
+            owner: slo.owner.clone().unwrap_or_default(),
+            labels: slo.labels.clone().into_iter().collect(),
+            links: links(slo),
+            window: slo
+                .window
+                .as_ref()
+                .map_or_else(unknown, |window| window.rolling.clone()),
+            objective: slo.objective_text.clone().unwrap_or_else(unknown),
+            sli: sli(slo),
+            good: events(|events| events.good),
+            bad: events(|events| events.bad),
+            total: events(|events| events.total),
+            allowed: amount(|budget| budget.allowed),
+            spent: amount(|budget| budget.spent),
+            budget: slo.error_budget.and_then(meter),
+            burn: format::rate(shown.and_then(|condition| condition.long_burn_rate)),
+            burn_window: shown.map_or_else(String::new, |condition| condition.long.clone()),
+            burn_short: shown.map_or_else(String::new, |condition| {
+                format!("{} over {}", format::rate(condition.short_burn_rate), condition.short)
+            }),
+            burn_state: shown.map(verdict::burn),
+            sentence: verdict::sentence(slo),
+            low_traffic: verdict::low_traffic(slo).unwrap_or_default(),
+            exhausts: slo.exhausts_at.map(|at| Time::of(at, now)),
+            chart: Chart::of(&slo.budget_history),
+            conditions: slo.conditions.iter().map(condition).collect(),
+            alerts: alerts(slo, now),
+            groups: groups(snapshot, slo, now),
+            rates: slo
+                .burn_rates
+                .iter()
+                .flat_map(|rates| &rates.0)
+                .map(|(window, rate)| (window.clone(), format::rate(*rate)))
+                .collect(),
+            window_start: slo.window_start.map(|start| Time::of(start, now)),
+            coverage: slo
+                .coverage
+                .map_or_else(unknown, |coverage| format::percent(coverage, 2)),
+            problems: slo.diagnostics.iter().map(problem).collect(),
+            is_invalid: slo.spec == "invalid",
+            indicator: slo.indicator.clone().unwrap_or_default(),
+            file: slo.file.clone().map_or_else(String::new, |file| {
+                slo.line.map_or(file.clone(), |line| format!("{file}:{line}"))
+            }),
+            source_text: slo.source_text.clone(),
+            api: format!("/api/v1{}", href(slo)),
+        }
+    }
+}
+
+fn condition(condition: &ConditionView) -> Condition {
+    Condition {
+        verdict: verdict::burn(condition),
+        severity: condition.severity,
+        factor: format::factor(condition.factor),
+        long: condition.long.clone(),
+        long_rate: format::rate(condition.long_burn_rate),
+        short: condition.short.clone(),
+        short_rate: format::rate(condition.short_burn_rate),
+        holds: match condition.holds {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        },
+    }
+}
+
+fn alerts(slo: &SloView, now: Timestamp) -> Vec<Alert> {
+    let alert = |alert: &crate::engine::snapshot::SloAlertView| {
+        let (class, icon) = match alert.state {
+            "firing" => ("bad", "■"),
+            "pending" => ("warn", "▲"),
+            _ => ("none", "○"),
+        };
+        let stale = if alert.stale { " (stale: data is missing)" } else { "" };
+        Alert {
+            name: alert.name.clone(),
+            severity: alert.severity,
+            state: format!("{}{stale}", alert.state),
+            class,
+            icon,
+            since: alert.since.map(|since| Time::of(since, now)),
+        }
+    };
+    slo.alerts.iter().map(alert).collect()
+}
+
+/// All groups of an SLO, the worst first.
+fn groups(snapshot: &Snapshot, slo: &SloView, now: Timestamp) -> Vec<Row> {
+    if slo.group.is_some() {
+        return Vec::new();
+    }
+    let is_own = |other: &&SloView| other.group.is_some() && (&other.service, &other.name) == (&slo.service, &slo.name);
+    let mut rows: Vec<Row> = snapshot
+        .slos
+        .iter()
+        .filter(is_own)
+        .map(|group| row(group, now))
+        .collect();
+    rows.sort_by_key(|row| row.state.rank);
+    rows
+}
+
+/// Annotations that are addresses of the web; others are no links, whatever they say.
+fn links(slo: &SloView) -> Vec<(String, String)> {
+    let is_web = |url: &str| url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    let urls = slo
+        .annotations
+        .iter()
+        .filter(|(name, url)| name.ends_with("_url") && is_web(url));
+    urls.map(|(name, url)| (name.trim_end_matches("_url").replace('_', " "), url.clone()))
+        .collect()
+}

@@ -1,0 +1,240 @@
+//! The pages as browsers see them, on a hand-made snapshot.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use crate::engine::snapshot::Snapshot;
+use crate::http::testing::{HOSTILE, ask, get, request, snapshot, state, state_without_store};
+
+const PAGES: [&str; 8] = [
+    "/",
+    "/slos/checkout/requests-availability",
+    "/slos/checkout/latency-p300ms",
+    "/slos/export/jobs",
+    "/slos/search/availability",
+    "/alerts",
+    "/targets",
+    "/notifications",
+];
+
+#[tokio::test]
+async fn no_page_runs_what_others_wrote_or_loads_what_is_elsewhere() {
+    let state = state();
+    for path in PAGES {
+        let (status, headers, text) = get(&state, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(
+            !text.contains("<script>") && !text.contains("javascript:"),
+            "{path} runs what it shows"
+        );
+        assert!(
+            !text.contains(" style=") && !text.contains(" onclick"),
+            "{path} needs what the policy forbids"
+        );
+        assert!(!text.contains("NaN"), "{path} shows NaN");
+        let elsewhere = ["src=\"http", "href=\"http", "url(http"]
+            .iter()
+            .filter(|link| text.contains(**link))
+            .count();
+        let allowed = usize::from(path == "/slos/checkout/requests-availability");
+        assert_eq!(elsewhere, allowed, "{path} has links to elsewhere");
+        let policy = headers["content-security-policy"].to_str().expect("text");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn every_page_has_one_heading_a_skip_link_and_landmarks() {
+    let state = state();
+    for path in PAGES {
+        let text = get(&state, path).await.2;
+        assert_eq!(text.matches("<h1").count(), 1, "{path}");
+        for needed in [
+            "<html lang=\"en\">",
+            "href=\"#main\"",
+            "<main id=\"main\"",
+            "<nav aria-label",
+            "datetime=\"2026-",
+        ] {
+            assert!(text.contains(needed), "{path} lacks {needed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_list_shows_the_worst_first_and_what_does_not_load_in_its_place() {
+    let text = get(&state(), "/").await.2;
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is not shown"));
+    assert!(place("requests-availability</a>") < place("latency-p300ms</a>"));
+    assert!(place("latency-p300ms</a>") < place("slos/search2.yaml:12:9"));
+    assert!(place("slos/search2.yaml:12:9") < place("search/</span>availability</a>"));
+    for needed in [
+        "5 total",
+        "1 exhausted",
+        "1 at risk",
+        "did you mean",
+        "−29%",
+        "−290 events",
+        "99.871%",
+        "in 4 d",
+    ] {
+        assert!(text.contains(needed), "{needed} is not shown");
+    }
+    assert!(
+        text.contains("&#60;script&#62;") || text.contains("&lt;script&gt;"),
+        "the hostile group is shown, escaped"
+    );
+}
+
+#[tokio::test]
+async fn the_list_is_filtered_and_says_so_when_nothing_is_left() {
+    let state = state();
+    let filtered = get(&state, "/?q=checkout&state=at_risk").await.2;
+    assert!(filtered.contains("latency-p300ms") && !filtered.contains("requests-availability"));
+    let nothing = get(&state, "/?q=%3Cscript%3Ezzz").await.2;
+    assert!(nothing.contains("0 of 5 SLOs") && !nothing.contains("<script>"));
+    assert!(get(&state, "/?page=99999999999999999999").await.0.is_success());
+    assert!(get(&state, "/?page=18446744073709551615").await.0.is_success());
+}
+
+#[tokio::test]
+async fn an_empty_list_says_why_and_how_to_go_on() {
+    let state = state();
+    state.snapshot.store(Arc::new(Snapshot::default()));
+    assert!(get(&state, "/").await.2.contains("first evaluation has not happened"));
+    state.snapshot.store(Arc::new(Snapshot {
+        as_of: snapshot().as_of,
+        active: true,
+        ..Snapshot::default()
+    }));
+    let text = get(&state, "/").await.2;
+    for way in ["No SLOs yet", "nines check", "nines demo", "slo_files"] {
+        assert!(text.contains(way), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn an_slos_page_holds_its_numbers_and_its_spec() {
+    let text = get(&state(), "/slos/checkout/requests-availability").await.2;
+    for needed in [
+        "it goes on sinking",
+        "Critical",
+        "14.4×",
+        "slos/checkout.yaml:5",
+        "service: checkout",
+        "<title id=\"chart-title\">Error budget remaining (rolling 30d)",
+        "https://runbooks.example/checkout",
+        "998,710 good of 1,000,000 events",
+    ] {
+        assert!(text.contains(needed), "{needed} is not shown");
+    }
+    let group = get(&state(), "/slos/search/availability?group=%7Bregion%3D%22eu%22%7D")
+        .await
+        .2;
+    assert!(group.contains("All groups together"), "{group}");
+}
+
+#[tokio::test]
+async fn banners_say_standby_demo_and_not_ready() {
+    let state = state();
+    let mut demo = snapshot();
+    demo.active = false;
+    demo.slos[0]
+        .annotations
+        .insert("nines_demo".to_owned(), format!("synthetic history {HOSTILE}"));
+    state.snapshot.store(Arc::new(demo));
+    let text = get(&state, "/").await.2;
+    assert!(text.contains("is a standby") && text.contains("synthetic history") && !text.contains("<script>"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_shown_as_empty() {
+    let state = state_without_store();
+    for (path, words) in [
+        ("/notifications", "Notifications cannot be read"),
+        ("/alerts", "Silences cannot be read"),
+    ] {
+        let (status, _, text) = get(&state, path).await;
+        assert!(status.is_success() && text.contains(words), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_gets_a_small_page() {
+    let state = state();
+    for (path, status) in [
+        ("/nothing", 404),
+        ("/../../etc/passwd", 404),
+        ("/slos/search/availabilty", 404),
+        ("/slos/search/availability?group=%7B", 400),
+        ("/slos/%ff/x", 400),
+        ("/static/none.css", 404),
+        ("/static/%ff", 404),
+    ] {
+        let (got, headers, text) = get(&state, path).await;
+        assert_eq!(got.as_u16(), status, "{path}");
+        assert!(
+            headers["content-type"].to_str().expect("text").starts_with("text/html"),
+            "{path}"
+        );
+        assert!(text.contains("<h1>"), "{path}");
+    }
+    assert_eq!(
+        ask(&state, request("POST", "/", "")).await.0,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+#[tokio::test]
+async fn assets_are_small_and_known_by_their_hash() {
+    let state = state();
+    for (path, most) in [
+        ("/static/nines.css", 15_000),
+        ("/static/nines.js", 2_048),
+        ("/static/icon.svg", 1_000),
+    ] {
+        let (status, headers, text) = get(&state, path).await;
+        assert!(
+            status.is_success() && text.len() <= most,
+            "{path}: {} bytes",
+            text.len()
+        );
+        let mut again = request("GET", path, "");
+        again.headers_mut().insert("if-none-match", headers["etag"].clone());
+        assert_eq!(ask(&state, again).await.0, StatusCode::NOT_MODIFIED, "{path}");
+    }
+}
+
+/// Not a check: writes the pages and `/metrics` into a folder of the temporary directory, to be looked at.
+#[tokio::test]
+#[ignore = "writes files to be looked at"]
+async fn pages_to_look_at() {
+    let state = state();
+    let folder = std::env::temp_dir().join("nines-pages");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let group = "/slos/search/availability?group=%7Bregion%3D%22eu%22%7D";
+    let others = ["/nothing", "/static/nines.css", "/metrics", group, "/?q=xyz"];
+    for path in PAGES.into_iter().chain(others) {
+        let text = get(&state, path).await.2;
+        let css = text.find("/static/nines.css?v=").map(|at| text[at..at + 36].to_owned());
+        let text = css.map_or(text.clone(), |css| text.replace(&css, "static-nines.css"));
+        let name = path.trim_start_matches('/').replace(['/', '?', '%'], "-");
+        let name = if path.contains('.') || path == "/metrics" {
+            name
+        } else {
+            format!("{name}.html")
+        };
+        std::fs::write(folder.join(name), text).expect("a file");
+    }
+    state.snapshot.store(Arc::new(Snapshot {
+        as_of: snapshot().as_of,
+        ..Snapshot::default()
+    }));
+    let empty = get(&state, "/").await.2;
+    std::fs::write(folder.join("empty.html"), empty).expect("a file");
+}
