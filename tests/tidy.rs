@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use rules::{
-    Finding, finding, function_findings, layer_findings, leftover_findings, link_findings, pair_findings, size_findings,
+    Finding, finding, function_findings, layer_findings, leftover_findings, link_findings, named_findings,
+    pair_findings, size_findings,
 };
 
 #[test]
@@ -76,11 +77,12 @@ fn links_in_documents_lead_somewhere() {
             .flat_map(files_under),
     );
     documents.retain(|path| has_extension(path, "md"));
-    report(
-        documents
-            .iter()
-            .flat_map(|path| link_findings(path, &read(path), exists)),
-    );
+    report(documents.iter().flat_map(|path| {
+        let text = read(path);
+        let mut found = link_findings(path, &text, exists);
+        found.extend(named_findings(path, &text, exists));
+        found
+    }));
 }
 
 #[test]
@@ -150,6 +152,12 @@ fn the_rules_see_what_they_forbid() {
             count("src/domain/a.rs", "use std::{fmt, fs::File};"),
             1,
         ),
+        ("a file in a test", count("src/spec/tests.rs", "use std::fs;"), 0),
+        (
+            "a file beside a test",
+            count("src/spec/a.rs", "mod tests {\n use std::fs;\n}\nuse std::fs;"),
+            1,
+        ),
         (
             "a macro left behind",
             leftover_findings("src/a.rs", "fn f() { todo!() }").len(),
@@ -163,6 +171,14 @@ fn the_rules_see_what_they_forbid() {
         (
             "a dead link",
             link_findings("docs/a.md", "[x](../b.md#c) [y](https://x)", |path| path != "b.md").len(),
+            1,
+        ),
+        (
+            "a module that is gone",
+            named_findings("docs/a.md", "`src/gone.rs`, `src/a.rs`, `src/<name>`", |path| {
+                path == "src/a.rs"
+            })
+            .len(),
             1,
         ),
         ("a long file", size_findings("src/a.rs", &"\n".repeat(501)).len(), 1),

@@ -88,14 +88,15 @@ impl Committer {
         Ok(committed)
     }
 
-    fn write_log(&self, commits: &[TargetCommit], visits: &[Vec<serde_json::Value>]) {
+    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value]) {
         let Some(log) = &self.visit_log else { return };
         for (commit, visits) in commits.iter().zip(visits) {
             log(&serde_json::json!({
                 "kind": "commit",
-                "target": commit.target,
+                "job": visits["job"],
+                "url": visits["url"],
                 "seq": commit.expected_seq + 1,
-                "visits": visits,
+                "visits": visits["visits"],
             }));
         }
     }

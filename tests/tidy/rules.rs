@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::source::{climbs, code_only, functions, line_of, paths, word_at};
+use super::source::{climbs, code_only, functions, line_of, paths, without_tests, word_at};
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -141,7 +141,9 @@ pub fn layer_findings(path: &str, text: &str) -> Vec<Finding> {
             ));
         }
     }
-    found.extend(word_findings(path, layer, &code));
+    if !is_test(path) {
+        found.extend(word_findings(path, layer, &without_tests(&code)));
+    }
     found
 }
 
@@ -186,7 +188,10 @@ pub fn size_findings(path: &str, text: &str) -> Vec<Finding> {
 
 /// Functions that are too long; tests are not looked at.
 pub fn function_findings(path: &str, text: &str) -> Vec<Finding> {
-    let long = functions(&code_only(text))
+    if is_test(path) {
+        return Vec::new();
+    }
+    let long = functions(&without_tests(&code_only(text)))
         .into_iter()
         .filter(|function| function.lines > FUNCTION_LINES_MAX);
     long.filter(|function| !LONG_FUNCTIONS.contains(&format!("{path}:{}", function.name).as_str()))
@@ -240,6 +245,28 @@ pub fn link_findings(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> V
     found
 }
 
+/// Paths of the repository in backticks that are not there: documents must not name modules that are gone.
+pub fn named_findings(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+    const FOLDERS: [&str; 7] = [
+        "`src/",
+        "`tests/",
+        "`bench/",
+        "`benches/",
+        "`docs/",
+        "`deploy/",
+        "`migrations/",
+    ];
+    let mut found = Vec::new();
+    for (at, _) in FOLDERS.iter().flat_map(|folder| text.match_indices(folder)) {
+        let named = text[at + 1..].split('`').next().unwrap_or_default();
+        let plain = named.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+        if plain && !exists(named.trim_end_matches('/')) {
+            found.push(finding(path, line_of(text, at), format!("`{named}` is not there")));
+        }
+    }
+    found
+}
+
 /// Migrations that one of the two databases lacks.
 pub fn pair_findings(sqlite: &BTreeSet<String>, postgres: &BTreeSet<String>) -> Vec<Finding> {
     let lone = sqlite.symmetric_difference(postgres);
@@ -274,4 +301,10 @@ fn resolve(folder: &str, link: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// A file that is compiled for tests alone, by its name.
+fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    path.contains("/tests/") || name == "testing.rs" || name.ends_with("tests.rs")
 }

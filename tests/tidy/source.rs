@@ -77,15 +77,21 @@ pub fn climbs(code: &str) -> Vec<(usize, usize, usize)> {
     found
 }
 
-/// All functions with a body outside of `mod tests`.
+/// The code with the contents of `mod tests` blanked out.
+pub fn without_tests(code: &str) -> String {
+    let mut kept = code.to_owned();
+    for (from, to) in test_modules(code) {
+        let lines = kept[from..to].matches('\n').count();
+        kept.replace_range(from..to, &("\n".repeat(lines) + &" ".repeat(to - from - lines)));
+    }
+    kept
+}
+
+/// All functions with a body.
 pub fn functions(code: &str) -> Vec<Function> {
-    let tests: Vec<_> = modules(code)
-        .into_iter()
-        .filter(|(from, _)| code[*from..].starts_with("mod tests"))
-        .collect();
     let starts = code.match_indices("fn ").map(|(at, _)| at);
     starts
-        .filter(|at| !code[..*at].ends_with(is_word) && !tests.iter().any(|(from, to)| (*from..*to).contains(at)))
+        .filter(|at| !code[..*at].ends_with(is_word))
         .filter_map(|at| function(code, at))
         .collect()
 }
@@ -121,6 +127,11 @@ fn function(code: &str, at: usize) -> Option<Function> {
         }
     }
     None
+}
+
+fn test_modules(code: &str) -> Vec<(usize, usize)> {
+    let all = modules(code).into_iter();
+    all.filter(|(from, _)| code[*from..].starts_with("mod tests")).collect()
 }
 
 /// Inline modules: from `mod` to the closing brace.

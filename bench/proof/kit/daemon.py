@@ -134,6 +134,7 @@ class Daemon:
             return bool(before[-1]) and self.counted()[0] == before[-1]
 
         wait_for("counts that do not change any more", same, seconds)
+        wait_for("a proof of the books", lambda: self.counted()[1] is not None, 150)
         return self.counted()
 
     def tail(self, lines=15):

@@ -7,7 +7,7 @@ import struct
 import threading
 
 SSL_REQUEST, CANCEL_REQUEST = 80877103, 80877102
-MOVES_CURSOR = re.compile(r"seq\s*=\s*(\w+\.)?seq\s*\+\s*1", re.I)
+MOVES_CURSOR = re.compile(r"\b(insert\s+into|update)\s+cursors?\b", re.I)
 
 # How a connection ends at a COMMIT: the server has answered and nobody hears it; the COMMIT is under way and both ends
 # are cut; the COMMIT never arrives.

@@ -36,7 +36,7 @@ class Fake:
             document = json.load(file)
         service = document["service"]
         self.slos = [Slo({"id": f"{service}/{slo['name']}", **slo["indicator"]}) for slo in document["slos"]]
-        self.path = options.storage.removeprefix("sqlite:") + ".json"
+        self.path = os.path.join(os.path.dirname(options.config), "fake.json")
         self.state = {"counts": {}, "targets": {}}
 
     def targets(self):
@@ -63,6 +63,8 @@ class Fake:
             except OSError:
                 time.sleep(0.2)
         self.load()
+        for slo in self.slos:
+            slo.loaded_at_ms = self.state.setdefault("loaded_at_ms", int(time.time() * 1000))
         self.active = True
         waiting, since = {}, time.monotonic()
         while not self.stopping:

@@ -66,8 +66,8 @@ pub struct PendingCredit {
 pub struct Batch {
     /// What the store gets.
     pub commits: Vec<TargetCommit>,
-    /// The visits, for the log that proofs replay; one list per commit, empty when nobody keeps it.
-    pub visits: Vec<Vec<serde_json::Value>>,
+    /// For the log that proofs replay, one entry per commit: job, URL and the visits, none when nobody keeps it.
+    pub visits: Vec<serde_json::Value>,
 }
 
 /// How the targets of one SLO are doing.

@@ -322,7 +322,7 @@ impl TargetState {
     pub fn take_commit(
         &mut self,
         key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>,
-    ) -> Option<(TargetCommit, Vec<serde_json::Value>)> {
+    ) -> Option<(TargetCommit, serde_json::Value)> {
         let cursor = self
             .cursor
             .as_mut()
@@ -347,7 +347,9 @@ impl TargetState {
             slos,
             credits,
         };
-        Some((commit, std::mem::take(&mut self.visit_log)))
+        let visits = std::mem::take(&mut self.visit_log);
+        let log = serde_json::json!({ "job": self.target.job, "url": self.target.url, "visits": visits });
+        Some((commit, log))
     }
 
     /// The commit that was under way took effect.
