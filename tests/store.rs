@@ -75,6 +75,7 @@ contract! {
         packed_credits_are_credits,
         a_tampered_row_is_found,
         pruning_keeps_the_proof_and_the_lifetime,
+        a_broken_connection_is_told_and_mended,
         a_thousand_credits;
     simulation:
         forty_days_keep_every_event;

@@ -86,8 +86,6 @@ create table loose (
     primary key (ledger_key, minute, shard)
 ) strict, without rowid;
 
-create index loose_minute on loose (minute);
-
 -- Double entry: all credits, in the transaction that credits, against which the buckets are proved.
 create table ledger_sum (
     ledger_key integer not null,

@@ -1,6 +1,6 @@
 //! One packed day of one ledger key.
 
-use super::codec::{self, HOURS, MINUTES};
+use super::codec::{self, CodecError, HOURS};
 use super::error::{corrupt, overflow};
 use crate::domain::counts::{Bucket, HourTotal};
 use crate::domain::time::HOUR_MINUTES;
@@ -12,7 +12,7 @@ pub(super) struct Day {
     /// The hours' sums; where the minutes are gone, all that is left.
     pub(super) hours: [HourTotal; HOURS],
     /// The minutes; `None` once their detail is pruned.
-    pub(super) minutes: Option<Box<[Bucket; MINUTES]>>,
+    pub(super) minutes: Option<Box<[Bucket]>>,
 }
 
 impl Day {
@@ -70,15 +70,17 @@ impl Day {
 
 /// Reads the column of hour totals.
 pub(super) fn decode_hours(bytes: &[u8]) -> StoreResult<[HourTotal; HOURS]> {
-    codec::decode_hours(bytes).map_err(unreadable)
+    codec::decode_hours(bytes).map_err(|error| unreadable(&error))
 }
 
 /// Reads the column of minutes; `None` when their detail is pruned.
-pub(super) fn decode_minutes(bytes: &[u8]) -> StoreResult<Option<Box<[Bucket; MINUTES]>>> {
+pub(super) fn decode_minutes(bytes: &[u8]) -> StoreResult<Option<Box<[Bucket]>>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    codec::decode_minutes(bytes).map(Some).map_err(unreadable)
+    codec::decode_minutes(bytes)
+        .map(Some)
+        .map_err(|error| unreadable(&error))
 }
 
 /// Two buckets of one minute as one.
@@ -90,7 +92,7 @@ pub(super) fn sum(a: Bucket, b: Bucket) -> StoreResult<Bucket> {
     })
 }
 
-fn unreadable(error: codec::CodecError) -> StoreError {
+fn unreadable(error: &CodecError) -> StoreError {
     corrupt(error.to_string())
 }
 

@@ -21,6 +21,8 @@ mod targets;
 mod value;
 mod visits;
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256};
 
 use self::db::Db;
@@ -76,8 +78,10 @@ impl SqlStore {
 
 /// The SHA-256 of a text, hexadecimal: what a text is unique by that may be longer than an index row.
 fn digest(text: &str) -> String {
-    Sha256::digest(value::clean(text.to_owned()))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let hash = Sha256::digest(value::clean(text.to_owned()));
+    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -159,14 +159,12 @@ pub async fn packing_changes_no_bucket(f: Fixture) {
         .hour_totals(&keys, Hour(0), Hour(i32::MAX.into()))
         .await
         .expect("hours");
-    assert_eq!(
-        f.store
-            .pack(f.epoch, Timestamp(NOW.0 - 46 * 60_000), 1)
-            .await
-            .expect("packed")
-            .more,
-        true
-    );
+    let first = f
+        .store
+        .pack(f.epoch, Timestamp(NOW.0 - 46 * 60_000), 1)
+        .await
+        .expect("packed");
+    assert!(first.more && first.days == 1);
     assert!(pack_all(&f, later(0)).await > 1_000);
     assert_eq!(buckets(&f, &keys).await, before);
     assert_eq!(
@@ -385,4 +383,34 @@ pub async fn a_thousand_credits(f: Fixture) {
     );
     let total: i64 = buckets(&f, &keys).await.values().map(|bucket| bucket.total).sum();
     assert_eq!(total, COMMITS * 1_000 * 3 * MICRO);
+}
+
+pub async fn a_broken_connection_is_told_and_mended(f: Fixture) {
+    let (keys, targets) = (f.keys(1).await, f.targets(1).await);
+    if f.store.kind() == "postgres" {
+        f.run_raw(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+    for attempt in 0.. {
+        assert!(attempt < 20, "the store does not recover");
+        let seq = match f.store.load_cursors(&targets).await {
+            Ok(cursors) => cursors[0].seq,
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+                continue;
+            }
+        };
+        match f
+            .store
+            .commit_visits(f.epoch, &[commit(targets[0], seq, vec![credit(keys[0], 1, 1)])], NOW)
+            .await
+        {
+            Ok(()) => break,
+            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+        }
+    }
+    assert_eq!(buckets(&f, &keys).await.len(), 1);
 }

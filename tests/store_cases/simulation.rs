@@ -208,12 +208,9 @@ impl History {
             .minutes(&self.keys, from, Minute(i32::MAX.into()))
             .await
             .expect("minutes");
-        let wanted: Vec<_> = minutes.iter().filter(|((_, minute), _)| *minute >= from.0).collect();
-        let same = |(read, wanted): (&(KeyId, Minute, Bucket), &(&(KeyId, i64), &Bucket))| {
-            (read.0, read.1.0) == *wanted.0 && read.2 == *wanted.1
-        };
-        wrong += i64::from(read.len() != wanted.len());
-        wrong += read.iter().zip(&wanted).filter(|pair| !same(*pair)).count() as i64;
+        let read: BTreeMap<(KeyId, i64), Bucket> = read.into_iter().map(|(k, m, bucket)| ((k, m.0), bucket)).collect();
+        let wanted = minutes.iter().filter(|((_, minute), _)| *minute >= from.0);
+        wrong += difference(&read, &wanted.map(|(at, bucket)| (*at, *bucket)).collect());
         let from = Hour((today - RETENTION.hours_days) * 24);
         let read = store
             .hour_totals(&self.keys, from, Hour(i32::MAX.into()))
@@ -243,7 +240,7 @@ fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyI
     hours
 }
 
-fn difference(a: &BTreeMap<(KeyId, i64), HourTotal>, b: &BTreeMap<(KeyId, i64), HourTotal>) -> i64 {
+fn difference<T: PartialEq>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
     let keys = a.keys().chain(b.keys());
     keys.filter(|key| a.get(*key) != b.get(*key)).count() as i64
 }
