@@ -22,7 +22,7 @@ const OBSERVED: u64 = 2;
 
 /// Why bytes are no day.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a packed day cannot be read: {0}")]
+#[error("{0}")]
 pub(super) struct CodecError(&'static str);
 
 /// Packs the minutes of a day, all 1440.

@@ -85,3 +85,27 @@ fn digest(text: &str) -> String {
         hex
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::engine::ports::{AlertStore, CatalogStore, LeaseState, LeaseStore};
+
+    #[tokio::test]
+    async fn a_store_in_memory_needs_no_file_and_no_second_connection() {
+        let store = SqlStore::connect("sqlite::memory:").await.expect("it opens");
+        store.migrate().await.expect("the tables are made");
+        let held = store
+            .acquire_lease("me", None, Duration::from_secs(10))
+            .await
+            .expect("an answer");
+        assert_eq!((held, store.kind()), (LeaseState::Held(1), "sqlite"));
+        store.save_fact(1, "a", "b").await.expect("kept");
+        assert_eq!(store.load_fact("a").await.expect("read").as_deref(), Some("b"));
+        assert_eq!(store.silences(Timestamp(0)).await.expect("read"), []);
+        store.ping().await.expect("it answers");
+    }
+}

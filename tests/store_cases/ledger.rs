@@ -293,6 +293,42 @@ pub async fn a_tampered_row_is_found(f: Fixture) {
     assert_eq!(f.store.prove().await.expect("a proof"), 9);
 }
 
+pub async fn a_day_that_cannot_be_packed_harms_no_other(f: Fixture) {
+    let (keys, targets) = (f.keys(3).await, f.targets(1).await);
+    for minute in [HOUR_AGO, HOUR_AGO + 1] {
+        f.credit(targets[0], keys.iter().map(|key| credit(*key, minute, 3)).collect())
+            .await;
+        if minute == HOUR_AGO {
+            pack_all(&f, later(1)).await;
+            let garbage = if f.store.kind() == "sqlite" { "x'07'" } else { "'\\x07'" };
+            f.run_raw(&format!(
+                "update packed_day set minutes = {garbage} where ledger_key = {}",
+                keys[0]
+            ))
+            .await;
+        }
+    }
+    let refused = f.store.pack(f.epoch, later(1), 9).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Corrupt(what)) if what.contains("ledger key")),
+        "{refused:?}"
+    );
+    assert_eq!(buckets(&f, &keys[1..]).await.len(), 4);
+    assert_eq!(
+        f.store
+            .pack(f.epoch, later(1), 9)
+            .await
+            .map(|report| report.rows)
+            .unwrap_or_default(),
+        0
+    );
+    f.run_raw(&format!("delete from loose where ledger_key = {}", keys[0]))
+        .await;
+    assert_eq!(pack_all(&f, later(1)).await, 0, "the others were packed");
+    let early = f.store.write_packed(f.epoch, &[credit(keys[1], -1, 1)], NOW).await;
+    assert!(matches!(early, Err(StoreError::Data(_))), "{early:?}");
+}
+
 pub async fn pruning_keeps_the_proof_and_the_lifetime(f: Fixture) {
     let (keys, targets) = (f.keys(2).await, f.targets(2).await);
     let day = |ago: i64| HOUR_AGO - ago * 1_440;
