@@ -5,7 +5,8 @@
 //! commit or packing may be dropped at any of its waits, as by a stop or a cut connection. `NINES_LEDGER_SEEDS` says how
 //! many such histories are lived through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -240,9 +241,13 @@ fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyI
     hours
 }
 
-fn difference<T: PartialEq>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
-    let keys = a.keys().chain(b.keys());
-    keys.filter(|key| a.get(*key) != b.get(*key)).count() as i64
+/// At how many places the store and the log differ; each is printed.
+fn difference<T: PartialEq + Debug>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
+    let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    let differing = keys.into_iter().filter(|key| a.get(*key) != b.get(*key));
+    differing
+        .inspect(|key| eprintln!("{key:?}: {:?} in the store, {:?} counted", a.get(*key), b.get(*key)))
+        .count() as i64
 }
 
 /// Waits for a future, but drops it after so many of its waits; then `None`.
