@@ -167,6 +167,7 @@ create table delivery (
 ) strict;
 
 create index delivery_open on delivery (stream_hash, position) where state in ('ready', 'sending');
+create index delivery_owed on delivery (position) where state in ('ready', 'sending');
 create index delivery_trigger on delivery (stream_hash, position) where kind = 'trigger';
 create index delivery_finished_at on delivery (finished_at) where finished_at is not null;
 create index delivery_dead on delivery (id) where state = 'dead';

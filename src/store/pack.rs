@@ -15,11 +15,13 @@ const SETTLED_AFTER_MS: i64 = 15 * MINUTE_MS;
 /// Days of one transaction: SQLite's must stay under 50 ms, since nobody else writes meanwhile.
 const DAYS_PER_TRANSACTION: usize = 50;
 
-/// Loose days that are due, in the order of the table.
-const DUE: &str = "select ledger_key, minute / 1440 from loose where minute < $1
-    group by ledger_key, minute / 1440 order by ledger_key, minute / 1440 limit $2";
+/// The oldest loose minute of each ledger key that has one that is due; one look into the index for each key.
+const DUE: &str = "select ledger_key, oldest from (
+        select k.ledger_key, (select min(l.minute) from loose l where l.ledger_key = k.ledger_key) as oldest
+        from (select distinct ledger_key from ledger_sum) as k
+    ) as keys where oldest < $1 order by ledger_key limit $2";
 
-/// Packs what has settled, up to `limit` days; each transaction is whole in itself. A day that cannot be packed is told
+/// Packs what has settled, up to `limit` days and one day of each ledger key; each transaction is whole in itself. A day that cannot be packed is told
 /// after all others are.
 pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> StoreResult<PackReport> {
     let before = Timestamp(now.0 - SETTLED_AFTER_MS).minute().hour().first_minute();
@@ -28,10 +30,11 @@ pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> S
     tx.commit().await?;
     let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
-        due.push((row.int(0)?, row.int(1)?));
+        due.push((row.int(0)?, Minute(row.int(1)?).day()));
     }
+    // A key whose oldest day is not the last that may be packed may have more days.
     let mut report = PackReport {
-        more: due.len() > limit as usize,
+        more: due.len() > limit as usize || due.iter().any(|(_, day)| *day < before.day()),
         ..PackReport::default()
     };
     due.truncate(limit as usize);

@@ -100,7 +100,7 @@ async fn prune_days(db: &Db, epoch: Epoch, before: i64) -> StoreResult<()> {
         let lock = tx.locking("for update");
         let sql = format!(
             "delete from packed_day where (ledger_key, day) in (
-                select ledger_key, day from packed_day where day < $1 order by ledger_key, day limit $2 {lock}
+                select ledger_key, day from packed_day where day < $1 order by day, ledger_key limit $2 {lock}
             ) returning ledger_key, total, good"
         );
         let rows = tx.rows(&sql, args![before, BATCH]).await?;
@@ -141,7 +141,7 @@ async fn prune_minutes(db: &Db, epoch: Epoch, before: i64) -> StoreResult<()> {
                     select 1 from loose l
                     where l.ledger_key = p.ledger_key and l.minute >= p.day * 1440 and l.minute < (p.day + 1) * 1440
                 )
-                order by p.ledger_key, p.day limit $2 {lock}
+                order by p.day, p.ledger_key limit $2 {lock}
             )"
         );
         let changed = tx.run(&sql, args![before, BATCH, Vec::new()]).await?;
