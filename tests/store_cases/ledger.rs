@@ -394,7 +394,7 @@ pub async fn pruning_keeps_the_proof_and_the_lifetime(f: Fixture) {
 pub async fn a_thousand_credits(f: Fixture) {
     const COMMITS: i64 = 20;
     let (keys, targets) = (f.keys(250).await, f.targets(20).await);
-    let mut spent = std::time::Duration::ZERO;
+    let mut commits = Vec::new();
     for round in 0..COMMITS {
         let each = |(at, target): (usize, &i64)| TargetCommit {
             slos: BTreeMap::from([(1, Some(vec![0; 400]))]),
@@ -406,19 +406,28 @@ pub async fn a_thousand_credits(f: Fixture) {
                     .collect(),
             )
         };
-        let commits: Vec<_> = targets.iter().enumerate().map(each).collect();
-        #[expect(clippy::disallowed_methods, reason = "a figure for people, on which nothing hangs")]
-        let started = std::time::Instant::now();
-        f.store.commit_visits(f.epoch, &commits, NOW).await.expect("committed");
-        spent += started.elapsed();
+        commits.push(targets.iter().enumerate().map(each).collect::<Vec<_>>());
     }
+    let started = stopwatch();
+    for commits in commits {
+        f.store.commit_visits(f.epoch, &commits, NOW).await.expect("committed");
+    }
+    let rate = COMMITS as f64 / started.elapsed().as_secs_f64();
+    let started = stopwatch();
+    let packed = f.store.pack(f.epoch, later(1), 50).await.expect("packed");
+    assert_eq!((packed.days, packed.rows, packed.more), (50, 50 * COMMITS as u64, true));
+    let (kind, elapsed) = (f.store.kind(), started.elapsed());
     println!(
-        "{}: {:.1} commits/s of 1000 credits",
-        f.store.kind(),
-        COMMITS as f64 / spent.as_secs_f64()
+        "{kind}: {rate:.0} commits/s of 1000 credits, {} rows packed in {elapsed:.1?}",
+        packed.rows
     );
     let total: i64 = buckets(&f, &keys).await.values().map(|bucket| bucket.total).sum();
     assert_eq!(total, COMMITS * 1_000 * 3 * MICRO);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a figure for people, on which nothing hangs")]
+fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 pub async fn a_broken_connection_is_told_and_mended(f: Fixture) {

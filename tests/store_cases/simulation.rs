@@ -21,7 +21,7 @@ const DAYS: i64 = 40;
 const KEYS: usize = 4;
 const TARGETS: usize = 3;
 /// Seeds when the environment names no number.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 3;
 const RETENTION: Retention = Retention {
     minutes_days: 10,
     hours_days: 20,
