@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::files::{find_slo_files, read_text, shown_path};
+use crate::domain::alert::hex;
 use crate::domain::slo::SloId;
 use crate::domain::time::Timestamp;
 use crate::engine::catalog::{BrokenSlo, Desired, DesiredSlo};
@@ -87,7 +88,7 @@ impl SpecFiles {
 
     fn revision(&self, file: &str, now: Timestamp) -> Option<RevisionRecord> {
         let text = self.texts.get(file)?.clone();
-        let hash = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(&text));
         Some(RevisionRecord {
             file: file.to_owned(),
             hash,

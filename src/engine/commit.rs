@@ -9,6 +9,9 @@ use super::ports::{Epoch, KeyRecord, Store, StoreError, StoreResult, TargetCommi
 use super::stats::Stats;
 use crate::domain::time::Timestamp;
 
+/// Credits in one write transaction; a target with more goes alone.
+const CREDITS_AT_A_TIME: usize = 1000;
+
 /// Where committed visits are written down, for proofs that replay them.
 pub type VisitLog = Arc<dyn Fn(&serde_json::Value) + Send + Sync>;
 
@@ -62,7 +65,7 @@ impl Committer {
             self.collector.add_keys(&committed.new_keys);
         }
         let Batch { commits, visits } = self.collector.take_batch();
-        let mut waiting = vec![commits];
+        let mut waiting = in_small_parts(commits);
         while let Some(mut part) = waiting.pop() {
             match self.store.commit_visits(self.epoch, &part, now).await {
                 Ok(()) => {
@@ -100,4 +103,23 @@ impl Committer {
             }));
         }
     }
+}
+
+/// Splits a batch, so that no write transaction takes long; each target stays whole.
+fn in_small_parts(commits: Vec<TargetCommit>) -> Vec<Vec<TargetCommit>> {
+    let (mut parts, mut size): (Vec<Vec<TargetCommit>>, usize) = (Vec::new(), 0);
+    for commit in commits {
+        let credits = commit.credits.len();
+        if parts.is_empty() || size + credits > CREDITS_AT_A_TIME {
+            parts.push(Vec::new());
+            size = 0;
+        }
+        size += credits;
+        if let Some(part) = parts.last_mut() {
+            part.push(commit);
+        }
+    }
+    // The last is taken first: the parts go out in the order of their targets.
+    parts.reverse();
+    parts
 }

@@ -218,7 +218,7 @@ mod tests {
         let now = Timestamp(1_795_248_000_000);
         assert_eq!(time(now + Duration::from_millis(250)), "2026-11-21 08:00:00 UTC");
         assert_eq!(distance(now - Duration::from_secs(8), now), "8 s ago");
-        assert_eq!(distance(now + Duration::from_secs(4 * 86_400), now), "in 4 d");
+        assert_eq!(distance(now + Duration::from_hours(96), now), "in 4 d");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     let Some(origin) = text("origin") else {
         return false;
     };
-    let host = text("host").or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let host = text("host").or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
     let origin_host = origin.split_once("://").map(|(_, host)| host);
     origin_host.is_none()
         || !origin_host

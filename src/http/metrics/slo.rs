@@ -141,7 +141,10 @@ fn write_budget(writer: &mut Writer, running: &[Running<'_>]) {
         "The tick at which the numbers were computed.",
     );
     for slo in running {
-        writer.maybe(&slo.labels, slo.view.as_of.map(|time| time.as_seconds()));
+        writer.maybe(
+            &slo.labels,
+            slo.view.as_of.map(crate::domain::time::Timestamp::as_seconds),
+        );
     }
 }
 
