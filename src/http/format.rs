@@ -1,5 +1,7 @@
 //! Numbers and times as people read them. What is unknown is a dash, never 0 and never NaN.
 
+use std::fmt::Write;
+
 use crate::domain::counts::MICRO;
 use crate::domain::time::Timestamp;
 
@@ -153,7 +155,8 @@ pub fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing into a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

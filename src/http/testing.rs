@@ -229,7 +229,7 @@ fn healthy(service: &str, name: &str, left: f64) -> SloView {
 }
 
 fn history(left: f64) -> Vec<(Timestamp, Option<f64>)> {
-    let at = |hours: u64| NOW - Duration::from_secs((720 - hours) * 3600);
+    let at = |hours: u64| NOW - Duration::from_hours(720 - hours);
     let value = |hours: u64| 1.0 - (1.0 - left) * (hours as f64 / 720.0).powi(3);
     (0..=720)
         .step_by(6)
