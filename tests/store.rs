@@ -58,7 +58,7 @@ contract! {
         the_holder_renews_and_nobody_else_gets_it,
         a_released_lease_is_free_at_once_under_a_higher_epoch,
         a_lost_lease_fences_every_write,
-        migrating_again_and_at_once_changes_nothing;
+        migrating_at_once_makes_the_tables_once;
     catalog:
         slos_keep_their_number_through_rename_removal_and_return,
         a_changed_indicator_is_loaded_anew,
@@ -74,7 +74,9 @@ contract! {
         packing_and_late_commits_at_once_lose_nothing,
         packed_credits_are_credits,
         a_tampered_row_is_found,
+        a_day_that_cannot_be_packed_harms_no_other,
         pruning_keeps_the_proof_and_the_lifetime,
+        a_broken_connection_is_told_and_mended,
         a_thousand_credits;
     simulation:
         forty_days_keep_every_event;

@@ -1,5 +1,6 @@
 -- The whole store. Times are unix milliseconds, minutes and days count from 1970-01-01T00:00Z, events are millionths.
--- A text that may be long is unique by its SHA-256, since an index row has a largest size.
+-- A text that may be long is unique by its SHA-256, since an index row has a largest size. Rows that are updated all
+-- day have room beside them (fillfactor), so that no index is touched.
 
 -- The one writer: whoever holds this row under its epoch may write; every write transaction share-locks it first.
 create table lease (
@@ -62,7 +63,7 @@ create table cursor (
     target bigint primary key references target (id) on delete cascade,
     seq bigint not null,                -- how many commits; whoever expects another number must read again
     header bytea not null               -- opaque: the engine's
-);
+) with (fillfactor = 70);
 
 -- The last values that an SLO saw at a target.
 create table cursor_slo (
@@ -83,9 +84,7 @@ create table loose (
     good bigint not null,               -- signed, as matched: only a window's sum is clamped
     observed bigint not null,           -- 1 when a counted visit fell into the minute
     primary key (ledger_key, minute, shard)
-);
-
-create index loose_minute on loose (minute);
+) with (fillfactor = 70);
 
 -- Double entry: all credits, in the transaction that credits, against which the buckets are proved.
 create table ledger_sum (
@@ -96,7 +95,7 @@ create table ledger_sum (
     base_total bigint not null default 0, -- what was credited to buckets that are pruned by now
     base_good bigint not null default 0,
     primary key (ledger_key, shard)
-);
+) with (fillfactor = 70);
 
 -- One day of one ledger key. A bucket's value is always packed + loose.
 create table packed_day (
@@ -172,6 +171,7 @@ create table delivery (
 );
 
 create index delivery_open on delivery (stream_hash, position) where state in ('ready', 'sending');
+create index delivery_owed on delivery (position) where state in ('ready', 'sending');
 create index delivery_trigger on delivery (stream_hash, position) where kind = 'trigger';
 create index delivery_finished_at on delivery (finished_at) where finished_at is not null;
 create index delivery_dead on delivery (id) where state = 'dead';

@@ -86,8 +86,6 @@ create table loose (
     primary key (ledger_key, minute, shard)
 ) strict, without rowid;
 
-create index loose_minute on loose (minute);
-
 -- Double entry: all credits, in the transaction that credits, against which the buckets are proved.
 create table ledger_sum (
     ledger_key integer not null,
@@ -169,6 +167,7 @@ create table delivery (
 ) strict;
 
 create index delivery_open on delivery (stream_hash, position) where state in ('ready', 'sending');
+create index delivery_owed on delivery (position) where state in ('ready', 'sending');
 create index delivery_trigger on delivery (stream_hash, position) where kind = 'trigger';
 create index delivery_finished_at on delivery (finished_at) where finished_at is not null;
 create index delivery_dead on delivery (id) where state = 'dead';

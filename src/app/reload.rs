@@ -52,24 +52,36 @@ impl Paths {
     pub fn read(&self) -> Result<Read, Refused> {
         let shown = self.config.display().to_string();
         let text = std::fs::read_to_string(&self.config).map_err(|error| {
-            vec![format!("cannot read the config file {shown}: {error}; name another one with --config.file")]
+            vec![format!(
+                "cannot read the config file {shown}: {error}; name another one with --config.file"
+            )]
         })?;
         let base = self.base();
         let (config, diagnostics) = config::parse(&text, &shown, &base, &environment);
         let Some(config) = config else {
-            return Err(diagnostics.iter().map(crate::spec::diagnostic::Diagnostic::concise).collect());
+            return Err(diagnostics
+                .iter()
+                .map(crate::spec::diagnostic::Diagnostic::concise)
+                .collect());
         };
         for diagnostic in &diagnostics {
             tracing::warn!(diagnostic = diagnostic.concise(), "config");
         }
         let mut paths = config.slo_files.clone();
-        paths.extend(self.slos.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+        paths.extend(
+            self.slos
+                .iter()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        );
         let files = specs::read(&paths, &base).map_err(|error| vec![format!("SLO files: {error}")])?;
         Ok(Read { config, files })
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the config names environment variables; they are read here alone")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the config names environment variables; they are read here alone"
+)]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -125,13 +137,25 @@ impl Reloader {
             external_url,
             stop,
         };
-        (reloader, Channels { settings: settings_seen, routing: routing_seen, targets: targets_seen })
+        (
+            reloader,
+            Channels {
+                settings: settings_seen,
+                routing: routing_seen,
+                targets: targets_seen,
+            },
+        )
     }
 
     /// Takes over what was read at start, once the store has said which revisions loaded last.
     pub async fn start(&self, read: Read, revisions: Vec<RevisionRecord>) -> Result<(), Refused> {
-        *self.last_good.lock().await = revisions.into_iter().map(|record| (record.file.clone(), record)).collect();
-        self.take_over(read, false).await.map(|warnings| log_warnings(&warnings))
+        *self.last_good.lock().await = revisions
+            .into_iter()
+            .map(|record| (record.file.clone(), record))
+            .collect();
+        self.take_over(read, false)
+            .await
+            .map(|warnings| log_warnings(&warnings))
     }
 
     /// Reads everything again.
@@ -183,7 +207,11 @@ fn judge(before: &Desired, after: &Desired, allow_removal: bool) -> Result<(), R
 }
 
 fn build_routing(config: &Config, external_url: &str) -> Result<Routing, Refused> {
-    let mut routing = Routing { route: config.route.clone(), external_url: external_url.to_owned(), ..Routing::default() };
+    let mut routing = Routing {
+        route: config.route.clone(),
+        external_url: external_url.to_owned(),
+        ..Routing::default()
+    };
     let mut refused = Vec::new();
     for receiver in &config.receivers {
         match crate::notify::build(receiver) {

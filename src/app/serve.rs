@@ -60,15 +60,28 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
     let storage_url = options.storage_url.clone().or_else(|| read.config.storage_url.clone());
     let storage_url = storage_url.unwrap_or_else(|| DEFAULT_STORAGE.to_owned());
     let listeners = bind(&options.listen)?;
-    let bound: Vec<SocketAddr> = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-    let external_url = options.external_url.clone().unwrap_or_else(|| format!("http://{}", bound[0]));
+    let bound: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?;
+    let external_url = options
+        .external_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", bound[0]));
     let external_url = Arc::new(ArcSwap::from_pointee(external_url.trim_end_matches('/').to_owned()));
     let config_shown = Arc::new(ArcSwap::from_pointee(read.config.shown.clone()));
     let shown = (Arc::clone(&config_shown), Arc::clone(&external_url));
-    let (reloader, channels) =
-        Reloader::new(options.paths.clone(), Arc::clone(&clock), Arc::clone(&stats), shown, stop.clone());
+    let (reloader, channels) = Reloader::new(
+        options.paths.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&stats),
+        shown,
+        stop.clone(),
+    );
     let reloader = Arc::new(reloader);
-    let not_ready = Readiness::NotReady { reason: "starting: the store is not connected yet".to_owned() };
+    let not_ready = Readiness::NotReady {
+        reason: "starting: the store is not connected yet".to_owned(),
+    };
     let state = HttpState {
         snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::default())),
         stats: Arc::clone(&stats),
@@ -114,14 +127,19 @@ async fn run_engine(
     state: &HttpState,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(store) = connect(storage_url, state, stop).await? else { return Ok(()) };
+    let Some(store) = connect(storage_url, state, stop).await? else {
+        return Ok(());
+    };
     let revisions = store.load_revisions().await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the last good revisions of SLO files cannot be read");
         Vec::new()
     });
     reloader.start(read, revisions).await.map_err(Invalid)?;
     let ports: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-    let of_http = StorePorts { alerts: Arc::clone(&store) as _, deliveries: Arc::clone(&store) as _ };
+    let of_http = StorePorts {
+        alerts: Arc::clone(&store) as _,
+        deliveries: Arc::clone(&store) as _,
+    };
     state.store.store(Some(Arc::new(of_http)));
     let engine = Engine {
         holder: format!("{}:{}", hostname(), std::process::id()),
@@ -169,7 +187,11 @@ async fn connect(url: &str, state: &HttpState, stop: &CancellationToken) -> anyh
 
 /// SIGTERM and SIGINT stop, SIGHUP reloads.
 async fn watch_signals(reloader: Arc<Reloader>, stop: CancellationToken) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::error!("signals cannot be watched; SIGTERM ends nines at once");
         return;

@@ -44,7 +44,10 @@ pub struct Specs {
 /// Reads all SLO files of some paths; the error says which path leads nowhere.
 pub fn read(paths: &[PathBuf], base: &Path) -> Result<SpecFiles, String> {
     let found = find_slo_files(paths).map_err(|error| error.to_string())?;
-    let mut files = SpecFiles { warnings: found.warnings, ..SpecFiles::default() };
+    let mut files = SpecFiles {
+        warnings: found.warnings,
+        ..SpecFiles::default()
+    };
     let mut loaded = Vec::new();
     for path in &found.files {
         let shown = shown_path(path, base);
@@ -63,7 +66,10 @@ pub fn read(paths: &[PathBuf], base: &Path) -> Result<SpecFiles, String> {
 impl SpecFiles {
     /// Puts the last good revision in the place of every file that does not load.
     pub fn resolve(&self, last_good: &LastGood, now: Timestamp) -> Specs {
-        let mut specs = Specs { warnings: self.warnings.clone(), ..Specs::default() };
+        let mut specs = Specs {
+            warnings: self.warnings.clone(),
+            ..Specs::default()
+        };
         let mut running = BTreeSet::new();
         for file in &self.loaded {
             specs.warnings.extend(file.diagnostics.iter().map(Diagnostic::concise));
@@ -82,7 +88,12 @@ impl SpecFiles {
     fn revision(&self, file: &str, now: Timestamp) -> Option<RevisionRecord> {
         let text = self.texts.get(file)?.clone();
         let hash = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(RevisionRecord { file: file.to_owned(), hash, text, loaded_at: now })
+        Some(RevisionRecord {
+            file: file.to_owned(),
+            hash,
+            text,
+            loaded_at: now,
+        })
     }
 }
 
@@ -97,7 +108,11 @@ impl Specs {
         for slo in slos {
             if running.insert(slo.id.clone()) {
                 let diagnostics = diagnostics.to_vec();
-                self.desired.slos.push(DesiredSlo { slo: Arc::new(slo.clone()), invalid, diagnostics });
+                self.desired.slos.push(DesiredSlo {
+                    slo: Arc::new(slo.clone()),
+                    invalid,
+                    diagnostics,
+                });
             }
         }
     }
@@ -105,8 +120,13 @@ impl Specs {
     /// A file that does not load: its SLOs run as they last loaded, the others are shown as broken.
     fn run_last_good(&mut self, file: &Loaded, last_good: &LastGood, running: &mut BTreeSet<SloId>) {
         let diagnostics = views(&file.diagnostics);
-        let earlier = last_good.get(&file.file).map(|revision| load(&revision.text, &file.file));
-        let earlier = earlier.filter(Loaded::is_valid).map(|earlier| earlier.slos).unwrap_or_default();
+        let earlier = last_good
+            .get(&file.file)
+            .map(|revision| load(&revision.text, &file.file));
+        let earlier = earlier
+            .filter(Loaded::is_valid)
+            .map(|earlier| earlier.slos)
+            .unwrap_or_default();
         self.run(&earlier, true, &diagnostics, running);
         let runs = |named: &&NamedSlo| {
             let id = named.service.as_ref().zip(named.name.as_ref());
@@ -123,7 +143,9 @@ impl Specs {
         if file.names.is_empty() && earlier.is_empty() {
             self.desired.broken.push(broken(None));
         }
-        self.desired.broken.extend(never_ran.into_iter().map(|named| broken(Some(named))));
+        self.desired
+            .broken
+            .extend(never_ran.into_iter().map(|named| broken(Some(named))));
     }
 }
 
@@ -141,7 +163,13 @@ fn views(diagnostics: &[Diagnostic]) -> Vec<DiagnosticView> {
 
 /// Why a reload is refused that would leave much less than there was; `None` when it may go on.
 pub fn refuse_removal(before: &Desired, after: &Desired) -> Option<String> {
-    let ids = |desired: &Desired| desired.slos.iter().map(|desired| desired.slo.id.clone()).collect::<BTreeSet<_>>();
+    let ids = |desired: &Desired| {
+        desired
+            .slos
+            .iter()
+            .map(|desired| desired.slo.id.clone())
+            .collect::<BTreeSet<_>>()
+    };
     let (before, after) = (ids(before), ids(after));
     let removed: Vec<String> = before.difference(&after).map(ToString::to_string).collect();
     (2 * removed.len() > before.len()).then(|| {

@@ -58,8 +58,10 @@ where
         match self.format {
             LogFormat::Logfmt => writeln!(out, "{}", logfmt(&pairs)),
             LogFormat::Json => {
-                let object: serde_json::Map<String, serde_json::Value> =
-                    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+                let object: serde_json::Map<String, serde_json::Value> = pairs
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.into()))
+                    .collect();
                 writeln!(out, "{}", serde_json::Value::Object(object))
             }
         }
@@ -99,10 +101,17 @@ impl Visit for Fields {
 fn logfmt(pairs: &[(&str, String)]) -> String {
     let mut line = String::new();
     for (number, (name, value)) in pairs.iter().enumerate() {
-        let bare = !value.is_empty() && value.bytes().all(|byte| byte > b' ' && byte != b'"' && byte != b'=' && byte < 127);
+        let bare = !value.is_empty()
+            && value
+                .bytes()
+                .all(|byte| byte > b' ' && byte != b'"' && byte != b'=' && byte < 127);
         let space = if number == 0 { "" } else { " " };
         // Writing into a String cannot fail; `Debug` quotes and escapes, so that a value stays on its line.
-        let _ = if bare { write!(line, "{space}{name}={value}") } else { write!(line, "{space}{name}={value:?}") };
+        let _ = if bare {
+            write!(line, "{space}{name}={value}")
+        } else {
+            write!(line, "{space}{name}={value:?}")
+        };
     }
     line
 }
@@ -113,7 +122,11 @@ mod tests {
 
     #[test]
     fn values_are_quoted_where_they_must_be() {
-        let pairs = [("msg", "listening".to_owned()), ("addr", "127.0.0.1:1".to_owned()), ("err", "a \"b\"\nc".to_owned())];
+        let pairs = [
+            ("msg", "listening".to_owned()),
+            ("addr", "127.0.0.1:1".to_owned()),
+            ("err", "a \"b\"\nc".to_owned()),
+        ];
         assert_eq!(logfmt(&pairs), r#"msg=listening addr=127.0.0.1:1 err="a \"b\"\nc""#);
     }
 }

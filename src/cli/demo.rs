@@ -22,7 +22,11 @@ use crate::store::SqlStore;
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
     /// HOST:PORT; port 0 takes a free one.
-    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:8999")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8999"
+    )]
     pub listen: String,
     /// Where the demo's files go; a new folder below the system's temporary one by default.
     #[arg(long = "folder", value_name = "PATH")]
@@ -46,7 +50,11 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
     write_history(&storage_url, &folder, now).await?;
     introduce(&world, &args.listen);
     let options = ServeOptions {
-        paths: Paths { config: world.config_file.clone(), slos: Vec::new(), allow_removal: false },
+        paths: Paths {
+            config: world.config_file.clone(),
+            slos: Vec::new(),
+            allow_removal: false,
+        },
         storage_url: Some(storage_url),
         listen: vec![args.listen],
         external_url: None,
@@ -66,7 +74,9 @@ fn introduce(world: &DemoWorld, listen: &str) {
     println!("  files and database  {}", world.folder.display());
     println!();
     println!("In about 40 seconds the shop begins to fail. Within two minutes of the start an alert fires (a 2m/1m");
-    println!("condition, beside the default policy), within six it is over. The mail and the webhook that are sent are");
+    println!(
+        "condition, beside the default policy), within six it is over. The mail and the webhook that are sent are"
+    );
     println!("printed below. The 30 days before now are synthetic. Ctrl-C ends the demo.");
     println!();
 }
@@ -75,7 +85,10 @@ fn introduce(world: &DemoWorld, listen: &str) {
 async fn write_history(url: &str, folder: &Path, now: Timestamp) -> anyhow::Result<()> {
     let store = SqlStore::connect(url).await?;
     store.migrate().await?;
-    let LeaseState::Held(epoch) = store.acquire_lease("demo", None, std::time::Duration::from_secs(60)).await? else {
+    let LeaseState::Held(epoch) = store
+        .acquire_lease("demo", None, std::time::Duration::from_secs(60))
+        .await?
+    else {
         anyhow::bail!("another demo uses {}", folder.display());
     };
     let desired = desired_slos(folder)?;
@@ -86,12 +99,20 @@ async fn write_history(url: &str, folder: &Path, now: Timestamp) -> anyhow::Resu
         let id = record.slo.to_string();
         let regions = history::regions().map(|region| Some(region.to_owned()));
         for region in std::iter::once(None).chain(regions) {
-            let Some(profile) = history::profile(&id, region.as_deref()) else { continue };
+            let Some(profile) = history::profile(&id, region.as_deref()) else {
+                continue;
+            };
             let group = region.map(|region| Group(vec![("region".to_owned(), region)]));
             let keys = store.ensure_keys(epoch, &[(record.id, group)], now).await?;
             let credits: Vec<Credit> = keys
                 .iter()
-                .flat_map(|key| history::history(profile, end).map(|(minute, bucket)| Credit { key: key.id, minute, bucket }))
+                .flat_map(|key| {
+                    history::history(profile, end).map(|(minute, bucket)| Credit {
+                        key: key.id,
+                        minute,
+                        bucket,
+                    })
+                })
                 .collect();
             store.write_packed(epoch, &credits, now).await?;
         }

@@ -1,8 +1,11 @@
 //! The command line: one subcommand per file. Data go to standard output, messages to standard error.
 
 pub mod check;
+pub mod client;
 pub mod demo;
 pub mod serve;
+pub mod silence;
+pub mod status;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +28,10 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Run the daemon beside a fake shop with an incident, and print what it tells.
     Demo(demo::DemoArgs),
+    /// Show the SLOs of a running nines, the worst first; fail on what `--fail-on` names.
+    Status(status::StatusArgs),
+    /// Add, list and end silences.
+    Silence(silence::SilenceArgs),
     /// Print the version.
     Version,
 }
@@ -35,6 +42,8 @@ pub fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Serve(args) => block_on(serve::run(*args)),
         Command::Check(args) => Ok(check::run(&args, &mut std::io::stdout())),
         Command::Demo(args) => block_on(demo::run(args)),
+        Command::Status(args) => block_on(status::run(args, &mut std::io::stdout())),
+        Command::Silence(args) => block_on(silence::run(args, &mut std::io::stdout())),
         Command::Version => {
             println!("nines, version {}", env!("CARGO_PKG_VERSION"));
             Ok(0)

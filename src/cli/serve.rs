@@ -16,7 +16,12 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8999";
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     /// The config file.
-    #[arg(long = "config.file", value_name = "FILE", default_value = "nines.yml", env = "NINES_CONFIG_FILE")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        default_value = "nines.yml",
+        env = "NINES_CONFIG_FILE"
+    )]
     pub config_file: PathBuf,
     /// An SLO file, folder or glob, beside the config's `slo_files`; repeatable.
     #[arg(long = "slo.path", value_name = "PATH", env = "NINES_SLO_PATH")]
@@ -25,7 +30,12 @@ pub struct ServeArgs {
     #[arg(long = "slo.allow-removal", env = "NINES_SLO_ALLOW_REMOVAL")]
     pub allow_removal: bool,
     /// `sqlite:FILE` or `postgres://USER@HOST/DATABASE`; else the config's, else sqlite:nines.db.
-    #[arg(long = "storage.url", value_name = "URL", env = "NINES_STORAGE_URL", hide_env_values = true)]
+    #[arg(
+        long = "storage.url",
+        value_name = "URL",
+        env = "NINES_STORAGE_URL",
+        hide_env_values = true
+    )]
     pub storage_url: Option<String>,
     /// HOST:PORT; port 0 takes a free one; repeatable.
     #[arg(
@@ -42,13 +52,23 @@ pub struct ServeArgs {
     #[arg(long = "web.enable-lifecycle", env = "NINES_WEB_ENABLE_LIFECYCLE")]
     pub enable_lifecycle: bool,
     /// `error | warn | info | debug | trace`, or a filter such as `info,nines::engine=debug`.
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", env = "NINES_LOG_LEVEL")]
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "NINES_LOG_LEVEL"
+    )]
     pub log_level: String,
     /// The form of a log line.
     #[arg(long = "log.format", value_enum, default_value = "logfmt", env = "NINES_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// Write every committed visit to this file, one JSON object a line; for proofs that replay them.
-    #[arg(long = "debug.visit-log", value_name = "FILE", env = "NINES_DEBUG_VISIT_LOG", hide = true)]
+    #[arg(
+        long = "debug.visit-log",
+        value_name = "FILE",
+        env = "NINES_DEBUG_VISIT_LOG",
+        hide = true
+    )]
     pub visit_log: Option<PathBuf>,
 }
 
@@ -71,7 +91,11 @@ impl ServeArgs {
     pub fn into_options(self) -> ServeOptions {
         let flags = self.flags();
         ServeOptions {
-            paths: Paths { config: self.config_file, slos: self.slo_path, allow_removal: self.allow_removal },
+            paths: Paths {
+                config: self.config_file,
+                slos: self.slo_path,
+                allow_removal: self.allow_removal,
+            },
             storage_url: self.storage_url,
             listen: self.listen,
             external_url: self.external_url,
@@ -87,7 +111,10 @@ impl ServeArgs {
             ("config.file", self.config_file.display().to_string()),
             ("slo.path", slos.join(",")),
             ("slo.allow-removal", self.allow_removal.to_string()),
-            ("storage.url", self.storage_url.as_deref().map(without_credentials).unwrap_or_default()),
+            (
+                "storage.url",
+                self.storage_url.as_deref().map(without_credentials).unwrap_or_default(),
+            ),
             ("web.listen-address", self.listen.join(",")),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),

@@ -102,12 +102,17 @@ impl Deliverer {
         if room == 0 {
             return Ok(());
         }
-        let claimed = self.store.claim_deliveries(self.epoch, now, CLAIM_FOR, &streams, room).await?;
+        let claimed = self
+            .store
+            .claim_deliveries(self.epoch, now, CLAIM_FOR, &streams, room)
+            .await?;
         let routing = Arc::clone(&self.routing.borrow());
         for delivery in claimed {
             busy.insert(delivery.stream.clone(), ());
             let receiver = routing.receivers.get(&delivery.receiver);
-            let integration = receiver.and_then(|all| all.iter().find(|one| one.name() == delivery.integration)).cloned();
+            let integration = receiver
+                .and_then(|all| all.iter().find(|one| one.name() == delivery.integration))
+                .cloned();
             let one = Sending {
                 store: Arc::clone(&self.store),
                 epoch: self.epoch,
@@ -151,7 +156,10 @@ impl Sending {
     async fn run(self) -> String {
         let started = self.clock.now();
         let outcome = self.outcome(started).await;
-        let finished = self.store.finish_attempt(self.epoch, &self.delivery, started, self.clock.now(), &outcome).await;
+        let finished = self
+            .store
+            .finish_attempt(self.epoch, &self.delivery, started, self.clock.now(), &outcome)
+            .await;
         match finished {
             Ok(true) => self.note(&outcome),
             Ok(false) => tracing::warn!(delivery.id = self.delivery.id, "the claim was lost during the attempt"),
@@ -164,13 +172,19 @@ impl Sending {
 
     async fn outcome(&self, started: Timestamp) -> AttemptOutcome {
         let Some(integration) = &self.integration else {
-            let error = format!("the config has no {} for receiver {} any more", self.delivery.integration, self.delivery.receiver);
+            let error = format!(
+                "the config has no {} for receiver {} any more",
+                self.delivery.integration, self.delivery.receiver
+            );
             return AttemptOutcome::Dead { error };
         };
         let name = format!("{}/{}", self.delivery.receiver, self.delivery.integration);
         if let Some(open_until) = self.breaker_open_until(&name, started) {
             let error = "left alone for a while after several failures in a row".to_owned();
-            return AttemptOutcome::Postponed { not_before: open_until, error };
+            return AttemptOutcome::Postponed {
+                not_before: open_until,
+                error,
+            };
         }
         let attempt = Attempt {
             delivery_id: self.delivery.id.clone(),
@@ -190,7 +204,11 @@ impl Sending {
 
     fn judge(&self, sent: SendOutcome, now: Timestamp) -> AttemptOutcome {
         let failed = |reason: &str| {
-            let values = [self.delivery.receiver.as_str(), self.delivery.integration.as_str(), reason];
+            let values = [
+                self.delivery.receiver.as_str(),
+                self.delivery.integration.as_str(),
+                reason,
+            ];
             self.stats.notifications_failed.add(&values, 1);
         };
         match sent {
@@ -199,14 +217,27 @@ impl Sending {
                 failed(&reason);
                 AttemptOutcome::Dead { error: detail }
             }
-            SendOutcome::Retry { reason, detail, retry_after } => {
+            SendOutcome::Retry {
+                reason,
+                detail,
+                retry_after,
+            } => {
                 failed(&reason);
                 if now.since(self.delivery.created_at) > millis(GIVE_UP_AFTER) {
-                    return AttemptOutcome::Dead { error: format!("given up after a day: {detail}") };
+                    return AttemptOutcome::Dead {
+                        error: format!("given up after a day: {detail}"),
+                    };
                 }
-                let seed = self.delivery.id.bytes().fold(0_u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
+                let seed = self
+                    .delivery
+                    .id
+                    .bytes()
+                    .fold(0_u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
                 let not_before = next_attempt_at(self.delivery.attempt, now, retry_after, seed);
-                AttemptOutcome::Retry { not_before, error: detail }
+                AttemptOutcome::Retry {
+                    not_before,
+                    error: detail,
+                }
             }
         }
     }
@@ -214,7 +245,11 @@ impl Sending {
     fn breaker_open_until(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.entry(name.to_owned()).or_default();
-        if breaker.allow(now) { None } else { Some(breaker.retry_at().unwrap_or(now + LOOK_EVERY).max(now + LOOK_EVERY)) }
+        if breaker.allow(now) {
+            None
+        } else {
+            Some(breaker.retry_at().unwrap_or(now + LOOK_EVERY).max(now + LOOK_EVERY))
+        }
     }
 
     fn note_breaker(&self, name: &str, sent: &SendOutcome, now: Timestamp) {
@@ -233,8 +268,16 @@ impl Sending {
             AttemptOutcome::Delivered => {
                 self.stats.notifications.add(&[receiver, integration], 1);
                 let latency = self.clock.now().since(delivery.created_at).max(0);
-                self.stats.notification_latency.observe(Duration::from_millis(latency as u64));
-                tracing::info!(delivery.id, receiver, integration, kind = delivery.message.kind.word(), "delivered");
+                self.stats
+                    .notification_latency
+                    .observe(Duration::from_millis(latency as u64));
+                tracing::info!(
+                    delivery.id,
+                    receiver,
+                    integration,
+                    kind = delivery.message.kind.word(),
+                    "delivered"
+                );
             }
             AttemptOutcome::Retry { not_before, error } => {
                 let attempt = delivery.attempt;

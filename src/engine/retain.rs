@@ -21,8 +21,12 @@ const PRUNE_EVERY_MS: i64 = 3_600_000;
 const JUMP_MS: i64 = 3_600_000;
 
 /// The default retention.
-pub const DEFAULT_RETENTION: Retention =
-    Retention { minutes_days: 400, hours_days: 400, messages_days: 30, targets_days: 30 };
+pub const DEFAULT_RETENTION: Retention = Retention {
+    minutes_days: 400,
+    hours_days: 400,
+    messages_days: 30,
+    targets_days: 30,
+};
 
 /// What the last proof found, in millionths of an event; before the first, nothing.
 #[derive(Debug)]
@@ -90,10 +94,15 @@ impl Retainer {
         }
         let discrepancy = self.store.prove().await?;
         if discrepancy != 0 {
-            tracing::error!(discrepancy_micro = discrepancy, "the ledger's credits do not equal its buckets");
+            tracing::error!(
+                discrepancy_micro = discrepancy,
+                "the ledger's credits do not equal its buckets"
+            );
         }
         self.discrepancy.set(discrepancy);
-        self.stats.dead_letters.set(i64::try_from(self.store.dead_letters().await?).unwrap_or(i64::MAX));
+        self.stats
+            .dead_letters
+            .set(i64::try_from(self.store.dead_letters().await?).unwrap_or(i64::MAX));
         if prune {
             self.store.prune(self.epoch, self.retention, now).await?;
         }

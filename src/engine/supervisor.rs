@@ -117,7 +117,11 @@ impl Engine {
     async fn look(&self, now: Timestamp) {
         let result = async {
             let settings = Arc::clone(&self.settings.borrow());
-            let catalog = Arc::new(Catalog::new(&settings.desired, &self.store.load_slos().await?, settings.revision));
+            let catalog = Arc::new(Catalog::new(
+                &settings.desired,
+                &self.store.load_slos().await?,
+                settings.revision,
+            ));
             let mut keys = Keys::default();
             keys.extend(&self.store.load_keys().await?);
             let revision = self.snapshot.load().revision;
@@ -184,7 +188,11 @@ impl Engine {
 
     async fn run_tasks(&self, epoch: Epoch, stop: &CancellationToken) -> StoreResult<()> {
         let downtimes = self.note_downtime(epoch).await?;
-        let collector = Arc::new(Collector::new(Arc::clone(&self.stats), self.visit_log.is_some(), downtimes));
+        let collector = Arc::new(Collector::new(
+            Arc::clone(&self.stats),
+            self.visit_log.is_some(),
+            downtimes,
+        ));
         let discrepancy = Arc::new(Discrepancy::default());
         let outbox = Arc::new(Notify::new());
         let visiting = tokio::spawn(schedule::visit_targets(
@@ -211,7 +219,13 @@ impl Engine {
             retention: DEFAULT_RETENTION,
         };
         let retaining = tokio::spawn(retainer.run(stop.child_token()));
-        let mut ticker = Ticker { engine: self, epoch, collector, discrepancy, outbox };
+        let mut ticker = Ticker {
+            engine: self,
+            epoch,
+            collector,
+            discrepancy,
+            outbox,
+        };
         let result = ticker.run(stop).await;
         stop.cancel();
         let (visited, delivered, retained) = tokio::join!(visiting, delivering, retaining);
@@ -230,8 +244,13 @@ impl Engine {
             downtimes.push((last.0, self.clock.now().0.max(last.0)));
         }
         downtimes.drain(..downtimes.len().saturating_sub(most));
-        self.store.save_fact(epoch, name, &serde_json::json!(downtimes).to_string()).await?;
-        Ok(downtimes.into_iter().map(|(from, until)| (Timestamp(from), Timestamp(until))).collect())
+        self.store
+            .save_fact(epoch, name, &serde_json::json!(downtimes).to_string())
+            .await?;
+        Ok(downtimes
+            .into_iter()
+            .map(|(from, until)| (Timestamp(from), Timestamp(until)))
+            .collect())
     }
 }
 
@@ -261,7 +280,11 @@ impl Ticker<'_> {
         let mut evaluator = self.load(&settings).await?;
         let (mut last, mut first) = (engine.clock.now(), true);
         loop {
-            if !first && !self.wait_for_tick(&mut last, &settings, &mut settings_changes, stop).await {
+            if !first
+                && !self
+                    .wait_for_tick(&mut last, &settings, &mut settings_changes, stop)
+                    .await
+            {
                 break;
             }
             first = false;
@@ -350,16 +373,26 @@ impl Ticker<'_> {
         let engine = self.engine;
         self.read_cursors(now).await?;
         let began = engine.clock.now();
-        let mut snapshot = evaluator.tick(committer, &engine.stats, now, |key| dispatcher.muted_by(key)).await?;
+        let mut snapshot = evaluator
+            .tick(committer, &engine.stats, now, |key| dispatcher.muted_by(key))
+            .await?;
         let took = engine.clock.now().since(began).max(0);
-        engine.stats.evaluation_duration.observe(Duration::from_millis(took as u64));
+        engine
+            .stats
+            .evaluation_duration
+            .observe(Duration::from_millis(took as u64));
         snapshot.discrepancy_micro = self.discrepancy.get();
         let snapshot = Arc::new(snapshot);
         engine.snapshot.store(Arc::clone(&snapshot));
         let routing = Arc::clone(&engine.routing.borrow());
         let silences = engine.store.silences(now).await?;
-        let present =
-            Present { routing: &routing, alerts: evaluator.alerts(), snapshot: &snapshot, silences: &silences, now };
+        let present = Present {
+            routing: &routing,
+            alerts: evaluator.alerts(),
+            snapshot: &snapshot,
+            silences: &silences,
+            now,
+        };
         if dispatcher.pass(&present).await? > 0 {
             self.outbox.notify_one();
         }
@@ -374,8 +407,11 @@ impl Ticker<'_> {
         }
         let store = &self.engine.store;
         let targets = store.sync_targets(self.epoch, &keys, now).await?;
-        let cursors = store.load_cursors(&targets.iter().map(|target| target.id).collect::<Vec<_>>()).await?;
-        self.collector.set_cursors(&targets.into_iter().zip(cursors).collect::<Vec<_>>());
+        let cursors = store
+            .load_cursors(&targets.iter().map(|target| target.id).collect::<Vec<_>>())
+            .await?;
+        self.collector
+            .set_cursors(&targets.into_iter().zip(cursors).collect::<Vec<_>>());
         Ok(())
     }
 }

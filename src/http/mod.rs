@@ -3,6 +3,7 @@
 
 pub mod control;
 pub mod error;
+pub mod format;
 pub mod metrics;
 pub mod state;
 
@@ -16,7 +17,7 @@ mod serve;
 mod web;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

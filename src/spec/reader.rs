@@ -13,6 +13,15 @@ use crate::domain::time::parse_duration;
 /// The labels that nines sets on every alert.
 pub const RESERVED_LABELS: [&str; 4] = ["alertname", "service", "slo", "severity"];
 
+/// How many diagnostics of each severity are kept of one file; nobody mends more in one pass.
+const DIAGNOSTICS_MAX: usize = 200;
+/// A message is cut to so many characters: it may repeat what a hostile file holds.
+const MESSAGE_MAX: usize = 600;
+/// Lines longer than this, in bytes, are no help to a reader and are not shown.
+const SNIPPET_MAX: usize = 2_000;
+/// How many labels may be set at one place.
+const LABELS_MAX: usize = 64;
+
 /// A file that is being read: its text for the snippets, and the diagnostics so far.
 pub struct Reader<'a> {
     file: &'a str,
@@ -25,11 +34,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of this text; `file` is what diagnostics call it.
     pub fn new(text: &'a str, file: &'a str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = memchr::memchr_iter(b'\n', text.as_bytes());
         Self {
             file,
             text,
-            line_starts: std::iter::once(0).chain(starts.map(|(at, _)| at + 1)).collect(),
+            line_starts: std::iter::once(0).chain(starts.map(|at| at + 1)).collect(),
             diagnostics: Vec::new(),
             repeats_values: true,
         }
@@ -61,18 +70,32 @@ impl<'a> Reader<'a> {
 
     /// Something is wrong at a place, and this is how to mend it.
     pub fn report_with(&mut self, code: &'static Code, span: Span, message: impl Into<String>, hint: Option<String>) {
-        let line = self.line(span.line).to_owned();
+        let severity = code.severity();
+        if self
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == severity)
+            .count()
+            >= DIAGNOSTICS_MAX
+        {
+            return;
+        }
+        let line = Some(self.line(span.line)).filter(|line| line.len() <= SNIPPET_MAX);
         let meant = self.text.get(span.start..span.end).unwrap_or_default();
         let first_line = meant.lines().next().unwrap_or_default();
-        let diagnostic = Diagnostic {
+        let message: String = message.into();
+        let message = match message.char_indices().nth(MESSAGE_MAX) {
+            Some((at, _)) => format!("{}…", &message[..at]),
+            None => message,
+        };
+        self.diagnostics.push(Diagnostic {
             line: span.line,
             column: span.column,
             length: u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX).max(1),
             hint,
-            snippet: Some(line),
+            snippet: line.map(ToOwned::to_owned),
             ..Diagnostic::of_file(code, self.file, message)
-        };
-        self.diagnostics.push(diagnostic);
+        });
     }
 
     /// An error of the YAML itself.
@@ -204,6 +227,11 @@ impl<'a> Reader<'a> {
             self.expected(field, "a map");
             return labels;
         };
+        if entries.len() > LABELS_MAX {
+            let message = format!("`{}` may hold {LABELS_MAX} labels, not {}", field.key, entries.len());
+            self.report(&codes::LABEL, field.node.span, message);
+            return labels;
+        }
         for Entry { key, key_span, value } in entries {
             self.check_label(key, *key_span, reserved);
             match &value.value {
@@ -348,12 +376,13 @@ impl<'n> Fields<'n> {
     /// Reports every key that nobody asked for, and every needed one that is not there, unless it is there misspelt.
     pub fn finish(self, reader: &mut Reader<'_>) {
         let has_key = |key: &str| self.entries.iter().any(|entry| entry.key == key);
+        let free: Vec<&str> = self.known.iter().copied().filter(|known| !has_key(known)).collect();
         let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let meant = suggest(key, self.known.iter().copied().filter(|known| !has_key(known)));
+            let meant = suggest(key, free.iter().copied());
             misspelt.extend(meant);
             let hint = meant.map(did_you_mean);
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);

@@ -338,3 +338,54 @@ proptest! {
         prop_assert!(loaded.is_valid() || loaded.slos.is_empty());
     }
 }
+
+#[test]
+fn hostile_files_cost_little() {
+    let megabytes = |piece: &str| piece.repeat((1 << 20) / piece.len());
+    let long_comment = format!("\n      # {}\n", "x".repeat(1 << 20));
+    for text in [
+        megabytes("["),
+        megabytes("- "),
+        megabytes("? "),
+        megabytes("a: "),
+        megabytes("&a "),
+        megabytes("*a "),
+        megabytes("!a "),
+        megabytes("\""),
+        megabytes("'"),
+        megabytes("--- {\n"),
+        megabytes("---\na: b: c\n"),
+        megabytes("x\n"),
+        megabytes("\t"),
+        megabytes("#"),
+        megabytes("{a,"),
+        (0..60_000).fold("version: nines/v1\n".to_owned(), |text, n| text + &format!("k{n}: 1\n")),
+        (0..40_000).fold("version: nines/v1\nlabels:\n".to_owned(), |text, n| {
+            text + &format!("  k{n}: 1\n")
+        }),
+        format!("version: nines/v1\nservice: a\nslos: [{}]\n", "{},".repeat(40_000)),
+        format!(
+            "version: nines/v1\nservice: a\nslos:\n  - &a\n    name: b\n    objective: 9{long_comment}    window: 1d\n{}",
+            "  - *a\n".repeat(20_000)
+        ),
+        format!(
+            "version: nines/v1\nservice: a\nslos: [{{name: b, objective: {}}}]\n",
+            "9".repeat(1 << 20)
+        ),
+    ] {
+        let loaded = load(&text, "f.yaml");
+        let told: usize = loaded
+            .diagnostics
+            .iter()
+            .map(|d| d.full().len() + d.concise().len())
+            .sum();
+        assert!(!loaded.is_valid() && told < 1 << 20, "{}: {told}", &text[..40]);
+    }
+}
+
+#[test]
+fn the_documentation_shows_what_loads() {
+    let page = include_str!("../../docs/spec.md");
+    let first = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    only(first.expect("an example"));
+}

@@ -22,11 +22,11 @@ const OBSERVED: u64 = 2;
 
 /// Why bytes are no day.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a packed day cannot be read: {0}")]
+#[error("{0}")]
 pub(super) struct CodecError(&'static str);
 
-/// Packs the minutes of a day.
-pub(super) fn encode_minutes(minutes: &[Bucket; MINUTES]) -> Vec<u8> {
+/// Packs the minutes of a day, all 1440.
+pub(super) fn encode_minutes(minutes: &[Bucket]) -> Vec<u8> {
     let power = common_power(minutes);
     let divisor = 10_i64.pow(u32::from(power));
     let mut bytes = vec![FORMAT, power];
@@ -43,8 +43,8 @@ pub(super) fn encode_minutes(minutes: &[Bucket; MINUTES]) -> Vec<u8> {
     bytes
 }
 
-/// Unpacks the minutes of a day.
-pub(super) fn decode_minutes(bytes: &[u8]) -> Result<Box<[Bucket; MINUTES]>, CodecError> {
+/// Unpacks the minutes of a day, all 1440.
+pub(super) fn decode_minutes(bytes: &[u8]) -> Result<Box<[Bucket]>, CodecError> {
     let mut input = Input(bytes);
     if input.byte()? != FORMAT {
         return Err(CodecError("its format is unknown"));
@@ -71,8 +71,8 @@ pub(super) fn decode_minutes(bytes: &[u8]) -> Result<Box<[Bucket; MINUTES]>, Cod
 }
 
 /// A day without a bucket.
-pub(super) fn empty_minutes() -> Box<[Bucket; MINUTES]> {
-    Box::new([Bucket::default(); MINUTES])
+pub(super) fn empty_minutes() -> Box<[Bucket]> {
+    vec![Bucket::default(); MINUTES].into_boxed_slice()
 }
 
 /// Packs the hour totals of a day.
@@ -114,7 +114,7 @@ fn kind(bucket: &Bucket) -> u64 {
 }
 
 /// The largest power of ten that divides all values.
-fn common_power(minutes: &[Bucket; MINUTES]) -> u8 {
+fn common_power(minutes: &[Bucket]) -> u8 {
     let divides = |power: &u8| {
         let divisor = 10_i64.pow(u32::from(*power));
         minutes.iter().all(|m| m.total % divisor == 0 && m.good % divisor == 0)
@@ -205,7 +205,7 @@ mod tests {
         (value.clone(), value, any::<bool>()).prop_map(|(total, good, observed)| Bucket { total, good, observed })
     }
 
-    fn day() -> impl Strategy<Value = Box<[Bucket; MINUTES]>> {
+    fn day() -> impl Strategy<Value = Box<[Bucket]>> {
         proptest::collection::vec((0..MINUTES, 1..90_usize, bucket()), 0..30).prop_map(|runs| {
             let mut day = empty_minutes();
             for (from, length, bucket) in runs {

@@ -63,7 +63,7 @@ async fn open_file(file: &str) -> StoreResult<(Db, WriterLock)> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
         .await
-        .map_err(unavailable)?;
+        .map_err(|error| unavailable(format!("the file {file} cannot be opened: {error}")))?;
     let read = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -1,10 +1,13 @@
 //! One packed day of one ledger key.
 
-use super::codec::{self, HOURS, MINUTES};
+use super::codec::{self, CodecError, HOURS};
 use super::error::{corrupt, overflow};
 use crate::domain::counts::{Bucket, HourTotal};
 use crate::domain::time::HOUR_MINUTES;
-use crate::engine::ports::{StoreError, StoreResult};
+use crate::engine::ports::{KeyId, StoreError, StoreResult};
+
+/// A day of a ledger key: the key, days since 1970-01-01.
+pub(super) type DayKey = (KeyId, i64);
 
 /// A day: 24 hour totals, and the minutes while their detail is kept.
 #[derive(Clone, Debug)]
@@ -12,7 +15,7 @@ pub(super) struct Day {
     /// The hours' sums; where the minutes are gone, all that is left.
     pub(super) hours: [HourTotal; HOURS],
     /// The minutes; `None` once their detail is pruned.
-    pub(super) minutes: Option<Box<[Bucket; MINUTES]>>,
+    pub(super) minutes: Option<Box<[Bucket]>>,
 }
 
 impl Day {
@@ -25,10 +28,10 @@ impl Day {
     }
 
     /// Reads the two columns.
-    pub(super) fn decode(hours: &[u8], minutes: &[u8]) -> StoreResult<Self> {
+    pub(super) fn decode(key: DayKey, hours: &[u8], minutes: &[u8]) -> StoreResult<Self> {
         Ok(Self {
-            hours: decode_hours(hours)?,
-            minutes: decode_minutes(minutes)?,
+            hours: decode_hours(key, hours)?,
+            minutes: decode_minutes(key, minutes)?,
         })
     }
 
@@ -69,16 +72,18 @@ impl Day {
 }
 
 /// Reads the column of hour totals.
-pub(super) fn decode_hours(bytes: &[u8]) -> StoreResult<[HourTotal; HOURS]> {
-    codec::decode_hours(bytes).map_err(unreadable)
+pub(super) fn decode_hours(key: DayKey, bytes: &[u8]) -> StoreResult<[HourTotal; HOURS]> {
+    codec::decode_hours(bytes).map_err(|error| unreadable(key, &error))
 }
 
 /// Reads the column of minutes; `None` when their detail is pruned.
-pub(super) fn decode_minutes(bytes: &[u8]) -> StoreResult<Option<Box<[Bucket; MINUTES]>>> {
+pub(super) fn decode_minutes(key: DayKey, bytes: &[u8]) -> StoreResult<Option<Box<[Bucket]>>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    codec::decode_minutes(bytes).map(Some).map_err(unreadable)
+    codec::decode_minutes(bytes)
+        .map(Some)
+        .map_err(|error| unreadable(key, &error))
 }
 
 /// Two buckets of one minute as one.
@@ -90,8 +95,8 @@ pub(super) fn sum(a: Bucket, b: Bucket) -> StoreResult<Bucket> {
     })
 }
 
-fn unreadable(error: codec::CodecError) -> StoreError {
-    corrupt(error.to_string())
+fn unreadable((key, day): DayKey, error: &CodecError) -> StoreError {
+    corrupt(format!("day {day} of ledger key {key}: {error}"))
 }
 
 #[cfg(test)]
@@ -118,7 +123,7 @@ mod tests {
         };
         assert_eq!((day.hours[1], day.totals().expect("in range")), (hour, (15, 12)));
         let (hours, minutes) = day.encode();
-        let again = Day::decode(&hours, &minutes).expect("readable");
+        let again = Day::decode((1, 2), &hours, &minutes).expect("readable");
         assert_eq!((again.hours, again.minutes), (day.hours, day.minutes));
     }
 
@@ -130,7 +135,7 @@ mod tests {
         day.add([(1, bucket(2, true))]).expect("in range");
         let (hours, minutes) = day.encode();
         assert!(minutes.is_empty());
-        let again = Day::decode(&hours, &minutes).expect("readable");
+        let again = Day::decode((1, 2), &hours, &minutes).expect("readable");
         assert_eq!(
             (again.hours[0].total, again.hours[0].observed, again.minutes),
             (7, 2, None)

@@ -17,7 +17,7 @@ use super::value::{Arg, Column, Row};
 use crate::engine::ports::{Epoch, StoreError, StoreResult};
 
 /// The longest that one statement may take before the connection counts as lost.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a rollback may take before the connection is thrown away instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rows of one bulk statement; SQLite takes at most 32766 parameters.
@@ -47,7 +47,18 @@ pub(super) enum Tx {
 /// A Postgres transaction whose connection is thrown away when nobody knows in which state it is.
 pub(super) struct PostgresTx {
     connection: Option<PoolConnection<Postgres>>,
-    broken: bool,
+    state: State,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// All statements so far have succeeded.
+    Sound,
+    /// One was refused: Postgres would answer a commit with a rollback, and call it well done.
+    Failed,
+    /// One is under way, or was never answered.
+    Unknown,
 }
 
 impl Db {
@@ -56,16 +67,20 @@ impl Db {
         let mut tx = self.write_unfenced().await?;
         let share = tx.locking("for share");
         let fence = format!("select epoch from lease where name = 'writer' and epoch = $1 {share}");
-        match tx.rows(&fence, vec![Arg::from(epoch)]).await?.is_empty() {
-            true => Err(StoreError::Fenced),
-            false => Ok(tx),
-        }
+        let held = tx.rows(&fence, vec![Arg::from(epoch)]).await?;
+        held.first().map(|_| tx).ok_or(StoreError::Fenced)
     }
 
     /// Begins to write what needs no lease.
     pub(super) async fn write_unfenced(&self) -> StoreResult<Tx> {
         match self {
-            Self::Postgres(pool) => begin_postgres(pool, "begin; set local statement_timeout = 60000").await,
+            Self::Postgres(pool) => {
+                begin_postgres(
+                    pool,
+                    "begin; set local statement_timeout = 20000; set local idle_in_transaction_session_timeout = 60000",
+                )
+                .await
+            }
             Self::Sqlite { write, .. } => begin_sqlite(write, "begin immediate").await,
         }
     }
@@ -74,7 +89,7 @@ impl Db {
     pub(super) async fn read(&self) -> StoreResult<Tx> {
         match self {
             Self::Postgres(pool) => {
-                let begin = "begin isolation level repeatable read read only; set local statement_timeout = 60000";
+                let begin = "begin isolation level repeatable read read only; set local statement_timeout = 20000";
                 begin_postgres(pool, begin).await
             }
             Self::Sqlite { read, .. } => begin_sqlite(read, "begin").await,
@@ -86,10 +101,9 @@ async fn begin_postgres(pool: &PgPool, begin: &'static str) -> StoreResult<Tx> {
     let connection = pool.acquire().await.map_err(unavailable)?;
     let mut tx = PostgresTx {
         connection: Some(connection),
-        broken: true,
+        state: State::Sound,
     };
     tx.raw(begin).await?;
-    tx.broken = false;
     Ok(Tx::Postgres(tx))
 }
 
@@ -179,7 +193,9 @@ impl Tx {
     pub(super) async fn commit(self) -> StoreResult<()> {
         match self {
             Self::Postgres(mut tx) => {
-                tx.broken = true;
+                if tx.state != State::Sound {
+                    return Err(unavailable("a statement of the transaction has failed"));
+                }
                 tx.raw("commit").await.map_err(|error| match error {
                     StoreError::Data(source) => StoreError::Unavailable(source),
                     other => other,
@@ -206,20 +222,20 @@ impl PostgresTx {
     async fn run(&mut self, sql: &str, arguments: PgArguments) -> StoreResult<u64> {
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
         let connection = connection(&mut self.connection)?;
-        let done = bounded(&mut self.broken, query.execute(&mut **connection)).await?;
+        let done = bounded(&mut self.state, query.execute(&mut **connection)).await?;
         Ok(done.rows_affected())
     }
 
     async fn rows(&mut self, sql: &str, arguments: PgArguments) -> StoreResult<Vec<Row>> {
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
         let connection = connection(&mut self.connection)?;
-        let rows = bounded(&mut self.broken, query.fetch_all(&mut **connection)).await?;
+        let rows = bounded(&mut self.state, query.fetch_all(&mut **connection)).await?;
         rows.iter().map(Row::from_postgres).collect()
     }
 
     async fn raw(&mut self, sql: &'static str) -> StoreResult<()> {
         let connection = connection(&mut self.connection)?;
-        bounded(&mut self.broken, connection.execute(sqlx::raw_sql(sql))).await?;
+        bounded(&mut self.state, connection.execute(sqlx::raw_sql(sql))).await?;
         Ok(())
     }
 }
@@ -229,7 +245,9 @@ impl Drop for PostgresTx {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| !self.broken);
+        let runtime = tokio::runtime::Handle::try_current()
+            .ok()
+            .filter(|_| self.state != State::Unknown);
         let Some(runtime) = runtime else {
             connection.close_on_drop();
             return;
@@ -247,13 +265,17 @@ fn connection(slot: &mut Option<PoolConnection<Postgres>>) -> StoreResult<&mut P
     slot.as_mut().ok_or_else(|| unavailable("the transaction is over"))
 }
 
-/// Waits for a statement, but not for ever; remembers when the connection is in the midst of something.
-async fn bounded<T>(broken: &mut bool, statement: impl Future<Output = Result<T, sqlx::Error>>) -> StoreResult<T> {
-    let was_broken = std::mem::replace(broken, true);
+/// Waits for a statement, but not for ever. Should the wait itself be dropped, the state stays unknown.
+async fn bounded<T>(state: &mut State, statement: impl Future<Output = Result<T, sqlx::Error>>) -> StoreResult<T> {
+    let before = std::mem::replace(state, State::Unknown);
     let outcome = timeout(STATEMENT_TIMEOUT, statement)
         .await
         .map_err(|_| unavailable(format!("no answer within {} s", STATEMENT_TIMEOUT.as_secs())))?;
-    *broken = was_broken || !matches!(outcome, Ok(_) | Err(sqlx::Error::Database(_)));
+    match &outcome {
+        Ok(_) => *state = before,
+        Err(sqlx::Error::Database(_)) => *state = State::Failed,
+        Err(_) => {}
+    }
     outcome.map_err(from_sqlx)
 }
 

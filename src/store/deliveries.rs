@@ -91,7 +91,10 @@ impl DeliveryStore for SqlStore {
                 last_error = coalesce($6, last_error), attempts = attempts - $7, claim = null, claim_until = null
             where id = $1 and claim = $2 and state = 'sending' returning position";
         let (id, claim) = (delivery.id.as_str(), delivery.claim.as_str());
-        let uncounted = i64::from(matches!(outcome, AttemptOutcome::Interrupted | AttemptOutcome::Postponed { .. }));
+        let uncounted = i64::from(matches!(
+            outcome,
+            AttemptOutcome::Interrupted | AttemptOutcome::Postponed { .. }
+        ));
         let args = args![
             id,
             claim,
@@ -208,9 +211,13 @@ impl Ending {
                 Some(error.clone()),
             ),
             AttemptOutcome::Dead { error } => (DeliveryState::Dead, "dead", None, Some(now), Some(error.clone())),
-            AttemptOutcome::Postponed { not_before, error } => {
-                (DeliveryState::Ready, "postponed", Some(*not_before), None, Some(error.clone()))
-            }
+            AttemptOutcome::Postponed { not_before, error } => (
+                DeliveryState::Ready,
+                "postponed",
+                Some(*not_before),
+                None,
+                Some(error.clone()),
+            ),
             AttemptOutcome::Interrupted => (DeliveryState::Ready, "interrupted", Some(now), None, None),
         };
         Self {

@@ -93,8 +93,8 @@ async fn read_hours(
         .rows_bulk(PACKED_HOURS, args![from.day(), to.day()], &ids(keys))
         .await?
     {
-        let (key, first) = (row.int(0)?, row.int(1)? * 24);
-        let day = (first..).zip(day::decode_hours(row.bytes(2)?)?);
+        let (key, day) = (row.int(0)?, row.int(1)?);
+        let day = (day * 24..).zip(day::decode_hours((key, day), row.bytes(2)?)?);
         hours.extend(
             day.filter(|(hour, _)| (from.0..=to.0).contains(hour))
                 .map(|(hour, total)| ((key, hour), total)),
@@ -147,11 +147,11 @@ async fn read_minutes(tx: &mut Tx, keys: &[KeyId], from: i64, to: i64) -> StoreR
     let mut minutes = BTreeMap::new();
     let days = args![Minute(from).day(), Minute(to).day()];
     for row in tx.rows_bulk(PACKED_MINUTES, days, &ids(keys)).await? {
-        let (key, first) = (row.int(0)?, row.int(1)? * DAY_MINUTES);
-        let Some(day) = day::decode_minutes(row.bytes(2)?)? else {
+        let (key, day) = (row.int(0)?, row.int(1)?);
+        let Some(minutes_of_day) = day::decode_minutes((key, day), row.bytes(2)?)? else {
             continue;
         };
-        let day = (first..).zip(day.iter().copied());
+        let day = (day * DAY_MINUTES..).zip(minutes_of_day.iter().copied());
         let wanted = day.filter(|(minute, bucket)| (from..=to).contains(minute) && *bucket != Bucket::default());
         minutes.extend(wanted.map(|(minute, bucket)| ((key, minute), bucket)));
     }

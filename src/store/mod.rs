@@ -21,6 +21,8 @@ mod targets;
 mod value;
 mod visits;
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256};
 
 use self::db::Db;
@@ -76,8 +78,34 @@ impl SqlStore {
 
 /// The SHA-256 of a text, hexadecimal: what a text is unique by that may be longer than an index row.
 fn digest(text: &str) -> String {
-    Sha256::digest(value::clean(text.to_owned()))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let hash = Sha256::digest(value::clean(text.to_owned()));
+    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::engine::ports::{AlertStore, CatalogStore, LeaseState, LeaseStore};
+
+    #[tokio::test]
+    async fn a_store_in_memory_needs_no_file_and_no_second_connection() {
+        let store = SqlStore::connect("sqlite::memory:").await.expect("it opens");
+        store.migrate().await.expect("the tables are made");
+        let held = store
+            .acquire_lease("me", None, Duration::from_secs(10))
+            .await
+            .expect("an answer");
+        assert_eq!((held, store.kind()), (LeaseState::Held(1), "sqlite"));
+        store.save_fact(1, "a", "b").await.expect("kept");
+        assert_eq!(store.load_fact("a").await.expect("read").as_deref(), Some("b"));
+        assert_eq!(store.silences(Timestamp(0)).await.expect("read"), []);
+        store.ping().await.expect("it answers");
+    }
 }

@@ -2,27 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use super::day::Day;
+use super::day::{Day, DayKey};
 use super::db::{Db, Tx};
 use super::value::{Column, args};
 use super::visits::{self, Buckets};
 use crate::domain::counts::Bucket;
 use crate::domain::time::{DAY_MINUTES, HOUR_MINUTES, MINUTE_MS, Minute, Timestamp};
-use crate::engine::ports::{Credit, Epoch, KeyId, PackReport, StoreResult};
+use crate::engine::ports::{Credit, Epoch, PackReport, StoreError, StoreResult};
 
 /// An hour is packed this long after its end, when most late data have come.
 const SETTLED_AFTER_MS: i64 = 15 * MINUTE_MS;
 /// Days of one transaction: SQLite's must stay under 50 ms, since nobody else writes meanwhile.
 const DAYS_PER_TRANSACTION: usize = 50;
 
-/// Loose days that are due, in the order of the table.
-const DUE: &str = "select ledger_key, minute / 1440 from loose where minute < $1
-    group by ledger_key, minute / 1440 order by ledger_key, minute / 1440 limit $2";
+/// The oldest loose minute of each ledger key that has one that is due; one look into the index for each key.
+const DUE: &str = "select ledger_key, oldest from (
+        select k.ledger_key, (select min(l.minute) from loose l where l.ledger_key = k.ledger_key) as oldest
+        from (select distinct ledger_key from ledger_sum) as k
+    ) as keys where oldest < $1 order by ledger_key limit $2";
 
-/// A day of a ledger key.
-type DayKey = (KeyId, i64);
-
-/// Packs what has settled, up to `limit` days; each transaction is whole in itself.
+/// Packs what has settled, up to `limit` days and one day of each ledger key; each transaction is whole in itself. A day that cannot be packed is told
+/// after all others are.
 pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> StoreResult<PackReport> {
     let before = Timestamp(now.0 - SETTLED_AFTER_MS).minute().hour().first_minute();
     let mut tx = db.read().await?;
@@ -30,21 +30,40 @@ pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> S
     tx.commit().await?;
     let mut due = Vec::with_capacity(rows.len());
     for row in &rows {
-        due.push((row.int(0)?, row.int(1)?));
+        due.push((row.int(0)?, Minute(row.int(1)?).day()));
     }
+    // A key whose oldest day is not the last that may be packed may have more days.
     let mut report = PackReport {
-        more: due.len() > limit as usize,
+        more: due.len() > limit as usize || due.iter().any(|(_, day)| *day < before.day()),
         ..PackReport::default()
     };
     due.truncate(limit as usize);
+    let mut outcome = Ok(());
     for days in due.chunks(DAYS_PER_TRANSACTION) {
-        let mut tx = db.write(epoch).await?;
-        let loose = take_loose(&mut tx, days, before).await?;
-        report.rows += loose.rows;
-        report.days += merge(&mut tx, loose.days).await?;
-        tx.commit().await?;
+        let packed = pack_days(db, epoch, days, before, &mut report).await;
+        if !matches!(packed, Err(StoreError::Data(_) | StoreError::Corrupt(_))) {
+            packed?;
+            continue;
+        }
+        // One of them cannot be packed: the others shall not suffer for it.
+        for day in days {
+            match pack_days(db, epoch, std::slice::from_ref(day), before, &mut report).await {
+                Err(error @ (StoreError::Data(_) | StoreError::Corrupt(_))) => outcome = Err(error),
+                other => other?,
+            }
+        }
     }
-    Ok(report)
+    outcome.map(|()| report)
+}
+
+async fn pack_days(db: &Db, epoch: Epoch, days: &[DayKey], before: Minute, report: &mut PackReport) -> StoreResult<()> {
+    let mut tx = db.write(epoch).await?;
+    let loose = take_loose(&mut tx, days, before).await?;
+    let merged = merge(&mut tx, loose.days).await?;
+    tx.commit().await?;
+    report.rows += loose.rows;
+    report.days += merged;
+    Ok(())
 }
 
 /// Credits many minutes straight into packed days. Every transaction is whole in itself: buckets and double entry.
@@ -168,7 +187,8 @@ async fn lock_days(tx: &mut Tx, additions: &Additions) -> StoreResult<BTreeMap<D
     );
     let mut days = BTreeMap::new();
     for row in tx.rows_bulk(&select, Vec::new(), &columns).await? {
-        days.insert((row.int(0)?, row.int(1)?), Day::decode(row.bytes(2)?, row.bytes(3)?)?);
+        let key = (row.int(0)?, row.int(1)?);
+        days.insert(key, Day::decode(key, row.bytes(2)?, row.bytes(3)?)?);
     }
     Ok(days)
 }

@@ -100,7 +100,7 @@ async fn prune_days(db: &Db, epoch: Epoch, before: i64) -> StoreResult<()> {
         let lock = tx.locking("for update");
         let sql = format!(
             "delete from packed_day where (ledger_key, day) in (
-                select ledger_key, day from packed_day where day < $1 order by ledger_key, day limit $2 {lock}
+                select ledger_key, day from packed_day where day < $1 order by day, ledger_key limit $2 {lock}
             ) returning ledger_key, total, good"
         );
         let rows = tx.rows(&sql, args![before, BATCH]).await?;
@@ -128,15 +128,20 @@ async fn prune_days(db: &Db, epoch: Epoch, before: i64) -> StoreResult<()> {
     }
 }
 
-/// Drops the minutes' detail; the hours stay.
+/// Drops the minutes' detail; the hours stay. A day that has loose minutes waits until they are packed: without the
+/// detail nobody could tell which of them had been observed before.
 async fn prune_minutes(db: &Db, epoch: Epoch, before: i64) -> StoreResult<()> {
     loop {
         let mut tx = db.write(epoch).await?;
-        let lock = tx.locking("for update");
+        let lock = tx.locking("for update of p");
         let sql = format!(
             "update packed_day set minutes = $3 where (ledger_key, day) in (
-                select ledger_key, day from packed_day where day < $1 and length(minutes) > 0
-                order by ledger_key, day limit $2 {lock}
+                select p.ledger_key, p.day from packed_day p
+                where p.day < $1 and length(p.minutes) > 0 and not exists (
+                    select 1 from loose l
+                    where l.ledger_key = p.ledger_key and l.minute >= p.day * 1440 and l.minute < (p.day + 1) * 1440
+                )
+                order by p.day, p.ledger_key limit $2 {lock}
             )"
         );
         let changed = tx.run(&sql, args![before, BATCH, Vec::new()]).await?;

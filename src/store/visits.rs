@@ -38,6 +38,9 @@ pub(super) type Buckets = BTreeMap<(KeyId, i64), Bucket>;
 pub(super) fn aggregate<'a>(credits: impl IntoIterator<Item = &'a Credit>) -> StoreResult<Buckets> {
     let mut buckets = Buckets::new();
     for credit in credits {
+        if credit.minute.0 < 0 {
+            return Err(refused("a minute before 1970"));
+        }
         let bucket = buckets.entry((credit.key, credit.minute.0)).or_default();
         *bucket = day::sum(*bucket, credit.bucket)?;
     }

@@ -11,6 +11,7 @@ use nines::engine::ports::{
 
 use crate::support::store::{Fixture, NOW};
 
+use DeliveryState::{Dead, Ready, Superseded};
 use MessageKind::{Reminder, Resolve, Trigger, Update};
 
 const CLAIM_FOR: Duration = Duration::from_secs(30);
@@ -172,7 +173,6 @@ pub async fn a_dead_trigger_takes_its_followers_with_it(f: Fixture) {
     for delivery in claim(&f, at(0), &[]).await {
         assert!(finish(&f, &delivery, at(1), dead()).await);
     }
-    use DeliveryState::{Dead, Ready, Superseded};
     let wanted = [
         ("a1", Dead),
         ("a2", Superseded),

@@ -159,14 +159,12 @@ pub async fn packing_changes_no_bucket(f: Fixture) {
         .hour_totals(&keys, Hour(0), Hour(i32::MAX.into()))
         .await
         .expect("hours");
-    assert_eq!(
-        f.store
-            .pack(f.epoch, Timestamp(NOW.0 - 46 * 60_000), 1)
-            .await
-            .expect("packed")
-            .more,
-        true
-    );
+    let first = f
+        .store
+        .pack(f.epoch, Timestamp(NOW.0 - 46 * 60_000), 1)
+        .await
+        .expect("packed");
+    assert!(first.more && first.days == 1);
     assert!(pack_all(&f, later(0)).await > 1_000);
     assert_eq!(buckets(&f, &keys).await, before);
     assert_eq!(
@@ -295,6 +293,42 @@ pub async fn a_tampered_row_is_found(f: Fixture) {
     assert_eq!(f.store.prove().await.expect("a proof"), 9);
 }
 
+pub async fn a_day_that_cannot_be_packed_harms_no_other(f: Fixture) {
+    let (keys, targets) = (f.keys(3).await, f.targets(1).await);
+    for minute in [HOUR_AGO, HOUR_AGO + 1] {
+        f.credit(targets[0], keys.iter().map(|key| credit(*key, minute, 3)).collect())
+            .await;
+        if minute == HOUR_AGO {
+            pack_all(&f, later(1)).await;
+            let garbage = if f.store.kind() == "sqlite" { "x'07'" } else { "'\\x07'" };
+            f.run_raw(&format!(
+                "update packed_day set minutes = {garbage} where ledger_key = {}",
+                keys[0]
+            ))
+            .await;
+        }
+    }
+    let refused = f.store.pack(f.epoch, later(1), 9).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Corrupt(what)) if what.contains("ledger key")),
+        "{refused:?}"
+    );
+    assert_eq!(buckets(&f, &keys[1..]).await.len(), 4);
+    assert_eq!(
+        f.store
+            .pack(f.epoch, later(1), 9)
+            .await
+            .map(|report| report.rows)
+            .unwrap_or_default(),
+        0
+    );
+    f.run_raw(&format!("delete from loose where ledger_key = {}", keys[0]))
+        .await;
+    assert_eq!(pack_all(&f, later(1)).await, 0, "the others were packed");
+    let early = f.store.write_packed(f.epoch, &[credit(keys[1], -1, 1)], NOW).await;
+    assert!(matches!(early, Err(StoreError::Data(_))), "{early:?}");
+}
+
 pub async fn pruning_keeps_the_proof_and_the_lifetime(f: Fixture) {
     let (keys, targets) = (f.keys(2).await, f.targets(2).await);
     let day = |ago: i64| HOUR_AGO - ago * 1_440;
@@ -360,7 +394,7 @@ pub async fn pruning_keeps_the_proof_and_the_lifetime(f: Fixture) {
 pub async fn a_thousand_credits(f: Fixture) {
     const COMMITS: i64 = 20;
     let (keys, targets) = (f.keys(250).await, f.targets(20).await);
-    let mut spent = std::time::Duration::ZERO;
+    let mut commits = Vec::new();
     for round in 0..COMMITS {
         let each = |(at, target): (usize, &i64)| TargetCommit {
             slos: BTreeMap::from([(1, Some(vec![0; 400]))]),
@@ -372,17 +406,56 @@ pub async fn a_thousand_credits(f: Fixture) {
                     .collect(),
             )
         };
-        let commits: Vec<_> = targets.iter().enumerate().map(each).collect();
-        #[expect(clippy::disallowed_methods, reason = "a figure for people, on which nothing hangs")]
-        let started = std::time::Instant::now();
-        f.store.commit_visits(f.epoch, &commits, NOW).await.expect("committed");
-        spent += started.elapsed();
+        commits.push(targets.iter().enumerate().map(each).collect::<Vec<_>>());
     }
+    let started = stopwatch();
+    for commits in commits {
+        f.store.commit_visits(f.epoch, &commits, NOW).await.expect("committed");
+    }
+    let rate = COMMITS as f64 / started.elapsed().as_secs_f64();
+    let started = stopwatch();
+    let packed = f.store.pack(f.epoch, later(1), 50).await.expect("packed");
+    assert_eq!((packed.days, packed.rows, packed.more), (50, 50 * COMMITS as u64, true));
+    let (kind, elapsed) = (f.store.kind(), started.elapsed());
     println!(
-        "{}: {:.1} commits/s of 1000 credits",
-        f.store.kind(),
-        COMMITS as f64 / spent.as_secs_f64()
+        "{kind}: {rate:.0} commits/s of 1000 credits, {} rows packed in {elapsed:.1?}",
+        packed.rows
     );
     let total: i64 = buckets(&f, &keys).await.values().map(|bucket| bucket.total).sum();
     assert_eq!(total, COMMITS * 1_000 * 3 * MICRO);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a figure for people, on which nothing hangs")]
+fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+pub async fn a_broken_connection_is_told_and_mended(f: Fixture) {
+    let (keys, targets) = (f.keys(1).await, f.targets(1).await);
+    if f.store.kind() == "postgres" {
+        f.run_raw(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+    for attempt in 0.. {
+        assert!(attempt < 20, "the store does not recover");
+        let seq = match f.store.load_cursors(&targets).await {
+            Ok(cursors) => cursors[0].seq,
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+                continue;
+            }
+        };
+        match f
+            .store
+            .commit_visits(f.epoch, &[commit(targets[0], seq, vec![credit(keys[0], 1, 1)])], NOW)
+            .await
+        {
+            Ok(()) => break,
+            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+        }
+    }
+    assert_eq!(buckets(&f, &keys).await.len(), 1);
 }

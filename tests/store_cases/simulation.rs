@@ -5,7 +5,8 @@
 //! commit or packing may be dropped at any of its waits, as by a stop or a cut connection. `NINES_LEDGER_SEEDS` says how
 //! many such histories are lived through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -20,7 +21,7 @@ const DAYS: i64 = 40;
 const KEYS: usize = 4;
 const TARGETS: usize = 3;
 /// Seeds when the environment names no number.
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 3;
 const RETENTION: Retention = Retention {
     minutes_days: 10,
     hours_days: 20,
@@ -208,12 +209,9 @@ impl History {
             .minutes(&self.keys, from, Minute(i32::MAX.into()))
             .await
             .expect("minutes");
-        let wanted: Vec<_> = minutes.iter().filter(|((_, minute), _)| *minute >= from.0).collect();
-        let same = |(read, wanted): (&(KeyId, Minute, Bucket), &(&(KeyId, i64), &Bucket))| {
-            (read.0, read.1.0) == *wanted.0 && read.2 == *wanted.1
-        };
-        wrong += i64::from(read.len() != wanted.len());
-        wrong += read.iter().zip(&wanted).filter(|pair| !same(*pair)).count() as i64;
+        let read: BTreeMap<(KeyId, i64), Bucket> = read.into_iter().map(|(k, m, bucket)| ((k, m.0), bucket)).collect();
+        let wanted = minutes.iter().filter(|((_, minute), _)| *minute >= from.0);
+        wrong += difference(&read, &wanted.map(|(at, bucket)| (*at, *bucket)).collect());
         let from = Hour((today - RETENTION.hours_days) * 24);
         let read = store
             .hour_totals(&self.keys, from, Hour(i32::MAX.into()))
@@ -243,9 +241,13 @@ fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyI
     hours
 }
 
-fn difference(a: &BTreeMap<(KeyId, i64), HourTotal>, b: &BTreeMap<(KeyId, i64), HourTotal>) -> i64 {
-    let keys = a.keys().chain(b.keys());
-    keys.filter(|key| a.get(*key) != b.get(*key)).count() as i64
+/// At how many places the store and the log differ; each is printed.
+fn difference<T: PartialEq + Debug>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
+    let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    let differing = keys.into_iter().filter(|key| a.get(*key) != b.get(*key));
+    differing
+        .inspect(|key| eprintln!("{key:?}: {:?} in the store, {:?} counted", a.get(*key), b.get(*key)))
+        .count() as i64
 }
 
 /// Waits for a future, but drops it after so many of its waits; then `None`.

@@ -48,6 +48,14 @@ impl Fixture {
         }
     }
 
+    /// The URL of another database, without a table.
+    pub async fn empty_url(&self) -> String {
+        match self.url.strip_prefix("sqlite:") {
+            Some(file) => format!("sqlite:{file}.other"),
+            None => postgres::database().await.expect("Postgres is there"),
+        }
+    }
+
     /// Ends the store and opens it again, as a restart does.
     pub async fn restart(&mut self) {
         self.store.close().await;

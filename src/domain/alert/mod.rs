@@ -1,9 +1,9 @@
 //! Alerts: who they are. Policies, states, silences, inhibition, grouping and backoff are beside this file.
 
-pub mod group;
-pub mod inhibition;
 pub mod backoff;
 pub mod breaker;
+pub mod group;
+pub mod inhibition;
 pub mod policy;
 pub mod route;
 pub mod silence;

@@ -99,7 +99,12 @@ impl Collector {
             busiest: HashMap::new(),
             downtimes,
         };
-        Self { state: Mutex::new(state), stats, log_visits, cursors_wanted: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            stats,
+            log_visits,
+            cursors_wanted: Notify::new(),
+        }
     }
 
     /// Takes over another catalog: what waits for SLOs that are gone is dropped with them.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::format;
 use crate::domain::time::Timestamp;
+use crate::http::format;
 
 /// The drawing area, in the SVG's own units.
 const WIDTH: f64 = 800.0;

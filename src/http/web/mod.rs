@@ -2,7 +2,6 @@
 
 mod assets;
 mod chart;
-mod format;
 mod slo;
 mod slos;
 mod tables;
@@ -17,6 +16,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::api::REVALIDATE;
 use super::error::ApiError;
+use super::format;
 use super::state::{HttpState, Readiness};
 use crate::domain::time::Timestamp;
 use crate::engine::snapshot::Snapshot;

@@ -9,11 +9,12 @@ use axum::response::Response;
 use super::chart::Chart;
 use super::slos::{Meter, Problem, Row, href, meter, problem, row, sli};
 use super::verdict::{self, State};
-use super::{Frame, Time, format, page, problem_page};
+use super::{Frame, Time, page, problem_page};
 use crate::domain::time::Timestamp;
 use crate::engine::snapshot::{ConditionView, SloView, Snapshot};
 use crate::http::api::slos::find;
 use crate::http::error::ApiError;
+use crate::http::format;
 use crate::http::query::Query;
 use crate::http::state::HttpState;
 

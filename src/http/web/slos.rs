@@ -8,9 +8,10 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use super::verdict::{self, STATES, State};
-use super::{Frame, format, page};
+use super::{Frame, page};
 use crate::domain::time::Timestamp;
 use crate::engine::snapshot::{BudgetView, DiagnosticView, SloView, Snapshot};
+use crate::http::format;
 use crate::http::query::Query;
 use crate::http::state::HttpState;
 

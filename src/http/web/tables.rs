@@ -4,10 +4,11 @@ use askama::Template;
 use axum::extract::State as Extract;
 use axum::response::Response;
 
-use super::{Frame, Time, format, page};
+use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::DeliveryState;
 use crate::engine::snapshot::{AlertView, TargetView};
+use crate::http::format;
 use crate::http::state::HttpState;
 
 /// Notifications on the page.

@@ -1,8 +1,8 @@
 //! What the numbers mean, in words: the state of a budget, of a burn condition, and one sentence about the SLO.
 
-use super::format;
 use crate::domain::time::{Timestamp, parse_duration};
 use crate::engine::snapshot::{ConditionView, SloView};
+use crate::http::format;
 
 /// A state with its word, its shape and its class: colour alone tells nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

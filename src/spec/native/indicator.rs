@@ -178,7 +178,13 @@ fn read_selector(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Selector> 
 
 fn read_group_by(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for item in reader.list(field) {
+    let items = reader.list(field);
+    if items.len() > GROUP_LABELS_MAX {
+        let message = format!("`group_by` may name {GROUP_LABELS_MAX} labels, not {}", items.len());
+        reader.report(&codes::LABEL, field.node.span, message);
+        return names;
+    }
+    for item in items {
         let Some(name) = reader.text(item) else {
             continue;
         };
@@ -191,10 +197,6 @@ fn read_group_by(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<String> {
         } else if reader.check_label(&name, item.node.span, &RESERVED_LABELS) {
             names.push(name);
         }
-    }
-    if names.len() > GROUP_LABELS_MAX {
-        let message = format!("`group_by` may name {GROUP_LABELS_MAX} labels");
-        reader.report(&codes::LABEL, field.node.span, message);
     }
     names
 }

@@ -82,20 +82,22 @@ fn read_slo(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents:
     }
     let slo = read_body(reader, &mut fields, item, common, name.as_deref());
     fields.finish(reader);
-    if let (Some(service), Some(name), Some(field)) = (&common.service, &name, name_field) {
-        let id = SloId::new(service.as_str(), name.as_str());
-        if let Some(first) = contents.first_lines.get(&id) {
-            let message = format!("{id} is defined already, in line {first}");
-            reader.report(&codes::DUPLICATE_NAME, field.node.span, message);
-        } else {
-            contents.first_lines.insert(id, line);
-        }
+    let (Some(service), Some(name), Some(field)) = (&common.service, name, name_field) else {
+        return;
+    };
+    let id = SloId::new(service.as_str(), name);
+    if let Some(first) = contents.first_lines.get(&id) {
+        let message = format!("{id} is defined already, in line {first}");
+        reader.report(&codes::DUPLICATE_NAME, field.node.span, message);
+        return;
     }
+    contents.first_lines.insert(id, line);
     contents.slos.extend(slo.map(|slo| Slo {
         origin: Origin {
             file: reader.file().to_owned(),
             line,
         },
+        source_text: source_text(reader.source(), item.node.span),
         ..slo
     }));
 }
@@ -153,7 +155,7 @@ fn read_body(
         previous_names,
         public,
         origin: Origin::default(),
-        source_text: source_text(reader.source(), item.node.span),
+        source_text: String::new(),
     })
 }
 
@@ -275,6 +277,9 @@ fn read_method(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
     fields.refuse(reader, &["timeslice", "timeslice_target", "policy"]);
 }
 
+/// The longest text of one SLO that is kept for its page, in bytes.
+const SOURCE_MAX: usize = 64 * 1024;
+
 /// The lines of a list's item, dedented; within a flow collection (JSON) exactly the item.
 fn source_text(text: &str, span: Span) -> String {
     let line_start = text
@@ -283,6 +288,7 @@ fn source_text(text: &str, span: Span) -> String {
         .map_or(0, |at| at + 1);
     let before = text.get(line_start..span.start).unwrap_or_default();
     let item = text.get(span.start..span.end).unwrap_or_default();
+    let item = &item[..item.floor_char_boundary(SOURCE_MAX)];
     if item.starts_with('{') || !before.chars().all(|c| c == ' ' || c == '-') {
         return item.to_owned();
     }

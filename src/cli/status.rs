@@ -1,0 +1,429 @@
+//! `nines status`: the SLOs of a running nines as a table, and a gate for deployments.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::client::{Client, ClientError, ServerArgs, report};
+use crate::domain::matcher::Matcher;
+use crate::domain::selector_parser::parse_matcher;
+use crate::domain::time::{Timestamp, parse_duration};
+use crate::http::format;
+
+const UNKNOWN: &str = "-";
+
+/// Show the SLOs of a running nines, the worst first
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  nines status\n  nines status team=payments --fail-on exhausted,page   # a gate before a deploy"
+)]
+pub struct StatusArgs {
+    /// Which server is asked
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Only SLOs with these labels: team=payments, 'service=~"shop.*"'
+    #[arg(value_name = "MATCHER")]
+    pub matchers: Vec<String>,
+    /// Exit with 1 when an SLO is so, or has such an alert firing (`at_risk` includes exhausted)
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE")]
+    pub fail_on: Vec<FailOn>,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// What makes the command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum FailOn {
+    /// No budget is left.
+    Exhausted,
+    /// Less than a fifth of the budget is left, or nothing.
+    AtRisk,
+    /// The window holds no events.
+    NoData,
+    /// A page fires.
+    Page,
+    /// A ticket fires.
+    Ticket,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// As the API gives it.
+    Json,
+}
+
+#[derive(Deserialize)]
+struct Slo {
+    id: Option<String>,
+    service: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    group: BTreeMap<String, String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    state: String,
+    objective: Option<f64>,
+    objective_text: Option<String>,
+    window: Option<BTreeMap<String, String>>,
+    as_of: Option<String>,
+    sli: Option<f64>,
+    error_budget: Option<Budget>,
+    burn_rates: Option<BTreeMap<String, Option<f64>>>,
+    exhausts_at: Option<String>,
+    #[serde(default)]
+    alerts: Vec<Alert>,
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    #[serde(default)]
+    diagnostics: Vec<Diagnostic>,
+    file: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Budget {
+    remaining_ratio: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Alert {
+    severity: String,
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    severity: String,
+    long: String,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    code: String,
+    message: String,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+    hint: Option<String>,
+}
+
+/// Runs the command; the exit code is 0, 1 with `--fail-on`, or 4 when the server cannot be reached.
+pub async fn run(args: StatusArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
+    let matchers = args
+        .matchers
+        .iter()
+        .map(|text| parse_matcher(text).with_context(|| format!("{text:?} is no matcher")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let all = match fetch(&Client::new(&args.server)?).await {
+        Ok(all) => all,
+        Err(error) => return Ok(report(&error)),
+    };
+    let mut slos = Vec::new();
+    for value in all {
+        let slo: Slo = serde_json::from_value(value.clone()).context("the server's answer is none of nines")?;
+        if slo.is_like(&matchers) {
+            slos.push((slo, value));
+        }
+    }
+    slos.sort_by_key(|(slo, _)| (slo.rank(), slo.id.clone()));
+    match args.output {
+        Output::Json => {
+            let values: Vec<&Value> = slos.iter().map(|(_, value)| value).collect();
+            writeln!(out, "{}", serde_json::to_string_pretty(&json!({"slos": values}))?)?;
+        }
+        Output::Table => write_table(&slos.iter().map(|(slo, _)| slo).collect::<Vec<_>>(), out)?,
+    }
+    let fails = slos
+        .iter()
+        .any(|(slo, _)| args.fail_on.iter().any(|what| slo.is(*what)));
+    Ok(i32::from(fails))
+}
+
+/// All pages of the list.
+async fn fetch(client: &Client) -> Result<Vec<Value>, ClientError> {
+    let mut all = Vec::new();
+    let mut path = "api/v1/slos?limit=1000".to_owned();
+    loop {
+        let mut page = client.get(&path).await?;
+        if let Value::Array(slos) = page["data"]["slos"].take() {
+            all.extend(slos);
+        }
+        match page["data"]["next_token"].as_str() {
+            Some(token) => path = format!("api/v1/slos?limit=1000&next_token={token}"),
+            None => return Ok(all),
+        }
+    }
+}
+
+impl Slo {
+    fn is_like(&self, matchers: &[Matcher]) -> bool {
+        let value = |name: &str| match name {
+            "service" => self.service.clone().unwrap_or_default(),
+            "slo" => self.name.clone().unwrap_or_default(),
+            _ => self
+                .group
+                .get(name)
+                .or_else(|| self.labels.get(name))
+                .cloned()
+                .unwrap_or_default(),
+        };
+        matchers.iter().all(|matcher| matcher.matches(&value(&matcher.name)))
+    }
+
+    /// The word that is shown; a document that never loaded is invalid, whatever its budget.
+    fn word(&self) -> String {
+        if self.objective.is_none() {
+            "INVALID".to_owned()
+        } else {
+            self.state.to_uppercase().replace('_', " ")
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match (self.objective, self.state.as_str()) {
+            (None, _) => 3,
+            (_, "exhausted") => 0,
+            _ if self.fires("page") => 1,
+            (_, "at_risk") => 2,
+            (_, "no_data") => 4,
+            _ => 5,
+        }
+    }
+
+    fn fires(&self, severity: &str) -> bool {
+        self.alerts
+            .iter()
+            .any(|alert| alert.severity == severity && alert.state == "firing")
+    }
+
+    fn is(&self, what: FailOn) -> bool {
+        match what {
+            FailOn::Exhausted => self.state == "exhausted",
+            FailOn::AtRisk => matches!(self.state.as_str(), "exhausted" | "at_risk"),
+            FailOn::NoData => self.state == "no_data",
+            FailOn::Page => self.fires("page"),
+            FailOn::Ticket => self.fires("ticket"),
+        }
+    }
+
+    fn window(&self) -> String {
+        self.window
+            .iter()
+            .flat_map(BTreeMap::values)
+            .next()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The long windows of the conditions that page, shortest first.
+    fn burn_windows(&self) -> Vec<&str> {
+        let pages = self.conditions.iter().filter(|condition| condition.severity == "page");
+        let mut windows: Vec<&str> = pages.map(|condition| condition.long.as_str()).collect();
+        windows.sort_by_key(|window| parse_duration(window).unwrap_or_default());
+        windows.dedup();
+        windows
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let unknown = || UNKNOWN.to_owned();
+        let rates = self.burn_windows().into_iter().map(|window| {
+            let rate = self
+                .burn_rates
+                .as_ref()
+                .and_then(|rates| rates.get(window).copied().flatten());
+            format::rate(rate)
+        });
+        let rates: Vec<String> = rates.collect();
+        let firing: Vec<&str> = ["page", "ticket"]
+            .into_iter()
+            .filter(|severity| self.fires(severity))
+            .collect();
+        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse_rfc3339);
+        let exhausts = time(&self.exhausts_at)
+            .zip(time(&self.as_of))
+            .map(|(at, now)| format::distance(at, now));
+        let ratio = self.error_budget.as_ref().and_then(|budget| budget.remaining_ratio);
+        [
+            self.word(),
+            self.id.clone().or_else(|| self.file.clone()).unwrap_or_else(unknown),
+            self.objective_text.clone().unwrap_or_else(unknown),
+            self.sli.map_or_else(unknown, |sli| format::percent(sli, 3)),
+            ratio.map_or_else(unknown, format::budget_percent),
+            if rates.is_empty() { unknown() } else { rates.join(" / ") },
+            exhausts.unwrap_or_else(unknown),
+            if firing.is_empty() {
+                unknown()
+            } else {
+                firing.join(", ")
+            },
+        ]
+        .map(|text| plain(&text))
+    }
+}
+
+/// Without the signs that only pages have, so that scripts find what they look for, and on one line.
+fn plain(text: &str) -> String {
+    let text = text.replace('×', "x").replace('−', "-").replace('–', UNKNOWN);
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
+}
+
+fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
+    let running = || slos.iter().filter(|slo| slo.objective.is_some());
+    let sli = common(running().map(|slo| slo.window())).map_or("SLI".to_owned(), |window| format!("SLI({window})"));
+    let burn = common(running().map(|slo| slo.burn_windows().join("/")));
+    let burn = burn.map_or("BURN".to_owned(), |windows| {
+        format!("BURN {windows}").trim_end().to_owned()
+    });
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["STATE", "SLO", "OBJECTIVE", &sli, "BUDGET", &burn, "EXHAUSTS", "ALERTS"]);
+    for slo in slos {
+        table.add_row(slo.cells());
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if (2..=4).contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    for diagnostic in slos.iter().flat_map(|slo| &slo.diagnostics) {
+        writeln!(out, "{}", plain(&diagnostic.line()))?;
+    }
+    writeln!(out, "{}", plain(&summary(slos)))?;
+    Ok(())
+}
+
+/// The value that all of them share.
+fn common(mut values: impl Iterator<Item = String>) -> Option<String> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+impl Diagnostic {
+    fn line(&self) -> String {
+        let numbers = [self.line, self.column].into_iter().flatten();
+        let place = numbers.fold(self.file.clone().unwrap_or_default(), |place, number| {
+            format!("{place}:{number}")
+        });
+        let hint = self.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+        let separator = if place.is_empty() { "" } else { ": " };
+        format!("{place}{separator}{} {}{hint}", self.code, self.message)
+    }
+}
+
+fn summary(slos: &[&Slo]) -> String {
+    let words = ["EXHAUSTED", "AT RISK", "INVALID", "NO DATA", "HEALTHY"];
+    let counts = words.iter().filter_map(|word| {
+        let count = slos.iter().filter(|slo| slo.word() == *word).count();
+        (count > 0).then(|| format!("{count} {}", word.to_lowercase()))
+    });
+    let counts: Vec<String> = counts.collect();
+    let head = format!("{} SLO{}", slos.len(), if slos.len() == 1 { "" } else { "s" });
+    let head = if counts.is_empty() {
+        head
+    } else {
+        format!("{head}: {}", counts.join(", "))
+    };
+    let as_of = slos.iter().filter_map(|slo| slo.as_of.as_deref()).max();
+    as_of.map_or_else(|| head.clone(), |as_of| format!("{head}   as of {as_of}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::tests::{nobody, served};
+    use crate::http::testing::state;
+
+    async fn ran(change: impl FnOnce(&mut StatusArgs)) -> (i32, String) {
+        let (server, _stop) = served(state());
+        let mut args = StatusArgs {
+            server,
+            matchers: Vec::new(),
+            fail_on: Vec::new(),
+            output: Output::Table,
+        };
+        change(&mut args);
+        let mut out = Vec::new();
+        let code = run(args, &mut out).await.expect("it runs");
+        (code, String::from_utf8(out).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn the_table_shows_the_worst_first() {
+        let (code, text) = ran(|_| ()).await;
+        assert_eq!(code, 0);
+        let lines: Vec<&str> = text.lines().collect();
+        let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            squeezed(lines[0]),
+            "STATE SLO OBJECTIVE SLI(30d) BUDGET BURN EXHAUSTS ALERTS"
+        );
+        assert_eq!(
+            squeezed(lines[1]),
+            "EXHAUSTED checkout/requests-availability 99.9% 99.871% -29% 15.0x / 2.2x - page"
+        );
+        assert!(
+            squeezed(lines[2]).starts_with("AT RISK checkout/latency-p300ms 99.9% 99.918% 18% 0.2x / 0.2x in 4 d -")
+        );
+        assert!(
+            squeezed(lines[3]).starts_with("INVALID slos/search2.yaml - -"),
+            "{text}"
+        );
+        assert!(text.contains("slos/search2.yaml:12:9: N004 unknown key \"objektive\" (did you mean \"objective\"?)"));
+        assert!(
+            text.ends_with(
+                "7 SLOs: 1 exhausted, 1 at risk, 1 invalid, 1 no data, 3 healthy   as of 2026-11-21T08:00:00Z\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn it_fails_on_what_it_is_told_to() {
+        for (fail_on, matcher, code) in [
+            (FailOn::Exhausted, "service=checkout", 1),
+            (FailOn::AtRisk, "slo=requests-availability", 1),
+            (FailOn::Page, "service=checkout", 1),
+            (FailOn::Ticket, "service=checkout", 0),
+            (FailOn::NoData, "service=export", 1),
+            (FailOn::AtRisk, "service=search", 0),
+        ] {
+            let (got, _) = ran(|args| {
+                args.fail_on = vec![fail_on];
+                args.matchers = vec![matcher.to_owned()];
+            })
+            .await;
+            assert_eq!(got, code, "{fail_on:?} {matcher}");
+        }
+    }
+
+    #[tokio::test]
+    async fn json_is_what_the_api_gives() {
+        let (_, text) = ran(|args| {
+            args.output = Output::Json;
+            args.matchers = vec!["region=eu".to_owned()];
+        })
+        .await;
+        let json: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(json["slos"].as_array().map(Vec::len), Some(1));
+        assert_eq!(json["slos"][0]["group"], json!({"region": "eu"}));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_exit_code_4() {
+        assert_eq!(ran(|args| args.server = nobody()).await, (4, String::new()));
+    }
+}
