@@ -26,7 +26,6 @@ look() {
     missing=""
     packages=""
     has_postgres || need "a Postgres server (initdb, postgres)" postgresql
-    command -v promtool >/dev/null 2>&1 || need "promtool" prometheus
     command -v python3 >/dev/null 2>&1 || need "python3" python3
     command -v cc >/dev/null 2>&1 || need "a C compiler" gcc
 }
