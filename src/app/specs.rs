@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::files::{find_slo_files, read_text, shown_path};
+use crate::config;
 use crate::domain::alert::hex;
 use crate::domain::slo::SloId;
 use crate::domain::time::Timestamp;
@@ -53,6 +54,11 @@ pub fn read(paths: &[PathBuf], base: &Path) -> Result<SpecFiles, String> {
     for path in &found.files {
         let shown = shown_path(path, base);
         match read_text(path, &shown) {
+            Ok(text) if config::is_config(path, &text) => {
+                files
+                    .warnings
+                    .push(format!("{shown} is a configuration, not an SLO file; it is skipped"));
+            }
             Ok(text) => {
                 loaded.push(load(&text, &shown));
                 files.texts.insert(shown, text);

@@ -1,5 +1,6 @@
 //! Committing: what the visits since the last evaluation came to goes into the store, in one transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl Committer {
             self.collector.add_keys(&committed.new_keys);
         }
         let Batch { commits, visits } = self.collector.take_batch();
-        let mut waiting = in_small_parts(commits);
+        let (mut waiting, mut refused) = (in_small_parts(commits), BTreeSet::new());
         while let Some(mut part) = waiting.pop() {
             match self.store.commit_visits(self.epoch, &part, now).await {
                 Ok(()) => {
@@ -81,19 +82,24 @@ impl Committer {
                         tracing::error!(target.id = commit.target, %error, "the store refuses events; taking a new baseline");
                         self.collector.refused(commit.target, now);
                         commit.credits.clear();
+                        refused.insert(commit.target);
                     }
                     waiting.push(part);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.write_log(&committed.commits, &visits);
+        self.write_log(&committed.commits, &visits, &refused);
         Ok(committed)
     }
 
-    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value]) {
+    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value], refused: &BTreeSet<i64>) {
         let Some(log) = &self.visit_log else { return };
-        for (commit, visits) in commits.iter().zip(visits) {
+        let counted = commits
+            .iter()
+            .zip(visits)
+            .filter(|(commit, _)| !refused.contains(&commit.target));
+        for (commit, visits) in counted {
             log(&serde_json::json!({
                 "kind": "commit",
                 "job": visits["job"],
