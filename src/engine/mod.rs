@@ -3,6 +3,7 @@
 //! Tasks take no input: they read what is due and do it, on a period and on a nudge. Restart, retry and the happy case
 //! are one path.
 
+pub mod active;
 pub mod catalog;
 pub mod clock;
 pub mod collect;

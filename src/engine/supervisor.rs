@@ -7,14 +7,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::active::Active;
 use super::catalog::{Catalog, Desired, Keys};
 use super::clock::Clock;
 use super::collect::{Collector, schedule};
-use super::commit::{Committer, VisitLog};
+use super::commit::VisitLog;
 use super::deliver::Deliverer;
-use super::dispatch::{Dispatcher, Present, Routing};
+use super::dispatch::Routing;
 use super::evaluate::Evaluator;
-use super::ports::{Epoch, LeaseState, ListedTarget, RevisionRecord, SloRecord, Store, StoreError, StoreResult};
+use super::ports::{Epoch, LeaseState, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
 use super::snapshot::Snapshot;
 use super::stats::Stats;
@@ -29,8 +30,6 @@ const RENEW_EVERY: Duration = Duration::from_secs(3);
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often a standby reads the store for what it shows.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Downtimes that are remembered, and the name of the fact.
-const DOWNTIMES: (&str, usize) = ("downtimes", 16);
 
 /// What may change while it runs; a change takes effect at the next tick.
 #[derive(Clone, Default)]
@@ -138,7 +137,8 @@ impl Engine {
         }
     }
 
-    fn not_ready(&self, error: &StoreError) {
+    /// Shows that the store does not work.
+    pub(super) fn not_ready(&self, error: &StoreError) {
         let reason = format!("{error}{}", causes(error));
         let not_ready = Readiness::NotReady { reason: reason.clone() };
         if **self.readiness.load() != not_ready {
@@ -187,16 +187,12 @@ impl Engine {
     }
 
     async fn run_tasks(&self, epoch: Epoch, stop: &CancellationToken) -> StoreResult<()> {
-        let downtimes = self.note_downtime(epoch).await?;
-        let collector = Arc::new(Collector::new(
-            Arc::clone(&self.stats),
-            self.visit_log.is_some(),
-            downtimes,
-        ));
         let discrepancy = Arc::new(Discrepancy::default());
         let outbox = Arc::new(Notify::new());
+        let mut active = Active::begin(self.clone(), epoch, Arc::clone(&discrepancy), Arc::clone(&outbox)).await?;
+        let collector = Arc::clone(active.collector());
         let visiting = tokio::spawn(schedule::visit_targets(
-            Arc::clone(&collector),
+            collector,
             Arc::clone(&self.clock),
             self.targets.clone(),
             stop.child_token(),
@@ -206,7 +202,7 @@ impl Engine {
             epoch,
             clock: Arc::clone(&self.clock),
             routing: self.routing.clone(),
-            nudge: Arc::clone(&outbox),
+            nudge: outbox,
             stats: Arc::clone(&self.stats),
         };
         let delivering = tokio::spawn(deliverer.run(stop.child_token()));
@@ -214,19 +210,12 @@ impl Engine {
             store: Arc::clone(&self.store),
             epoch,
             clock: Arc::clone(&self.clock),
-            discrepancy: Arc::clone(&discrepancy),
+            discrepancy,
             stats: Arc::clone(&self.stats),
             retention: DEFAULT_RETENTION,
         };
         let retaining = tokio::spawn(retainer.run(stop.child_token()));
-        let mut ticker = Ticker {
-            engine: self,
-            epoch,
-            collector,
-            discrepancy,
-            outbox,
-        };
-        let result = ticker.run(stop).await;
+        let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
         let (visited, delivered, retained) = tokio::join!(visiting, delivering, retaining);
         for fault in [visited.err(), delivered.err(), retained.err()].into_iter().flatten() {
@@ -235,92 +224,41 @@ impl Engine {
         result
     }
 
-    /// Remembers the time in which nobody evaluated, for counting rule 1.
-    async fn note_downtime(&self, epoch: Epoch) -> StoreResult<Vec<(Timestamp, Timestamp)>> {
-        let (name, most) = DOWNTIMES;
-        let stored = self.store.load_fact(name).await?.unwrap_or_default();
-        let mut downtimes: Vec<(i64, i64)> = serde_json::from_str(&stored).unwrap_or_default();
-        if let Some(last) = self.store.last_evaluation_at().await? {
-            downtimes.push((last.0, self.clock.now().0.max(last.0)));
-        }
-        downtimes.drain(..downtimes.len().saturating_sub(most));
-        self.store
-            .save_fact(epoch, name, &serde_json::json!(downtimes).to_string())
-            .await?;
-        Ok(downtimes
-            .into_iter()
-            .map(|(from, until)| (Timestamp(from), Timestamp(until)))
-            .collect())
-    }
-}
-
-/// Runs the ticks of the active process.
-struct Ticker<'a> {
-    engine: &'a Engine,
-    epoch: Epoch,
-    collector: Arc<Collector>,
-    discrepancy: Arc<Discrepancy>,
-    outbox: Arc<Notify>,
-}
-
-impl Ticker<'_> {
-    async fn run(&mut self, stop: &CancellationToken) -> StoreResult<()> {
-        let engine = self.engine;
-        let committer = Committer {
-            store: Arc::clone(&engine.store),
-            epoch: self.epoch,
-            collector: Arc::clone(&self.collector),
-            clock: Arc::clone(&engine.clock),
-            stats: Arc::clone(&engine.stats),
-            visit_log: engine.visit_log.clone(),
-        };
-        let mut settings_changes = engine.settings.clone();
-        let mut settings = Arc::clone(&settings_changes.borrow_and_update());
-        let mut dispatcher = Dispatcher::new(Arc::clone(&engine.store), self.epoch);
-        let mut evaluator = self.load(&settings).await?;
-        let (mut last, mut first) = (engine.clock.now(), true);
+    async fn run_ticks(&self, active: &mut Active, stop: &CancellationToken) -> StoreResult<()> {
+        let mut changes = self.settings.clone();
+        // What `begin` has seen may have changed since: the first look finds that out.
+        let mut settings = Arc::clone(active.settings());
+        let mut last = self.clock.now();
         loop {
-            if !first
-                && !self
-                    .wait_for_tick(&mut last, &settings, &mut settings_changes, stop)
-                    .await
+            let newest = Arc::clone(&changes.borrow_and_update());
+            if !Arc::ptr_eq(&newest, &settings) {
+                settings = newest;
+                active.reload(Arc::clone(&settings)).await?;
+            }
+            if let Err(StoreError::Fenced) = active.step(last).await {
+                return Err(StoreError::Fenced);
+            }
+            if !self
+                .wait_for_tick(active, &mut last, &settings, &mut changes, stop)
+                .await
             {
                 break;
             }
-            first = false;
-            if settings_changes.has_changed().unwrap_or(false) {
-                settings = Arc::clone(&settings_changes.borrow_and_update());
-                (settings, evaluator) = (Arc::clone(&settings), self.load(&settings).await?);
-            }
-            match self.tick(&mut evaluator, &committer, &mut dispatcher, last).await {
-                Ok(()) => engine.readiness.store(Arc::new(Readiness::Ready)),
-                Err(StoreError::Fenced) => return Err(StoreError::Fenced),
-                Err(error) => {
-                    engine.not_ready(&error);
-                    self.collector.forget_uncommitted(&error);
-                    dispatcher = Dispatcher::new(Arc::clone(&engine.store), self.epoch);
-                }
-            }
         }
-        // A stop: what was visited since the last tick is committed while the lease still holds.
-        match committer.commit(engine.clock.now()).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "the last visits are not committed; they will be counted after the next start");
-                Ok(())
-            }
-        }
+        active.commit_rest().await;
+        Ok(())
     }
 
     /// Waits for the next tick, a changed catalog or a nudge; false when it is time to stop. Tick time never goes back.
     async fn wait_for_tick(
         &self,
+        active: &Active,
         last: &mut Timestamp,
         settings: &Settings,
         changes: &mut watch::Receiver<Arc<Settings>>,
         stop: &CancellationToken,
     ) -> bool {
-        let clock = &self.engine.clock;
+        let clock = &self.clock;
         let interval = settings.evaluation_interval.max(Duration::from_millis(100));
         let due = next_tick(interval, (*last).max(clock.now() - interval));
         loop {
@@ -328,11 +266,11 @@ impl Ticker<'_> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return false,
-                _ = changes.changed() => { changes.mark_changed(); break }
-                () = self.engine.nudge.notified() => break,
-                () = self.collector.cursors_wanted() => {
+                _ = changes.changed() => break,
+                () = self.nudge.notified() => break,
+                () = active.collector().cursors_wanted() => {
                     // A target that has just come should not wait for the next tick to be counted.
-                    if let Err(error) = self.read_cursors(clock.now()).await {
+                    if let Err(error) = active.read_cursors(clock.now()).await {
                         tracing::warn!(%error, "cursors cannot be read; trying again at the next tick");
                     }
                 }
@@ -341,78 +279,9 @@ impl Ticker<'_> {
         }
         let now = clock.now();
         let late = now.since(due) / millis(interval).max(1);
-        self.engine.stats.missed_ticks.add(u64::try_from(late).unwrap_or(0));
+        self.stats.missed_ticks.add(u64::try_from(late).unwrap_or(0));
         *last = now.max(*last);
         true
-    }
-
-    /// Makes the SLOs known to the store and reads everything about them.
-    async fn load(&self, settings: &Settings) -> StoreResult<Evaluator> {
-        let engine = self.engine;
-        let now = engine.clock.now();
-        let loaded = settings.desired.to_loaded();
-        let records: Vec<SloRecord> = engine.store.sync_slos(self.epoch, &loaded, now).await?;
-        engine.store.save_revisions(self.epoch, &settings.revisions).await?;
-        let catalog = Arc::new(Catalog::new(&settings.desired, &records, settings.revision));
-        let sums: Vec<_> = catalog.entries.iter().map(|entry| (entry.id, None)).collect();
-        engine.store.ensure_keys(self.epoch, &sums, now).await?;
-        let mut keys = Keys::default();
-        keys.extend(&engine.store.load_keys().await?);
-        self.collector.set_catalog(Arc::clone(&catalog), keys.clone());
-        let revision = engine.snapshot.load().revision;
-        Evaluator::load(Arc::clone(&engine.store), self.epoch, catalog, keys, now, revision).await
-    }
-
-    async fn tick(
-        &self,
-        evaluator: &mut Evaluator,
-        committer: &Committer,
-        dispatcher: &mut Dispatcher,
-        now: Timestamp,
-    ) -> StoreResult<()> {
-        let engine = self.engine;
-        self.read_cursors(now).await?;
-        let began = engine.clock.now();
-        let mut snapshot = evaluator
-            .tick(committer, &engine.stats, now, |key| dispatcher.muted_by(key))
-            .await?;
-        let took = engine.clock.now().since(began).max(0);
-        engine
-            .stats
-            .evaluation_duration
-            .observe(Duration::from_millis(took as u64));
-        snapshot.discrepancy_micro = self.discrepancy.get();
-        let snapshot = Arc::new(snapshot);
-        engine.snapshot.store(Arc::clone(&snapshot));
-        let routing = Arc::clone(&engine.routing.borrow());
-        let silences = engine.store.silences(now).await?;
-        let present = Present {
-            routing: &routing,
-            alerts: evaluator.alerts(),
-            snapshot: &snapshot,
-            silences: &silences,
-            now,
-        };
-        if dispatcher.pass(&present).await? > 0 {
-            self.outbox.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Gives new targets, and those whose last commit failed, their committed cursors.
-    async fn read_cursors(&self, now: Timestamp) -> StoreResult<()> {
-        let keys = self.collector.without_cursor();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let store = &self.engine.store;
-        let targets = store.sync_targets(self.epoch, &keys, now).await?;
-        let cursors = store
-            .load_cursors(&targets.iter().map(|target| target.id).collect::<Vec<_>>())
-            .await?;
-        self.collector
-            .set_cursors(&targets.into_iter().zip(cursors).collect::<Vec<_>>());
-        Ok(())
     }
 }
 
