@@ -30,10 +30,14 @@ slos:
 ";
 
 pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
-    let Some(mut world) = World::begin(database, GROUPED).await else { return };
+    let Some(mut world) = World::begin(database, GROUPED).await else {
+        return;
+    };
     let mut random = 1_u64;
     let mut below = |end: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % end
     };
     // Regions come one by one, so that keys are made on the way.
@@ -41,8 +45,13 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
     let read = |world: &World, counters: &[(u64, u64)]| {
         let names: Vec<String> = (0..counters.len()).map(|n| format!("r{n}")).collect();
         let samples = counters.iter().zip(&names).flat_map(|((good, bad), region)| {
-            [("200", good), ("500", bad)]
-                .map(|(code, value)| ("requests_total", vec![("region", region.as_str()), ("code", code)], *value as f64))
+            [("200", good), ("500", bad)].map(|(code, value)| {
+                (
+                    "requests_total",
+                    vec![("region", region.as_str()), ("code", code)],
+                    *value as f64,
+                )
+            })
         });
         world.read("a", Reading::Page(page(samples)));
     };
@@ -75,7 +84,10 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
     world.pass(20);
     read(&world, &counters);
     world.tick().await;
-    let sum = |of: &[(u64, u64)]| of.iter().fold((0, 0), |all, one| (all.0 + one.0 + one.1, all.1 + one.1));
+    let sum = |of: &[(u64, u64)]| {
+        of.iter()
+            .fold((0, 0), |all, one| (all.0 + one.0 + one.1, all.1 + one.1))
+    };
     let (total, bad) = sum(&counters);
     assert_eq!(world.events("shop/api"), (total as i64, bad as i64));
     for (number, (good, bad)) in counters.iter().enumerate() {
@@ -87,7 +99,9 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
 
 pub async fn a_fenced_process_stops_writing(database: Database) {
     for call in ["commit_visits", "commit_evaluation", "commit_dispatch"] {
-        let Some(mut world) = World::begin(database, QUICK).await else { return };
+        let Some(mut world) = World::begin(database, QUICK).await else {
+            return;
+        };
         let mut shop = Shop::default();
         world.live(&mut shop, 1, 100, 0).await;
         world.pass(30);
@@ -114,7 +128,9 @@ slos:
 ";
 
 pub async fn data_that_the_store_refuses_harm_no_other_target(database: Database) {
-    let Some(mut world) = World::begin(database, HUGE).await else { return };
+    let Some(mut world) = World::begin(database, HUGE).await else {
+        return;
+    };
     world.list(&["a", "b", "c", "d"]).await;
     let mut shop = Shop::default();
     // Twice nine billion billions of millionths do not fit into one sum.
@@ -129,8 +145,17 @@ pub async fn data_that_the_store_refuses_harm_no_other_target(database: Database
         world.tick().await;
     }
     assert_eq!(world.events("shop/api"), (900, 0), "three targets count on");
-    assert_eq!(world.events("shop/huge").0, 9_000_000_000_100, "what fits was counted, before and after");
-    let codes: Vec<String> = world.view("shop/huge").diagnostics.into_iter().map(|one| one.code).collect();
+    assert_eq!(
+        world.events("shop/huge").0,
+        9_000_000_000_100,
+        "what fits was counted, before and after"
+    );
+    let codes: Vec<String> = world
+        .view("shop/huge")
+        .diagnostics
+        .into_iter()
+        .map(|one| one.code)
+        .collect();
     assert_eq!(codes, ["D003"]);
     assert!(world.view("shop/api").diagnostics.is_empty());
     world.prove().await;
