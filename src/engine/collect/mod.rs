@@ -114,8 +114,12 @@ impl Collector {
             target.set_catalog(&catalog);
         }
         state.notes.retain(|slo| catalog.entry(slo).is_some());
+        // What waits for groups that have no ledger key yet goes on waiting.
+        state.new_groups.retain(|slo, groups| {
+            groups.retain(|group| keys.get(*slo, Some(group)).is_none());
+            catalog.entry(*slo).is_some() && !groups.is_empty()
+        });
         (state.catalog, state.keys) = (catalog, keys);
-        state.new_groups.clear();
     }
 
     /// What a scrape has to keep at present.
