@@ -43,6 +43,16 @@ on! { sqlite:
         counts_are_exact_whatever_a_failing_store_did,
         a_fenced_process_stops_writing,
         data_that_the_store_refuses_harm_no_other_target;
+    collect:
+        the_hundred_and_first_group_is_other_for_ever,
+        a_removed_slo_that_returns_takes_a_baseline,
+        a_changed_indicator_takes_a_baseline_and_keeps_its_history,
+        another_process_is_the_new_baseline_after_five_minutes,
+        a_cursor_survives_a_restart_and_its_gap_is_spread,
+        two_slos_count_one_series_each_by_itself,
+        a_target_listed_twice_is_one,
+        a_delisted_target_loses_nothing_that_was_seen,
+        a_reload_loses_nothing_that_waits;
 }
 
 on! { postgres:

@@ -73,7 +73,12 @@ impl Faulty {
     }
 
     async fn around<T>(&self, call: &'static str, done: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
-        let fault = self.faults.lock().expect("no panic").get_mut(call).and_then(VecDeque::pop_front);
+        let fault = self
+            .faults
+            .lock()
+            .expect("no panic")
+            .get_mut(call)
+            .and_then(VecDeque::pop_front);
         if matches!(fault, None | Some(Fault::After)) {
             *self.calls.lock().expect("no panic").entry(call).or_default() += 1;
         }

@@ -1,5 +1,7 @@
 //! A store that fails: what is counted stays exact.
 
+use std::collections::BTreeMap;
+
 use nines::domain::reading::Reading;
 use nines::engine::ports::{StoreError, StoreResult};
 
@@ -30,10 +32,14 @@ slos:
 ";
 
 pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
-    let Some(mut world) = World::begin(database, GROUPED).await else { return };
+    let Some(mut world) = World::begin(database, GROUPED).await else {
+        return;
+    };
     let mut random = 1_u64;
     let mut below = |end: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % end
     };
     // Regions come one by one, so that keys are made on the way.
@@ -41,8 +47,13 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
     let read = |world: &World, counters: &[(u64, u64)]| {
         let names: Vec<String> = (0..counters.len()).map(|n| format!("r{n}")).collect();
         let samples = counters.iter().zip(&names).flat_map(|((good, bad), region)| {
-            [("200", good), ("500", bad)]
-                .map(|(code, value)| ("requests_total", vec![("region", region.as_str()), ("code", code)], *value as f64))
+            [("200", good), ("500", bad)].map(|(code, value)| {
+                (
+                    "requests_total",
+                    vec![("region", region.as_str()), ("code", code)],
+                    *value as f64,
+                )
+            })
         });
         world.read("a", Reading::Page(page(samples)));
     };
@@ -75,7 +86,10 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
     world.pass(20);
     read(&world, &counters);
     world.tick().await;
-    let sum = |of: &[(u64, u64)]| of.iter().fold((0, 0), |all, one| (all.0 + one.0 + one.1, all.1 + one.1));
+    let sum = |of: &[(u64, u64)]| {
+        of.iter()
+            .fold((0, 0), |all, one| (all.0 + one.0 + one.1, all.1 + one.1))
+    };
     let (total, bad) = sum(&counters);
     assert_eq!(world.events("shop/api"), (total as i64, bad as i64));
     for (number, (good, bad)) in counters.iter().enumerate() {
@@ -86,16 +100,26 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
 }
 
 pub async fn a_fenced_process_stops_writing(database: Database) {
-    for call in ["commit_visits", "commit_evaluation", "commit_dispatch"] {
-        let Some(mut world) = World::begin(database, QUICK).await else { return };
+    let writes = ["commit_visits", "commit_evaluation", "commit_dispatch"];
+    for (nth, call) in writes.into_iter().enumerate() {
+        let Some(mut world) = World::begin(database, QUICK).await else {
+            return;
+        };
         let mut shop = Shop::default();
         world.live(&mut shop, 1, 100, 0).await;
         world.pass(30);
         (shop.good, shop.bad) = (shop.good + 10, shop.bad + 90);
         world.visit("a", &shop);
+        let before: BTreeMap<&str, usize> = writes.map(|call| (call, world.store.calls(call))).into();
         world.store.fail(call, Fault::Fenced);
         let fenced: StoreResult<()> = world.try_tick().await;
         assert!(matches!(fenced, Err(StoreError::Fenced)), "{call}: {fenced:?}");
+        let done = writes.map(|call| world.store.calls(call) - before[call]);
+        assert_eq!(
+            done,
+            [0, 1, 2].map(|write| usize::from(write < nth)),
+            "no write follows {call}"
+        );
     }
 }
 
@@ -114,7 +138,9 @@ slos:
 ";
 
 pub async fn data_that_the_store_refuses_harm_no_other_target(database: Database) {
-    let Some(mut world) = World::begin(database, HUGE).await else { return };
+    let Some(mut world) = World::begin(database, HUGE).await else {
+        return;
+    };
     world.list(&["a", "b", "c", "d"]).await;
     let mut shop = Shop::default();
     // Twice nine billion billions of millionths do not fit into one sum.
@@ -129,8 +155,17 @@ pub async fn data_that_the_store_refuses_harm_no_other_target(database: Database
         world.tick().await;
     }
     assert_eq!(world.events("shop/api"), (900, 0), "three targets count on");
-    assert_eq!(world.events("shop/huge").0, 9_000_000_000_100, "what fits was counted, before and after");
-    let codes: Vec<String> = world.view("shop/huge").diagnostics.into_iter().map(|one| one.code).collect();
+    assert_eq!(
+        world.events("shop/huge").0,
+        9_000_000_000_100,
+        "what fits was counted, before and after"
+    );
+    let codes: Vec<String> = world
+        .view("shop/huge")
+        .diagnostics
+        .into_iter()
+        .map(|one| one.code)
+        .collect();
     assert_eq!(codes, ["D003"]);
     assert!(world.view("shop/api").diagnostics.is_empty());
     world.prove().await;

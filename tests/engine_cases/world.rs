@@ -144,7 +144,20 @@ impl World {
 
     /// Ends this process without a word, and starts another one after so many seconds.
     pub async fn restart(self, seconds: i64) -> Self {
-        let Self { store, clock, web, routing, settings, epoch, targets, url, folder, active, engine, .. } = self;
+        let Self {
+            store,
+            clock,
+            web,
+            routing,
+            settings,
+            epoch,
+            targets,
+            url,
+            folder,
+            active,
+            engine,
+            ..
+        } = self;
         drop((active, engine));
         store.inner.release_lease(epoch).await.expect("the lease is free");
         store.inner.close().await;
@@ -159,7 +172,10 @@ impl World {
         self.targets = targets.to_vec();
         let listed: Vec<ListedTarget> = targets.iter().map(|name| listed(name)).collect();
         self.active.collector().set_targets(&listed);
-        self.active.read_cursors(self.clock.now()).await.expect("cursors are read");
+        self.active
+            .read_cursors(self.clock.now())
+            .await
+            .expect("cursors are read");
     }
 
     /// The files say this from now on.
@@ -182,13 +198,18 @@ impl World {
 
     /// One visit to a target that gives nothing.
     pub fn miss(&self, target: &str) {
-        let missing = Missing { reason: MissingReason::Timeout, detail: "no answer".to_owned() };
+        let missing = Missing {
+            reason: MissingReason::Timeout,
+            detail: "no answer".to_owned(),
+        };
         self.read(target, Reading::Missing(missing));
     }
 
     pub fn read(&self, target: &str, reading: Reading) {
         let (key, now) = (target_named(target).key(), self.clock.now());
-        self.active.collector().apply(&key, reading, now, Duration::from_millis(5));
+        self.active
+            .collector()
+            .apply(&key, reading, now, Duration::from_millis(5));
     }
 
     pub async fn try_tick(&mut self) -> StoreResult<()> {
@@ -251,14 +272,20 @@ impl World {
 
     /// What is shown from memory is what another process would read from the store, and the ledger's books balance.
     pub async fn prove(&self) {
-        assert_eq!(self.store.inner.prove().await.expect("a proof"), 0, "credits equal buckets");
+        assert_eq!(
+            self.store.inner.prove().await.expect("a proof"),
+            0,
+            "credits equal buckets"
+        );
         let settings = Arc::clone(self.active.settings());
         let records = self.store.inner.load_slos().await.expect("SLOs");
         let catalog = Arc::new(Catalog::new(&settings.desired, &records, settings.revision));
         let mut keys = Keys::default();
         keys.extend(&self.store.inner.load_keys().await.expect("keys"));
         let (store, now) = (Arc::clone(&self.store) as Arc<_>, self.clock.now());
-        let mut other = Evaluator::load(store, 0, catalog, keys, now, 0).await.expect("it loads");
+        let mut other = Evaluator::load(store, 0, catalog, keys, now, 0)
+            .await
+            .expect("it loads");
         let idle = Collector::new(Arc::default(), false, Vec::new());
         let numbers = |view: &SloView| {
             let rates = view.burn_rates.clone().map(|rates| rates.0);
@@ -283,7 +310,10 @@ impl Shop {
     pub fn page(&self) -> Page {
         let samples = [("200", self.good), ("500", self.bad)];
         let page = page(samples.map(|(code, value)| ("requests_total", vec![("code", code)], value as f64)));
-        Page { process_start: self.began, ..page }
+        Page {
+            process_start: self.began,
+            ..page
+        }
     }
 }
 
@@ -291,10 +321,18 @@ impl Shop {
 pub fn page<'a>(samples: impl IntoIterator<Item = (&'a str, Vec<(&'a str, &'a str)>, f64)>) -> Page {
     let sample = |(metric, labels, value): (&str, Vec<(&str, &str)>, f64)| {
         let labels: Labels = labels.into_iter().collect();
-        Sample { series: Arc::new(Series::new(metric, labels)), value, created: None }
+        Sample {
+            series: Arc::new(Series::new(metric, labels)),
+            value,
+            created: None,
+        }
     };
     let samples: Vec<Sample> = samples.into_iter().map(sample).collect();
-    Page { samples_seen: samples.len() as u64, samples, ..Page::default() }
+    Page {
+        samples_seen: samples.len() as u64,
+        samples,
+        ..Page::default()
+    }
 }
 
 /// A receiver that notes what it is told, and answers as it is bid.
@@ -332,7 +370,10 @@ pub fn words(message: &Message) -> String {
     let mut text = message.kind.word().to_owned();
     for alert in &message.alerts {
         let sign = if alert.firing { '+' } else { '-' };
-        text.push_str(&format!(" {sign}{}/{}", alert.labels["alertname"], alert.labels["severity"]));
+        text.push_str(&format!(
+            " {sign}{}/{}",
+            alert.labels["alertname"], alert.labels["severity"]
+        ));
     }
     text
 }
@@ -366,10 +407,17 @@ pub fn webhook(index: usize, receiver: &Arc<Receiver>) -> Integration {
 fn settings(slos: &str, revision: u64) -> Settings {
     let loaded = nines::spec::load::load(slos, "slos.yaml");
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
-    let desired = |slo| DesiredSlo { slo: Arc::new(slo), invalid: false, diagnostics: Vec::new() };
+    let desired = |slo| DesiredSlo {
+        slo: Arc::new(slo),
+        invalid: false,
+        diagnostics: Vec::new(),
+    };
     let slos = loaded.slos.into_iter().map(desired).collect();
     Settings {
-        desired: Arc::new(Desired { slos, broken: Vec::new() }),
+        desired: Arc::new(Desired {
+            slos,
+            broken: Vec::new(),
+        }),
         revisions: Arc::default(),
         evaluation_interval: Duration::from_secs(10),
         revision,
@@ -387,7 +435,11 @@ fn target_named(name: &str) -> Target {
 }
 
 fn listed(name: &str) -> ListedTarget {
-    ListedTarget { target: target_named(name), visitor: Arc::new(Nobody), config_hash: 1 }
+    ListedTarget {
+        target: target_named(name),
+        visitor: Arc::new(Nobody),
+        config_hash: 1,
+    }
 }
 
 struct Nobody;
