@@ -310,9 +310,11 @@ impl Collector {
     pub fn health(&self) -> HashMap<i64, SloHealth> {
         let state = self.lock();
         let mut health: HashMap<i64, SloHealth> = HashMap::new();
+        // As long as no target is listed nobody knows which ones feed an SLO.
+        let any_listed = state.targets.values().any(|target| !target.leaving);
         for entry in &state.catalog.entries {
             let mut of_slo = SloHealth {
-                settled: true,
+                settled: any_listed,
                 ..SloHealth::default()
             };
             for target in state.targets.values().filter(|target| !target.leaving) {
