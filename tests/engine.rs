@@ -53,6 +53,20 @@ on! { sqlite:
         a_target_listed_twice_is_one,
         a_delisted_target_loses_nothing_that_was_seen,
         a_reload_loses_nothing_that_waits;
+    alerts:
+        it_fires_only_strictly_above_in_both_windows,
+        without_data_it_holds_and_is_stale,
+        nothing_changes_after_a_start_until_there_was_time_to_look,
+        no_data_is_told_and_says_which,
+        no_data_can_be_turned_off_and_no_traffic_is_data,
+        a_removed_slo_resolves_with_its_reason,
+        changed_labels_end_it_under_the_old_and_begin_it_under_the_new,
+        a_target_that_never_answers_is_waited_for_two_minutes,
+        it_is_kept_firing_as_long_as_asked,
+        a_restart_and_a_reload_do_not_shorten_that,
+        few_events_and_few_failures_call_nobody,
+        a_jump_of_the_clock_resolves_nothing,
+        a_page_and_its_ticket;
 }
 
 on! { postgres:
