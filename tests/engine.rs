@@ -43,6 +43,30 @@ on! { sqlite:
         counts_are_exact_whatever_a_failing_store_did,
         a_fenced_process_stops_writing,
         data_that_the_store_refuses_harm_no_other_target;
+    collect:
+        the_hundred_and_first_group_is_other_for_ever,
+        a_removed_slo_that_returns_takes_a_baseline,
+        a_changed_indicator_takes_a_baseline_and_keeps_its_history,
+        another_process_is_the_new_baseline_after_five_minutes,
+        a_cursor_survives_a_restart_and_its_gap_is_spread,
+        two_slos_count_one_series_each_by_itself,
+        a_target_listed_twice_is_one,
+        a_delisted_target_loses_nothing_that_was_seen,
+        a_reload_loses_nothing_that_waits;
+    alerts:
+        it_fires_only_strictly_above_in_both_windows,
+        without_data_it_holds_and_is_stale,
+        nothing_changes_after_a_start_until_there_was_time_to_look,
+        no_data_is_told_and_says_which,
+        no_data_can_be_turned_off_and_no_traffic_is_data,
+        a_removed_slo_resolves_with_its_reason,
+        changed_labels_end_it_under_the_old_and_begin_it_under_the_new,
+        a_target_that_never_answers_is_waited_for_two_minutes,
+        it_is_kept_firing_as_long_as_asked,
+        a_restart_and_a_reload_do_not_shorten_that,
+        few_events_and_few_failures_call_nobody,
+        a_jump_of_the_clock_resolves_nothing,
+        a_page_and_its_ticket;
 }
 
 on! { postgres:

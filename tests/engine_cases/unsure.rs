@@ -1,5 +1,7 @@
 //! A store that fails: what is counted stays exact.
 
+use std::collections::BTreeMap;
+
 use nines::domain::reading::Reading;
 use nines::engine::ports::{StoreError, StoreResult};
 
@@ -98,7 +100,12 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
 }
 
 pub async fn a_fenced_process_stops_writing(database: Database) {
+<<<<<<< HEAD
     for call in ["commit_visits", "commit_evaluation", "commit_dispatch"] {
+=======
+    let writes = ["commit_visits", "commit_evaluation", "commit_dispatch"];
+    for (nth, call) in writes.into_iter().enumerate() {
+>>>>>>> h-engine
         let Some(mut world) = World::begin(database, QUICK).await else {
             return;
         };
@@ -107,9 +114,16 @@ pub async fn a_fenced_process_stops_writing(database: Database) {
         world.pass(30);
         (shop.good, shop.bad) = (shop.good + 10, shop.bad + 90);
         world.visit("a", &shop);
+        let before: BTreeMap<&str, usize> = writes.map(|call| (call, world.store.calls(call))).into();
         world.store.fail(call, Fault::Fenced);
         let fenced: StoreResult<()> = world.try_tick().await;
         assert!(matches!(fenced, Err(StoreError::Fenced)), "{call}: {fenced:?}");
+        let done = writes.map(|call| world.store.calls(call) - before[call]);
+        assert_eq!(
+            done,
+            [0, 1, 2].map(|write| usize::from(write < nth)),
+            "no write follows {call}"
+        );
     }
 }
 

@@ -115,8 +115,12 @@ impl Collector {
             target.set_catalog(&catalog);
         }
         state.notes.retain(|slo| catalog.entry(slo).is_some());
+        // What waits for groups that have no ledger key yet goes on waiting.
+        state.new_groups.retain(|slo, groups| {
+            groups.retain(|group| keys.get(*slo, Some(group)).is_none());
+            catalog.entry(*slo).is_some() && !groups.is_empty()
+        });
         (state.catalog, state.keys) = (catalog, keys);
-        state.new_groups.clear();
     }
 
     /// What a scrape has to keep at present.
@@ -129,20 +133,36 @@ impl Collector {
         self.lock().busiest = busiest;
     }
 
-    /// Takes over the list of targets; the ones that are not on it any more are dropped with what waits for them.
+    /// Takes over the list of targets. One that is not on it any more is forgotten as soon as nothing of it waits for a
+    /// commit: what its last visits saw counts.
     pub fn set_targets(&self, listed: &[ListedTarget]) {
         let mut state = self.lock();
         let keys: HashMap<String, &ListedTarget> = listed.iter().map(|listed| (listed.target.key(), listed)).collect();
-        state.targets.retain(|key, _| keys.contains_key(key));
+        for target in state.targets.values_mut() {
+            target.leaving = true;
+        }
+        state
+            .targets
+            .retain(|key, target| keys.contains_key(key) || target.waits());
         for (key, listed) in keys {
             match state.targets.get_mut(&key) {
-                Some(known) => known.set_target(listed.target.clone()),
+                Some(known) => {
+                    known.set_target(listed.target.clone());
+                    known.leaving = false;
+                }
                 None => drop(state.targets.insert(key, TargetState::new(listed.target.clone()))),
             }
         }
         if state.targets.values().any(|target| !target.has_cursor()) {
             self.cursors_wanted.notify_one();
         }
+    }
+
+    /// The keys of all listed targets, sorted.
+    pub fn targets(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.lock().targets.keys().cloned().collect();
+        keys.sort();
+        keys
     }
 
     /// Waits until targets have come whose cursor must be read.
@@ -191,7 +211,7 @@ impl Collector {
     pub fn apply(&self, key: &str, reading: Reading, at: Timestamp, took: Duration) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let Some(target) = state.targets.get_mut(key) else {
+        let Some(target) = state.targets.get_mut(key).filter(|target| !target.leaving) else {
             return;
         };
         let visit = target.visit(reading, at, took, &state.catalog, &state.busiest, self.log_visits);
@@ -261,12 +281,15 @@ impl Collector {
                 target.committed(commit.expected_seq + 1);
             }
         }
+        state.targets.retain(|_, target| !target.leaving || target.waits());
     }
 
     /// It is not known whether commits took effect: everything that waits is dropped, and the cursors are read again.
     pub fn forget_uncommitted(&self, error: &StoreError) {
         tracing::warn!(reason = %error, "dropping uncommitted counts; they are counted again from the committed cursors");
-        self.lock().targets.values_mut().for_each(TargetState::drop_cursor);
+        let mut state = self.lock();
+        state.targets.retain(|_, target| !target.leaving);
+        state.targets.values_mut().for_each(TargetState::drop_cursor);
     }
 
     /// The store refused the events of one target: its present values became the baseline instead.
@@ -284,12 +307,14 @@ impl Collector {
     pub fn health(&self) -> HashMap<i64, SloHealth> {
         let state = self.lock();
         let mut health: HashMap<i64, SloHealth> = HashMap::new();
+        // As long as no target is listed nobody knows which ones feed an SLO.
+        let any_listed = state.targets.values().any(|target| !target.leaving);
         for entry in &state.catalog.entries {
             let mut of_slo = SloHealth {
-                settled: true,
+                settled: any_listed,
                 ..SloHealth::default()
             };
-            for target in state.targets.values() {
+            for target in state.targets.values().filter(|target| !target.leaving) {
                 target.add_health(entry.id, &mut of_slo);
             }
             of_slo.diagnostics = state.notes.of(entry.id);
@@ -304,6 +329,7 @@ impl Collector {
         let mut views: Vec<TargetView> = state
             .targets
             .values()
+            .filter(|target| !target.leaving)
             .map(|target| target.view(&state.catalog))
             .collect();
         views.sort_by(|a, b| (&a.scrape_pool, &a.scrape_url).cmp(&(&b.scrape_pool, &b.scrape_url)));

@@ -27,6 +27,8 @@ pub struct TargetState {
     pending: Vec<PendingCredit>,
     visit_log: Vec<serde_json::Value>,
     health: Health,
+    /// Nobody lists it any more; it stays until what was seen of it is committed.
+    pub leaving: bool,
 }
 
 #[derive(Default)]
@@ -70,7 +72,15 @@ impl TargetState {
             pending: Vec::new(),
             visit_log: Vec::new(),
             health: Health::default(),
+            leaving: false,
         }
+    }
+
+    /// Something of it is not committed yet.
+    pub fn waits(&self) -> bool {
+        self.cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.visited || cursor.in_flight)
     }
 
     /// The store's number, once the cursor has been read.

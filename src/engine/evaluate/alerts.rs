@@ -16,6 +16,8 @@ use crate::engine::ports::{AlertRecord, EvaluationCommit};
 
 /// How exactly the time without data is stored, in milliseconds.
 const UNSEEN_STEP_MS: i64 = 10_000;
+/// How exactly it is stored when a condition last held, for `keep_firing_for`; in milliseconds.
+const HELD_STEP_MS: i64 = 60_000;
 
 /// Labels or annotations in their stored form.
 pub type Pairs = BTreeMap<String, String>;
@@ -243,7 +245,7 @@ impl StoredAlert {
         let unseen_ms = self.status.unseen_ms / UNSEEN_STEP_MS * UNSEEN_STEP_MS;
         let status = AlertStatus {
             value: None,
-            held_at: None,
+            held_at: self.status.held_at.map(|at| at / HELD_STEP_MS),
             unseen_ms,
             ..self.status.clone()
         };
