@@ -100,12 +100,8 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
 }
 
 pub async fn a_fenced_process_stops_writing(database: Database) {
-<<<<<<< HEAD
-    for call in ["commit_visits", "commit_evaluation", "commit_dispatch"] {
-=======
     let writes = ["commit_visits", "commit_evaluation", "commit_dispatch"];
     for (nth, call) in writes.into_iter().enumerate() {
->>>>>>> h-engine
         let Some(mut world) = World::begin(database, QUICK).await else {
             return;
         };
