@@ -51,7 +51,7 @@ def main():
             without_data(world, checks)
             arithmetic(world, checks)
             checks.add("nothing is left owed, nothing is a dead letter", world.all_delivered(), "")
-        except Failed as failure:
+        except (Failed, OSError) as failure:
             checks.add("the proof ran to its end", False, str(failure))
     checks.show()
     print(f"{time.monotonic() - started:.0f} s")
@@ -106,12 +106,12 @@ class World:
             url = cluster.url()
         self.shops = {name: Shop() for name in ("shop", "steady", "gone")}
         for shop in self.shops.values():
-            stack.callback(shop.go_away)
+            stack.callback(shop.close)
         self.nines = Daemon(options.nines, folder, url, self._config(), self._slos())
         stack.callback(self.nines.stop)
         self.shops["steady"].steady(good=RATE, bad=0)
         self.nines.start()
-        wait_for("first visits", lambda: all(shop.first_page_at for shop in self.shops.values()), 30)
+        wait_for("first visits", self.nines.targets_up, 30)
         for name in ("shop", "gone"):
             self.shops[name].burst(good=1000)
         wait_for("counted events", lambda: all(self.slo(name)["events"]["total"] for name in self.shops), 30)

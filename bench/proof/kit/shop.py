@@ -1,5 +1,7 @@
 """A service whose counts are known at every moment: steady rates and bursts, and it can be away for a while."""
 
+import contextlib
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,21 +20,27 @@ class Shop:
         self._start = self.began - 86_400
         self._on_page = on_page
         self.first_page_at = None
-        self._port = 0
+        # It never listens: it only keeps the port from others while the shop is away.
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self._place.getsockname()[1]
         self._server = None
         self.come_back()
 
     def come_back(self):
         """Answers, on the port that it had."""
-        self._server = _Server(("127.0.0.1", self._port), self)
-        self._port = self._server.server_port
-        self.address = f"127.0.0.1:{self._port}"
+        self._server = _Server(self._place.getsockname(), self)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def go_away(self):
         """Refuses connections; it lives on unseen."""
         self._server.shutdown()
         self._server.server_close()
+
+    def close(self):
+        self.go_away()
+        self._place.close()
 
     def burst(self, good=0, bad=0):
         """So many events at once."""
@@ -84,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        # Whoever asked may have been killed meanwhile.
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
 
     def log_message(self, *_):
         """Nobody reads it."""
