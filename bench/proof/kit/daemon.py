@@ -109,6 +109,11 @@ class Daemon:
     def role(self):
         return (self.data("/api/v1/status/runtimeinfo") or {}).get("role")
 
+    def targets_up(self):
+        """Whether every target has answered its last visit."""
+        targets = (self.data("/api/v1/targets") or {}).get("activeTargets")
+        return bool(targets) and all(target["health"] == "up" for target in targets)
+
     def counted(self):
         """{SLO id: (total, good)} from /metrics, exactly as written; and the ledger's discrepancy."""
         counts, discrepancy = {}, None
