@@ -94,7 +94,12 @@ impl Active {
     pub async fn step(&mut self, now: Timestamp) -> StoreResult<()> {
         let result = self.try_step(now).await;
         match &result {
-            Ok(()) => self.engine.readiness.store(Arc::new(Readiness::Ready)),
+            Ok(()) => {
+                let before = self.engine.readiness.swap(Arc::new(Readiness::Ready));
+                if *before != Readiness::Ready {
+                    tracing::info!("ready");
+                }
+            }
             Err(StoreError::Fenced) => {}
             Err(error) => {
                 self.engine.not_ready(error);

@@ -67,7 +67,8 @@ impl Deliverer {
         let result = loop {
             match self.claim(&mut sending, &mut busy, &breakers, &broken_off).await {
                 Err(StoreError::Fenced) => break Err(StoreError::Fenced),
-                Err(error) => tracing::warn!(%error, "the outbox cannot be read; trying again"),
+                // Evaluation meets the same store and says so once.
+                Err(error) => tracing::debug!(%error, "the outbox cannot be read; trying again"),
                 Ok(()) => {}
             }
             let wait = self.wait().await;

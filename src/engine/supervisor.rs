@@ -142,7 +142,10 @@ impl Engine {
         let reason = format!("{error}{}", causes(error));
         let not_ready = Readiness::NotReady { reason: reason.clone() };
         if **self.readiness.load() != not_ready {
-            tracing::warn!(reason, "the store does not work; trying again");
+            tracing::warn!(
+                reason,
+                "the store does not work: nothing is committed or told until it does; trying again"
+            );
             self.readiness.store(Arc::new(not_ready));
         }
     }
@@ -190,7 +193,7 @@ impl Engine {
                     stop.cancel();
                 }
                 // Every write is fenced by the epoch, so waiting for the store is safe.
-                Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
+                Err(error) => tracing::debug!(%error, "the lease could not be renewed; trying again"),
             }
         }
     }

@@ -286,7 +286,7 @@ impl Collector {
 
     /// It is not known whether commits took effect: everything that waits is dropped, and the cursors are read again.
     pub fn forget_uncommitted(&self, error: &StoreError) {
-        tracing::warn!(reason = %error, "dropping uncommitted counts; they are counted again from the committed cursors");
+        tracing::debug!(reason = %error, "dropping uncommitted counts; they are counted again from the committed cursors");
         let mut state = self.lock();
         state.targets.retain(|_, target| !target.leaving);
         state.targets.values_mut().for_each(TargetState::drop_cursor);
