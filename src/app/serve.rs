@@ -23,8 +23,12 @@ use crate::store::SqlStore;
 
 /// How long a store that does not answer is left alone.
 const CONNECT_EVERY: Duration = Duration::from_secs(2);
-/// How long the tasks may take to end.
-const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// How long the engine may take to end.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(6);
+/// How long the store may take to close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long requests under way may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// The default store.
 pub const DEFAULT_STORAGE: &str = "sqlite:nines.db";
 
@@ -154,8 +158,17 @@ async fn run_engine(
         nudge: Arc::clone(&state.nudge),
         visit_log: options.visit_log.as_deref().map(open_visit_log).transpose()?,
     };
-    engine.run(stop.clone()).await;
-    store.close().await;
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(ENGINE_PATIENCE).await;
+    };
+    tokio::select! {
+        () = engine.run(stop.clone()) => {}
+        // A store that is away must not keep the process from ending; what is not committed is counted after the start.
+        () = too_long => tracing::warn!("the store did not answer in time; stopping without it"),
+    }
+    // Dropping the pools ends the connections as well; closing them is only the polite way.
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, store.close()).await;
     Ok(())
 }
 
