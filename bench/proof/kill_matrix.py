@@ -94,7 +94,7 @@ class Round:
         try:
             self.nines.start(wait=False)
             self.nines.wait_ready(60)
-            wait_for("a first visit, the baseline", self.nines.targets_up, 40)
+            wait_for("a baseline", lambda: self.nines.has_baseline("shop/availability"), 40)
             self.shop.burst(good=1000)
             wait_for("counted events", self._has_counted, 40)
             self._kill_between("firing", bad=5000)
