@@ -111,7 +111,7 @@ class World:
         stack.callback(self.nines.stop)
         self.shops["steady"].steady(good=RATE, bad=0)
         self.nines.start()
-        wait_for("first visits", self.nines.targets_up, 30)
+        wait_for("baselines", lambda: all(self.nines.has_baseline(f"{name}/availability") for name in self.shops), 30)
         for name in ("shop", "gone"):
             self.shops[name].burst(good=1000)
         wait_for("counted events", lambda: all(self.slo(name)["events"]["total"] for name in self.shops), 30)

@@ -109,10 +109,10 @@ class Daemon:
     def role(self):
         return (self.data("/api/v1/status/runtimeinfo") or {}).get("role")
 
-    def targets_up(self):
-        """Whether every target has answered its last visit."""
-        targets = (self.data("/api/v1/targets") or {}).get("activeTargets")
-        return bool(targets) and all(target["health"] == "up" for target in targets)
+    def has_baseline(self, slo_id):
+        """Whether a visit has been committed for that SLO: what happens from now on is counted."""
+        slo = self.data(f"/api/v1/slos/{slo_id}")
+        return bool(slo and slo["coverage"])
 
     def counted(self):
         """{SLO id: (total, good)} from /metrics, exactly as written; and the ledger's discrepancy."""
