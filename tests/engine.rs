@@ -67,6 +67,20 @@ on! { sqlite:
         few_events_and_few_failures_call_nobody,
         a_jump_of_the_clock_resolves_nothing,
         a_page_and_its_ticket;
+    notices:
+        a_silence_keeps_quiet_and_its_end_is_heard,
+        an_unchanged_alert_is_told_again_after_the_repeat_interval,
+        an_alertmanager_is_told_every_minute,
+        a_group_waits_for_company,
+        who_does_not_want_resolves_hears_none,
+        a_page_that_comes_back_is_heard_by_who_wants_no_resolves;
+    arithmetic:
+        an_incident_fires_within_the_time_that_the_formula_says,
+        just_below_the_slowest_page_nobody_is_woken;
+    shown:
+        without_data_numbers_are_null_and_never_a_hundred_percent,
+        with_data_they_are_numbers,
+        groups_have_a_budget_each_and_their_sum;
 }
 
 on! { postgres:

@@ -6,7 +6,7 @@ use nines::engine::snapshot::SloAlertView;
 use super::world::{Database, NOW, QUICK, Shop, World};
 
 /// The page and the ticket of the SLO; a ticket calls at a lower rate.
-const BOTH: &str = "
+pub const BOTH: &str = "
 version: nines/v1
 service: shop
 slos:
