@@ -23,7 +23,8 @@ if [ ${#patches[@]} -eq 0 ]; then
     exit 2
 fi
 
-# Each proof with its options; the first that fails has caught the mutant.
+# Each proof with its options; the first that fails has caught the mutant. A patch names the one to begin with in a line
+# `proof: …` before its diff.
 proofs=(
     "exactness.py --storage sqlite --kills 6 --seed 1"
     "exactness.py --storage postgres --kills 4 --seed 2"
@@ -47,7 +48,8 @@ for patch in "${patches[@]}"; do
         continue
     fi
     caught=""
-    for proof in "${proofs[@]}"; do
+    mapfile -t likely < <(sed -n 's/^proof: //p' "$patch")
+    for proof in "${likely[@]}" "${proofs[@]}"; do
         # shellcheck disable=SC2086  # a proof is a program and its options
         if ! python3 bench/proof/$proof --nines "$build/debug/nines" >"$copy/$name.log" 2>&1; then
             caught=$proof

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::files::{find_slo_files, read_text, shown_path};
+use crate::config;
+use crate::domain::alert::hex;
 use crate::domain::slo::SloId;
 use crate::domain::time::Timestamp;
 use crate::engine::catalog::{BrokenSlo, Desired, DesiredSlo};
@@ -52,6 +54,11 @@ pub fn read(paths: &[PathBuf], base: &Path) -> Result<SpecFiles, String> {
     for path in &found.files {
         let shown = shown_path(path, base);
         match read_text(path, &shown) {
+            Ok(text) if config::is_config(path, &text) => {
+                files
+                    .warnings
+                    .push(format!("{shown} is a configuration, not an SLO file; it is skipped"));
+            }
             Ok(text) => {
                 loaded.push(load(&text, &shown));
                 files.texts.insert(shown, text);
@@ -87,7 +94,7 @@ impl SpecFiles {
 
     fn revision(&self, file: &str, now: Timestamp) -> Option<RevisionRecord> {
         let text = self.texts.get(file)?.clone();
-        let hash = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(&text));
         Some(RevisionRecord {
             file: file.to_owned(),
             hash,

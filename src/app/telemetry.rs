@@ -23,7 +23,8 @@ pub enum LogFormat {
 
 /// Sends what is logged to standard error. `level` is a level or a filter such as `info,nines::engine=debug`.
 pub fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(level)?;
+    // The database's notices are not the operator's; whoever wants them names them.
+    let filter = EnvFilter::builder().parse(format!("sqlx=warn,{level}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -86,7 +86,7 @@ async fn write_history(url: &str, folder: &Path, now: Timestamp) -> anyhow::Resu
     let store = SqlStore::connect(url).await?;
     store.migrate().await?;
     let LeaseState::Held(epoch) = store
-        .acquire_lease("demo", None, std::time::Duration::from_secs(60))
+        .acquire_lease("demo", None, std::time::Duration::from_mins(1))
         .await?
     else {
         anyhow::bail!("another demo uses {}", folder.display());

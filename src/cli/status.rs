@@ -234,7 +234,8 @@ impl Slo {
         windows
     }
 
-    fn cells(&self) -> [String; 8] {
+    /// One line; windows stand in it where the head of the column cannot name them for all.
+    fn cells(&self, names_window: bool, names_burn: bool) -> [String; 8] {
         let unknown = || UNKNOWN.to_owned();
         let rates = self.burn_windows().into_iter().map(|window| {
             let rate = self
@@ -252,14 +253,24 @@ impl Slo {
         let exhausts = time(&self.exhausts_at)
             .zip(time(&self.as_of))
             .map(|(at, now)| format::distance(at, now));
+        let named = |is_named: bool, text: String| if is_named { format!(" ({text})") } else { String::new() };
+        let (sli_window, burn_windows) = (
+            named(names_window, self.window()),
+            named(names_burn, self.burn_windows().join("/")),
+        );
         let ratio = self.error_budget.as_ref().and_then(|budget| budget.remaining_ratio);
         [
             self.word(),
             self.id.clone().or_else(|| self.file.clone()).unwrap_or_else(unknown),
             self.objective_text.clone().unwrap_or_else(unknown),
-            self.sli.map_or_else(unknown, |sli| format::percent(sli, 3)),
+            self.sli
+                .map_or_else(unknown, |sli| format!("{}{sli_window}", format::percent(sli, 3))),
             ratio.map_or_else(unknown, format::budget_percent),
-            if rates.is_empty() { unknown() } else { rates.join(" / ") },
+            if rates.is_empty() {
+                unknown()
+            } else {
+                format!("{}{burn_windows}", rates.join(" / "))
+            },
             exhausts.unwrap_or_else(unknown),
             if firing.is_empty() {
                 unknown()
@@ -281,8 +292,10 @@ fn plain(text: &str) -> String {
 
 fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
     let running = || slos.iter().filter(|slo| slo.objective.is_some());
-    let sli = common(running().map(|slo| slo.window())).map_or("SLI".to_owned(), |window| format!("SLI({window})"));
+    let window = common(running().map(|slo| slo.window()));
     let burn = common(running().map(|slo| slo.burn_windows().join("/")));
+    let (names_window, names_burn) = (window.is_none(), burn.is_none());
+    let sli = window.map_or("SLI".to_owned(), |window| format!("SLI({window})"));
     let burn = burn.map_or("BURN".to_owned(), |windows| {
         format!("BURN {windows}").trim_end().to_owned()
     });
@@ -290,7 +303,7 @@ fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
     table.load_style(NOTHING);
     table.set_header(["STATE", "SLO", "OBJECTIVE", &sli, "BUDGET", &burn, "EXHAUSTS", "ALERTS"]);
     for slo in slos {
-        table.add_row(slo.cells());
+        table.add_row(slo.cells(names_window, names_burn));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -373,10 +386,11 @@ mod tests {
         );
         assert_eq!(
             squeezed(lines[1]),
-            "EXHAUSTED checkout/requests-availability 99.9% 99.871% -29% 15.0x / 2.2x - page"
+            "EXHAUSTED checkout/requests-availability 99.9% 99.871% -29% 15.0x / 2.2x (1h/6h) - page"
         );
         assert!(
-            squeezed(lines[2]).starts_with("AT RISK checkout/latency-p300ms 99.9% 99.918% 18% 0.2x / 0.2x in 4 d -")
+            squeezed(lines[2])
+                .starts_with("AT RISK checkout/latency-p300ms 99.9% 99.918% 18% 0.2x / 0.2x (1h/6h) in 4 d -")
         );
         assert!(
             squeezed(lines[3]).starts_with("INVALID slos/search2.yaml - -"),

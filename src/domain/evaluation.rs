@@ -157,8 +157,8 @@ pub fn evaluate(slo: &Slo, sum: impl Fn(WindowLength) -> WindowSum, now: Timesta
     }
 }
 
-/// as_of + W x remaining_ratio / burn rate of the longest page window (else the longest window); `None` when exhausted,
-/// unknown, or later than as_of + W (contract, fine print).
+/// `as_of` + W x `remaining_ratio` / burn rate of the longest page window (else the longest window); `None` when exhausted,
+/// unknown, or later than `as_of` + W (contract, fine print).
 fn exhausts_at(
     slo: &Slo,
     budget: &ErrorBudget,

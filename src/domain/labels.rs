@@ -35,13 +35,13 @@ impl Labels {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The labels of a series as selectors see them: the page's own and the target's. The target's win, and what they
-    /// displace is kept as `exported_<name>`, as Prometheus does without `honor_labels`.
+    /// The labels of a series as selectors see them: the page's own and the target's. With `honor_labels` the page's win;
+    /// without it the target's do, and what they displace is kept as `exported_<name>`, as in Prometheus.
     #[must_use]
-    pub fn with_target(&self, target: &Labels) -> Labels {
+    pub fn with_target(&self, target: &Labels, honor_labels: bool) -> Labels {
         let mut merged = target.clone();
         for (name, value) in self.iter() {
-            if target.get(name).is_empty() {
+            if honor_labels || target.get(name).is_empty() {
                 merged.set(name, value);
             } else {
                 merged.set(format!("exported_{name}"), value);

@@ -15,6 +15,8 @@ pub struct Target {
     pub url: String,
     /// `job`, `instance` and the target's own labels.
     pub labels: Labels,
+    /// `honor_labels`: a page's labels win over the target's.
+    pub honor_labels: bool,
     /// How often it is visited.
     pub interval: Duration,
     /// How long one visit may take.
@@ -25,6 +27,11 @@ impl Target {
     /// The identity under which its cursor is kept.
     pub fn key(&self) -> String {
         format!("{} {}", self.job, self.url)
+    }
+
+    /// The labels of a series as selectors see them: the page's own with the target's.
+    pub fn labels_of(&self, own: &Labels) -> Labels {
+        own.with_target(&self.labels, self.honor_labels)
     }
 }
 

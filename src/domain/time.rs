@@ -1,6 +1,6 @@
 //! Points in time as unix milliseconds, the ledger's minutes and hours, and Prometheus durations.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             .ok_or_else(|| fail("it is too long"))?;
         total = total
             .checked_add(part)
-            .filter(|sum| *sum <= i64::MAX as u64)
+            .filter(|sum| i64::try_from(*sum).is_ok())
             .ok_or_else(|| fail("it is too long"))?;
         next_unit = position + 1;
         rest = &rest[digits + unit_length..];
@@ -196,7 +196,8 @@ pub fn format_duration(duration: Duration) -> String {
     for (unit, size) in UNITS {
         let only_exact = matches!(unit, "y" | "w");
         if left >= size && (!only_exact || left.is_multiple_of(size)) {
-            text.push_str(&format!("{}{unit}", left / size));
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{}{unit}", left / size);
             left %= size;
         }
     }

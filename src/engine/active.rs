@@ -18,6 +18,9 @@ use crate::domain::time::Timestamp;
 /// Downtimes that are remembered, and the name of the fact.
 const DOWNTIMES: (&str, usize) = ("downtimes", 16);
 
+/// How often the store is told which targets are still listed: the others are forgotten some day.
+const LIST_EVERY_MS: i64 = 3_600_000;
+
 /// Everything that lives as long as the lease is held.
 pub struct Active {
     engine: Engine,
@@ -29,6 +32,8 @@ pub struct Active {
     dispatcher: Dispatcher,
     discrepancy: Arc<Discrepancy>,
     outbox: Arc<Notify>,
+    /// When the store was last told which targets are listed.
+    listed_at: Option<Timestamp>,
 }
 
 impl Active {
@@ -63,6 +68,7 @@ impl Active {
             dispatcher,
             discrepancy,
             outbox,
+            listed_at: None,
         })
     }
 
@@ -122,8 +128,20 @@ impl Active {
         }
     }
 
+    async fn note_listed(&mut self, now: Timestamp) -> StoreResult<()> {
+        if self.listed_at.is_none_or(|at| now.since(at) >= LIST_EVERY_MS) {
+            self.engine
+                .store
+                .sync_targets(self.epoch, &self.collector.targets(), now)
+                .await?;
+            self.listed_at = Some(now);
+        }
+        Ok(())
+    }
+
     async fn try_step(&mut self, now: Timestamp) -> StoreResult<()> {
         self.read_cursors(now).await?;
+        self.note_listed(now).await?;
         let (engine, dispatcher) = (&self.engine, &mut self.dispatcher);
         let began = engine.clock.now();
         let mut snapshot = self

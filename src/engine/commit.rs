@@ -1,5 +1,6 @@
 //! Committing: what the visits since the last evaluation came to goes into the store, in one transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use super::collect::{Batch, Collector};
 use super::ports::{Epoch, KeyRecord, Store, StoreError, StoreResult, TargetCommit};
 use super::stats::Stats;
 use crate::domain::time::Timestamp;
+
+/// Credits in one write transaction; a target with more goes alone.
+const CREDITS_AT_A_TIME: usize = 1000;
 
 /// Where committed visits are written down, for proofs that replay them.
 pub type VisitLog = Arc<dyn Fn(&serde_json::Value) + Send + Sync>;
@@ -62,7 +66,7 @@ impl Committer {
             self.collector.add_keys(&committed.new_keys);
         }
         let Batch { commits, visits } = self.collector.take_batch();
-        let mut waiting = vec![commits];
+        let (mut waiting, mut refused) = (in_small_parts(commits), BTreeSet::new());
         while let Some(mut part) = waiting.pop() {
             match self.store.commit_visits(self.epoch, &part, now).await {
                 Ok(()) => {
@@ -78,19 +82,24 @@ impl Committer {
                         tracing::error!(target.id = commit.target, %error, "the store refuses events; taking a new baseline");
                         self.collector.refused(commit.target, now);
                         commit.credits.clear();
+                        refused.insert(commit.target);
                     }
                     waiting.push(part);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.write_log(&committed.commits, &visits);
+        self.write_log(&committed.commits, &visits, &refused);
         Ok(committed)
     }
 
-    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value]) {
+    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value], refused: &BTreeSet<i64>) {
         let Some(log) = &self.visit_log else { return };
-        for (commit, visits) in commits.iter().zip(visits) {
+        let counted = commits
+            .iter()
+            .zip(visits)
+            .filter(|(commit, _)| !refused.contains(&commit.target));
+        for (commit, visits) in counted {
             log(&serde_json::json!({
                 "kind": "commit",
                 "job": visits["job"],
@@ -100,4 +109,23 @@ impl Committer {
             }));
         }
     }
+}
+
+/// Splits a batch, so that no write transaction takes long; each target stays whole.
+fn in_small_parts(commits: Vec<TargetCommit>) -> Vec<Vec<TargetCommit>> {
+    let (mut parts, mut size): (Vec<Vec<TargetCommit>>, usize) = (Vec::new(), 0);
+    for commit in commits {
+        let credits = commit.credits.len();
+        if parts.is_empty() || size + credits > CREDITS_AT_A_TIME {
+            parts.push(Vec::new());
+            size = 0;
+        }
+        size += credits;
+        if let Some(part) = parts.last_mut() {
+            part.push(commit);
+        }
+    }
+    // The last is taken first: the parts go out in the order of their targets.
+    parts.reverse();
+    parts
 }

@@ -3,7 +3,7 @@
 //! A delivery is claimed, sent without any transaction open, and finished. Streams are kept in order by the store; what
 //! is under way here is kept apart, so that one receiver never delays another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Deliverer {
     /// Runs until it is cancelled or fenced; then attempts under way get a little time, and those that do not end in it
     /// are broken off and made again by the next process.
     pub async fn run(self, cancel: CancellationToken) -> StoreResult<()> {
-        let (mut sending, mut busy) = (JoinSet::new(), BTreeMap::new());
+        let (mut sending, mut busy) = (JoinSet::new(), BTreeSet::new());
         let breakers = Arc::new(Mutex::new(HashMap::new()));
         let broken_off = CancellationToken::new();
         let result = loop {
@@ -89,7 +89,7 @@ impl Deliverer {
     async fn claim(
         &self,
         sending: &mut JoinSet<String>,
-        busy: &mut BTreeMap<String, ()>,
+        busy: &mut BTreeSet<String>,
         breakers: &Arc<Mutex<HashMap<String, Breaker>>>,
         broken_off: &CancellationToken,
     ) -> StoreResult<()> {
@@ -97,7 +97,7 @@ impl Deliverer {
             forget(busy, done);
         }
         let room = IN_FLIGHT_MAX.saturating_sub(sending.len()) as u32;
-        let streams: Vec<String> = busy.keys().cloned().collect();
+        let streams: Vec<String> = busy.iter().cloned().collect();
         let now = self.clock.now();
         if room == 0 {
             return Ok(());
@@ -108,7 +108,7 @@ impl Deliverer {
             .await?;
         let routing = Arc::clone(&self.routing.borrow());
         for delivery in claimed {
-            busy.insert(delivery.stream.clone(), ());
+            busy.insert(delivery.stream.clone());
             let receiver = routing.receivers.get(&delivery.receiver);
             let integration = receiver
                 .and_then(|all| all.iter().find(|one| one.name() == delivery.integration))
@@ -139,9 +139,11 @@ impl Deliverer {
     }
 }
 
-fn forget(busy: &mut BTreeMap<String, ()>, done: Result<String, tokio::task::JoinError>) {
+fn forget(busy: &mut BTreeSet<String>, done: Result<String, tokio::task::JoinError>) {
     match done {
-        Ok(stream) => drop(busy.remove(&stream)),
+        Ok(stream) => {
+            busy.remove(&stream);
+        }
         // A panic ends one attempt; its claim runs out and the delivery is tried again. Which stream it was is not
         // known, so all are looked at again: the store's claims still keep each stream to one attempt.
         Err(error) => {

@@ -11,6 +11,9 @@ use crate::domain::window::WindowLength;
 /// How many minutes ahead the hours that windows are about to lose are read.
 const PREFETCH_MINUTES: i64 = 20;
 
+/// What a key needs from the store: hour totals from here on, and these spans of minutes.
+type Spans = (Hour, Vec<(Minute, Minute)>);
+
 /// The ledger in memory, by the store's key numbers.
 #[derive(Debug)]
 pub struct History {
@@ -60,7 +63,7 @@ impl History {
             .filter_map(|key| self.keys.get(key).map(|(index, _)| (*key, *index)))
             .collect();
         // Keys with the same windows need the same spans, so one question serves many of them.
-        let mut by_spans: BTreeMap<(Hour, Vec<(Minute, Minute)>), Vec<(KeyId, KeyIndex)>> = BTreeMap::new();
+        let mut by_spans: BTreeMap<Spans, Vec<(KeyId, KeyIndex)>> = BTreeMap::new();
         for (key, index) in known {
             let spans = (self.ledger.hours_from(index), self.ledger.minute_spans(index));
             by_spans.entry(spans).or_default().push((key, index));

@@ -12,7 +12,7 @@ use super::stats::Stats;
 use crate::domain::time::Timestamp;
 
 /// How often it looks for something to do.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 /// Days that are packed at a time; between two lots others get to write.
 const DAYS_AT_A_TIME: u32 = 50;
 /// How often what is too old is deleted.

@@ -259,6 +259,7 @@ impl<V: Serialize> Serialize for OrderedMap<V> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde decides the signature")]
 /// Millionths of an event as a JSON number: whole where they are, else with at most six decimals.
 fn as_events<S: Serializer>(micro: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     if micro % MICRO == 0 {
@@ -273,6 +274,7 @@ pub fn events(micro: i64) -> f64 {
     micro as f64 / MICRO as f64
 }
 
+#[expect(clippy::ref_option, reason = "serde decides the signature")]
 fn as_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -281,6 +283,7 @@ fn as_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::
 }
 
 /// Prometheus writes the zero time for what has not happened yet.
+#[expect(clippy::ref_option, reason = "serde decides the signature")]
 fn as_time_or_zero<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
@@ -288,6 +291,7 @@ fn as_time_or_zero<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Re
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde decides the signature")]
 fn as_map<S: Serializer>(group: &Option<Vec<(String, String)>>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(group.iter().flatten().map(|(name, value)| (name, value)))
 }

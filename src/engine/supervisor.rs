@@ -153,11 +153,20 @@ impl Engine {
         self.stats.lease_epoch.set(epoch);
         let stop = cancel.child_token();
         let keeper = tokio::spawn(self.clone().keep_lease(epoch, stop.clone()));
-        let result = self.run_tasks(epoch, &stop).await;
+        let tasks = {
+            let (engine, stop) = (self.clone(), stop.clone());
+            tokio::spawn(async move { engine.run_tasks(epoch, &stop).await })
+        };
+        let result = tasks.await;
         stop.cancel();
-        if let Err(error) = result {
-            tracing::warn!(%error, "no longer active");
-            self.not_ready(&error);
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no longer active");
+                self.not_ready(&error);
+            }
+            // A panic ends a term, not the daemon: the next one begins with what the store holds.
+            Err(fault) => tracing::error!(%fault, "the evaluation has ended by a fault; beginning anew"),
         }
         // The keeper only waits and renews; it cannot panic, and it has been cancelled.
         let _ = keeper.await;
@@ -191,12 +200,13 @@ impl Engine {
         let outbox = Arc::new(Notify::new());
         let mut active = Active::begin(self.clone(), epoch, Arc::clone(&discrepancy), Arc::clone(&outbox)).await?;
         let collector = Arc::clone(active.collector());
-        let visiting = tokio::spawn(schedule::visit_targets(
+        let visits = schedule::visit_targets(
             collector,
             Arc::clone(&self.clock),
             self.targets.clone(),
             stop.child_token(),
-        ));
+        );
+        let visiting = tokio::spawn(ending_all(stop.clone(), visits));
         let deliverer = Deliverer {
             store: Arc::clone(&self.store),
             epoch,
@@ -205,7 +215,7 @@ impl Engine {
             nudge: outbox,
             stats: Arc::clone(&self.stats),
         };
-        let delivering = tokio::spawn(deliverer.run(stop.child_token()));
+        let delivering = tokio::spawn(ending_all(stop.clone(), deliverer.run(stop.child_token())));
         let retainer = Retainer {
             store: Arc::clone(&self.store),
             epoch,
@@ -214,7 +224,7 @@ impl Engine {
             stats: Arc::clone(&self.stats),
             retention: DEFAULT_RETENTION,
         };
-        let retaining = tokio::spawn(retainer.run(stop.child_token()));
+        let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
         let (visited, delivered, retained) = tokio::join!(visiting, delivering, retaining);
@@ -283,6 +293,12 @@ impl Engine {
         *last = now.max(*last);
         true
     }
+}
+
+/// A task whose end, also by a fault, ends the term: none of the others goes on without it.
+async fn ending_all<T>(stop: CancellationToken, task: impl Future<Output = T>) -> T {
+    let _guard = stop.drop_guard();
+    task.await
 }
 
 /// The chain of causes, for a message.

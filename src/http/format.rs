@@ -1,5 +1,7 @@
 //! Numbers and times as people read them. What is unknown is a dash, never 0 and never NaN.
 
+use std::fmt::Write;
+
 use crate::domain::counts::MICRO;
 use crate::domain::time::Timestamp;
 
@@ -153,7 +155,8 @@ pub fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing into a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped
@@ -218,7 +221,7 @@ mod tests {
         let now = Timestamp(1_795_248_000_000);
         assert_eq!(time(now + Duration::from_millis(250)), "2026-11-21 08:00:00 UTC");
         assert_eq!(distance(now - Duration::from_secs(8), now), "8 s ago");
-        assert_eq!(distance(now + Duration::from_secs(4 * 86_400), now), "in 4 d");
+        assert_eq!(distance(now + Duration::from_hours(96), now), "in 4 d");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -71,7 +72,7 @@ fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     let Some(origin) = text("origin") else {
         return false;
     };
-    let host = text("host").or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let host = text("host").or_else(|| uri.authority().map(Authority::as_str));
     let origin_host = origin.split_once("://").map(|(_, host)| host);
     origin_host.is_none()
         || !origin_host

@@ -38,3 +38,44 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         () = stopping => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::http::testing::state;
+
+    #[tokio::test]
+    async fn it_answers_noise_with_400_and_stops_when_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, crate::http::router(state()), stop.clone()));
+        for (sent, wanted) in [
+            (&b"\x00\x01\x02 noise\r\n\r\n"[..], "HTTP/1.1 400"),
+            (
+                b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200",
+            ),
+            (
+                b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 404",
+            ),
+        ] {
+            let mut connection = TcpStream::connect(address).await.expect("a connection");
+            connection.write_all(sent).await.expect("sent");
+            let mut answer = Vec::new();
+            connection.read_to_end(&mut answer).await.expect("an answer");
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with(wanted), "{answer}");
+        }
+        stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(20), serving)
+            .await
+            .expect("it stops");
+        ended.expect("no panic").expect("no error");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

@@ -84,7 +84,7 @@ pub fn state_without_store() -> HttpState {
         info: Arc::new(RuntimeInfo {
             version: "0.1.0".to_owned(),
             revision: "1a2b3c4".to_owned(),
-            start_time: NOW - Duration::from_secs(3600),
+            start_time: NOW - Duration::from_hours(1),
             storage: "sqlite:nines.db".to_owned(),
             flags: vec![("config.file".to_owned(), "nines.yml".to_owned())],
         }),
@@ -195,7 +195,7 @@ fn healthy(service: &str, name: &str, left: f64) -> SloView {
             rolling: "30d".to_owned(),
         }),
         as_of: Some(NOW),
-        window_start: Some(NOW - Duration::from_secs(30 * 86_400)),
+        window_start: Some(NOW - Duration::from_hours(720)),
         events: Some(EventsView {
             good: ((total - spent) * 1e6) as i64,
             bad: (spent * 1e6) as i64,
@@ -229,7 +229,7 @@ fn healthy(service: &str, name: &str, left: f64) -> SloView {
 }
 
 fn history(left: f64) -> Vec<(Timestamp, Option<f64>)> {
-    let at = |hours: u64| NOW - Duration::from_secs((720 - hours) * 3600);
+    let at = |hours: u64| NOW - Duration::from_hours(720 - hours);
     let value = |hours: u64| 1.0 - (1.0 - left) * (hours as f64 / 720.0).powi(3);
     (0..=720)
         .step_by(6)
@@ -267,7 +267,7 @@ fn exhausted() -> SloView {
 fn at_risk() -> SloView {
     let mut slo = healthy("checkout", "latency-p300ms", 0.18);
     slo.state = "at_risk";
-    slo.exhausts_at = Some(NOW + Duration::from_secs(4 * 86_400));
+    slo.exhausts_at = Some(NOW + Duration::from_hours(96));
     slo.diagnostics = vec![DiagnosticView {
         code: "R008".to_owned(),
         message: format!("the histogram has no bucket 0.3 {HOSTILE}"),
@@ -338,7 +338,7 @@ fn condition(severity: &'static str, long: &str, short: &str, factor: f64, rate:
 }
 
 fn slo_alert(severity: &'static str, state: &'static str) -> SloAlertView {
-    let since = (state != "inactive").then_some(NOW - Duration::from_secs(600));
+    let since = (state != "inactive").then_some(NOW - Duration::from_mins(10));
     SloAlertView {
         name: "SLOBurn".to_owned(),
         severity,
@@ -363,7 +363,7 @@ fn alert() -> AlertView {
             .collect(),
         annotations: BTreeMap::new(),
         state: "firing",
-        active_at: Some(NOW - Duration::from_secs(600)),
+        active_at: Some(NOW - Duration::from_mins(10)),
         value: "15".to_owned(),
         stale: false,
         muted_by: Vec::new(),

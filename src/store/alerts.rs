@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::db::Tx;
 use super::error::corrupt;
 use super::value::{Column, Row, args};
-use super::{SqlStore, catalog, deliveries, digest, silences};
+use super::{SqlStore, catalog, deliveries, silences, stored_digest};
 use crate::domain::alert::silence::Silence;
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{
@@ -33,14 +33,17 @@ impl AlertStore for SqlStore {
 
     async fn commit_evaluation(&self, epoch: Epoch, commit: &EvaluationCommit) -> StoreResult<()> {
         let mut tx = self.db.write(epoch).await?;
-        let hashes = commit.removed.iter().map(|key| digest(key)).collect::<Column>();
+        let hashes = commit.removed.iter().map(|key| stored_digest(key)).collect::<Column>();
         let sql = "delete from alert_state where key_hash in (select hash from v)";
         tx.run_bulk(sql, Vec::new(), &[("hash", hashes)]).await?;
         for alert in &commit.alerts {
             let sql = "insert into alert_state (key_hash, key, body) values ($1, $2, $3)
                 on conflict (key_hash) do update set key = excluded.key, body = excluded.body";
-            tx.run(sql, args![digest(&alert.key), alert.key.as_str(), alert.body.as_str()])
-                .await?;
+            tx.run(
+                sql,
+                args![stored_digest(&alert.key), alert.key.as_str(), alert.body.as_str()],
+            )
+            .await?;
         }
         for (alert, body) in &commit.transitions {
             let sql = "insert into transition (at, alert, body) values ($1, $2, $3)";
@@ -115,7 +118,7 @@ async fn save_incident(tx: &mut Tx, incident: &IncidentRecord) -> StoreResult<()
     let args = args![
         incident.id.as_str(),
         incident.group_key.as_str(),
-        digest(&incident.group_key),
+        stored_digest(&incident.group_key),
         incident.opened_at.0,
         incident.closed_at.map(|at| at.0),
         incident.next_flush_at.map(|at| at.0),

@@ -194,7 +194,8 @@ impl Kept {
         };
         let changed = kept.indicator != slo.indicator;
         if changed || kept.removed || kept.record.slo != slo.slo {
-            if changed {
+            // One that returns counts nothing of the time in which it was away, just as one that has changed.
+            if changed || kept.removed {
                 kept.record.indicator_loaded_at = now;
             }
             let sql = "update slo set name = $2, indicator = $3, indicator_loaded_at = $4, removed_at = null

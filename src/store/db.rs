@@ -4,6 +4,7 @@
 //! statement. Statements are never kept prepared on Postgres, and all of them run within a transaction, so that a pooler
 //! in transaction mode changes nothing.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -321,13 +322,20 @@ fn sqlite_bulk(
     rows: &[(&str, Column)],
     range: std::ops::Range<usize>,
 ) -> (String, Vec<Arg>) {
-    let mut tuples = Vec::with_capacity(range.len());
+    let mut text = format!("with v ({}) as (values ", names(rows));
+    args.reserve(range.len() * rows.len());
+    let mut separator = "(";
     for row in range {
-        let places: Vec<String> = (1..=rows.len()).map(|at| format!("${}", args.len() + at)).collect();
-        tuples.push(format!("({})", places.join(", ")));
-        args.extend(rows.iter().map(|(_, column)| column.at(row)));
+        for (_, column) in rows {
+            args.push(column.at(row));
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{separator}${}", args.len());
+            separator = ", ";
+        }
+        separator = "), (";
     }
-    let text = format!("with v ({}) as (values {}) {sql}", names(rows), tuples.join(", "));
+    text.push_str(")) ");
+    text.push_str(sql);
     (text, args)
 }
 

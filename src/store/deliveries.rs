@@ -8,7 +8,7 @@ use uuid::{NoContext, Uuid};
 use super::db::Tx;
 use super::error::{corrupt, refused};
 use super::value::{Arg, Row, args};
-use super::{SqlStore, digest};
+use super::{SqlStore, stored_digest};
 use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::engine::message::{Message, MessageKind};
 use crate::engine::ports::{
@@ -60,7 +60,7 @@ impl DeliveryStore for SqlStore {
         let places: Vec<String> = (0..busy.len())
             .map(|at| format!("${}", arguments.len() + 1 + at))
             .collect();
-        arguments.extend(busy.iter().map(|stream| Arg::from(digest(stream))));
+        arguments.extend(busy.iter().map(|stream| Arg::from(stored_digest(stream))));
         let busy = match places.as_slice() {
             [] => String::new(),
             places => format!("and d.stream_hash not in ({})", places.join(", ")),
@@ -165,7 +165,7 @@ pub(super) async fn insert(tx: &mut Tx, delivery: &NewDelivery, at: Timestamp) -
     let args = args![
         delivery.id.as_str(),
         delivery.stream.as_str(),
-        digest(&delivery.stream),
+        stored_digest(&delivery.stream),
         delivery.receiver.as_str(),
         delivery.integration.as_str(),
         message.kind.word(),
@@ -239,7 +239,9 @@ async fn supersede_followers(tx: &mut Tx, stream: &str, position: i64, now: Time
                 where t.stream_hash = delivery.stream_hash and t.kind = 'trigger'
                     and t.position > $2 and t.position < delivery.position
             )";
-    tx.run(sql, args![digest(stream), position, now.0]).await.map(|_| ())
+    tx.run(sql, args![stored_digest(stream), position, now.0])
+        .await
+        .map(|_| ())
 }
 
 /// Proves a claim; nobody else's is the same.

@@ -78,12 +78,17 @@ impl SqlStore {
 
 /// The SHA-256 of a text, hexadecimal: what a text is unique by that may be longer than an index row.
 fn digest(text: &str) -> String {
-    let hash = Sha256::digest(value::clean(text.to_owned()));
+    let hash = Sha256::digest(text);
     hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing into a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// The same for a text that is read back from the store, where it has no NUL any more.
+fn stored_digest(text: &str) -> String {
+    digest(&value::clean(text.to_owned()))
 }
 
 #[cfg(test)]

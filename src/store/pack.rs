@@ -13,7 +13,7 @@ use crate::engine::ports::{Credit, Epoch, PackReport, StoreError, StoreResult};
 /// An hour is packed this long after its end, when most late data have come.
 const SETTLED_AFTER_MS: i64 = 15 * MINUTE_MS;
 /// Days of one transaction: SQLite's must stay under 50 ms, since nobody else writes meanwhile.
-const DAYS_PER_TRANSACTION: usize = 50;
+const DAYS_PER_TRANSACTION: usize = 20;
 
 /// The oldest loose minute of each ledger key that has one that is due; one look into the index for each key.
 const DUE: &str = "select ledger_key, oldest from (
@@ -21,8 +21,8 @@ const DUE: &str = "select ledger_key, oldest from (
         from (select distinct ledger_key from ledger_sum) as k
     ) as keys where oldest < $1 order by ledger_key limit $2";
 
-/// Packs what has settled, up to `limit` days and one day of each ledger key; each transaction is whole in itself. A day that cannot be packed is told
-/// after all others are.
+/// Packs what has settled, up to `limit` days and one day of each ledger key; each transaction is whole in itself. A day
+/// that cannot be packed is told of after all others are.
 pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> StoreResult<PackReport> {
     let before = Timestamp(now.0 - SETTLED_AFTER_MS).minute().hour().first_minute();
     let mut tx = db.read().await?;

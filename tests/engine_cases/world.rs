@@ -429,6 +429,7 @@ fn target_named(name: &str) -> Target {
         job: "shop".to_owned(),
         url: format!("http://{name}/metrics"),
         labels: [("job", "shop"), ("instance", name)].into_iter().collect(),
+        honor_labels: false,
         interval: Duration::from_secs(30),
         timeout: Duration::from_secs(5),
     }

@@ -171,7 +171,10 @@ pub async fn what_is_old_is_pruned_and_what_is_owed_stays(f: Fixture) {
     assert_eq!(f.store.notifications(9).await.expect("read").len(), 2);
     // By then the month's partitions are empty of what is old, and go.
     f.store.prune(f.epoch, retention, after(62)).await.expect("pruned");
+    partitions_are(&f, &["delivery_attempt_y2026m11"], false).await;
+    partitions_are(&f, &["packed_day_y2026m11", "transition_y2026m11"], true).await;
     f.store.prune(f.epoch, retention, after(500)).await.expect("pruned");
+    partitions_are(&f, &["packed_day_y2026m11", "packed_day_y2026m12"], false).await;
     let left = f.store.notifications(9).await.expect("read");
     assert_eq!(left.iter().map(|n| n.id.as_str()).collect::<Vec<_>>(), ["owed"]);
     assert_eq!(f.store.pending_transitions(9).await.expect("read"), pending[1..]);
@@ -185,4 +188,14 @@ pub async fn what_is_old_is_pruned_and_what_is_owed_stays(f: Fixture) {
         .expect("partitions");
     f.run_raw("insert into transition (at, alert, body) values (1, 'x', '{}')")
         .await;
+}
+
+/// Only Postgres has any.
+async fn partitions_are(f: &Fixture, names: &[&str], there: bool) {
+    for name in names.iter().filter(|_| f.store.kind() == "postgres") {
+        let check = format!(
+            "do $$ begin if (to_regclass('{name}') is not null) <> {there} then raise exception '{name}'; end if; end $$"
+        );
+        f.run_raw(&check).await;
+    }
 }

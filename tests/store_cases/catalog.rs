@@ -33,6 +33,8 @@ pub async fn slos_keep_their_number_through_rename_removal_and_return(f: Fixture
     let back = [loaded("b", &["c"], "v1"), loaded("c", &[], "v1")];
     let back = f.store.sync_slos(f.epoch, &back, LATER).await.expect("known");
     assert_eq!((back[0].id, back[1].id), (records[1].id, records[0].id));
+    let since = (back[0].indicator_loaded_at, back[1].indicator_loaded_at);
+    assert_eq!(since, (LATER, NOW), "what happened while it was away is not counted");
 }
 
 pub async fn a_changed_indicator_is_loaded_anew(f: Fixture) {

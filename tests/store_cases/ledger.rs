@@ -38,12 +38,19 @@ fn later(hours: i64) -> Timestamp {
 }
 
 pub async fn targets_are_found_again_with_long_and_hostile_urls(f: Fixture) {
-    let keys = ["a http://x/", "b http://x/\0", &"y".repeat(30_000), "a http://x/"].map(str::to_owned);
+    let keys = [
+        "a http://x/",
+        "b http://x/\0",
+        "b http://x/\u{fffd}",
+        &"y".repeat(30_000),
+        "a http://x/",
+    ]
+    .map(str::to_owned);
     let made = f.store.sync_targets(f.epoch, &keys, NOW).await.expect("made");
     let again = f.store.sync_targets(f.epoch, &keys, later(2)).await.expect("found");
     assert_eq!(made, again);
     assert_eq!(made.iter().map(|t| t.key.clone()).collect::<Vec<_>>(), keys);
-    assert!(made[0].id == made[3].id && made[0].id != made[1].id && made[0].first_listed_at == NOW);
+    assert!(made[0].id == made[4].id && made[1].id != made[2].id && made[0].first_listed_at == NOW);
 }
 
 pub async fn a_commit_moves_cursors_and_adds_to_buckets(f: Fixture) {

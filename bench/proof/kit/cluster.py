@@ -66,12 +66,12 @@ class Cluster:
 
 
 def _server_folder():
-    folders = [os.environ.get("PG_BIN", ""), os.path.dirname(os.path.realpath(shutil.which("initdb") or ""))]
+    folders = [os.path.dirname(os.path.realpath(shutil.which("initdb") or ""))]
     folders += sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
     for folder in folders:
         if folder and os.access(f"{folder}/initdb", os.X_OK) and os.access(f"{folder}/postgres", os.X_OK):
             return folder
-    raise Failed("no Postgres server: neither $PG_BIN, PATH nor /usr/lib/postgresql/*/bin has initdb and postgres")
+    raise Failed("no Postgres server: neither PATH nor /usr/lib/postgresql/*/bin has initdb and postgres")
 
 
 def _user():

@@ -65,14 +65,14 @@ slos:
     indicator:
       total: http_requests_total{job="shop"}
       bad: http_requests_total{job="shop",code=~"5.."}
-    annotations: {runbook_url: 'https://runbooks.shop.example/availability'}
+    annotations: {nines_demo: synthetic history, runbook_url: 'https://runbooks.shop.example/availability'}
 
   - name: latency
     description: Requests are answered within 300 ms.
     objective: 95
     window: 30d
     indicator: {latency: 'http_request_duration_seconds{job="shop"}', threshold: 300ms}
-    annotations: {runbook_url: 'https://runbooks.shop.example/latency'}
+    annotations: {nines_demo: synthetic history, runbook_url: 'https://runbooks.shop.example/latency'}
 
   - name: availability-by-region
     description: Requests succeed in every region; each has a budget of its own.
@@ -82,6 +82,7 @@ slos:
       total: http_requests_total{job="shop"}
       bad: http_requests_total{job="shop",code=~"5.."}
       group_by: [region]
+    annotations: {nines_demo: synthetic history}
 
   - name: availability-fast
     description: A demo condition with windows of minutes, so that the incident can be watched from page to all-clear.
@@ -107,6 +108,7 @@ slos:
     objective: 99
     window: 30d
     indicator: {gauge: 'queue_depth{job="shop"}', op: lte, value: 100}
+    annotations: {nines_demo: synthetic history}
     alerting: false
 "#;
 

@@ -9,6 +9,8 @@ pub mod route;
 pub mod silence;
 pub mod state;
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 
 use self::policy::Severity;
@@ -78,5 +80,16 @@ pub fn fingerprint(labels: &Labels) -> String {
         hash.update((value.len() as u64).to_le_bytes());
         hash.update(value);
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..8])
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

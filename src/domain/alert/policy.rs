@@ -84,7 +84,7 @@ pub const DEFAULT_NAME: &str = "SLOBurn";
 /// The name of the alert that says that there is no data.
 pub const NO_DATA_NAME: &str = "SLONoData";
 /// The default of `no_data_for`.
-pub const DEFAULT_NO_DATA_FOR: Duration = Duration::from_secs(15 * 60);
+pub const DEFAULT_NO_DATA_FOR: Duration = Duration::from_mins(15);
 
 impl AlertPolicy {
     /// The policy of an SLO that says nothing about alerting.
@@ -176,6 +176,7 @@ pub fn default_conditions(window: WindowLength, objective: Objective) -> (Vec<Bu
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "factors are decimals that must come out as written")]
 mod tests {
     use super::*;
 

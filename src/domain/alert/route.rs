@@ -35,8 +35,8 @@ impl Route {
             receiver: receiver.into(),
             group_by: GroupBy::Names(vec!["service".to_owned(), "slo".to_owned()]),
             group_wait: Duration::ZERO,
-            group_interval: Duration::from_secs(60),
-            repeat_interval: Duration::from_secs(4 * 3600),
+            group_interval: Duration::from_mins(1),
+            repeat_interval: Duration::from_hours(4),
         }
     }
 

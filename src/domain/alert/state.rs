@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn it_is_kept_firing_for_a_while() {
         let mut alert = AlertStatus::default();
-        let keep = Duration::from_secs(60);
+        let keep = Duration::from_mins(1);
         alert.step(Some(true), keep, Timestamp(1_000));
         assert_eq!(alert.step(Some(false), keep, Timestamp(60_999)), None);
         assert_eq!(

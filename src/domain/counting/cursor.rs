@@ -58,7 +58,7 @@ impl UnitState {
     /// The state after another visit; tells whether it is another one.
     pub fn move_to(&mut self, unit: &Unit<'_>, at: Timestamp) -> bool {
         let before = *self;
-        if self.values != unit.values {
+        if self.values.map(f64::to_bits) != unit.values.map(f64::to_bits) {
             self.mark_at = at;
         }
         self.values = unit.values;

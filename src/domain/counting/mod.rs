@@ -278,14 +278,13 @@ fn add(count: &mut VisitCount, unit: &Unit<'_>, deltas: &[i64; 2]) {
         }
     };
     let credit = count.credits.entry(unit.group.clone()).or_default();
-    match (credit.0.checked_add(total), credit.1.checked_add(good)) {
-        (Some(total), Some(good)) => *credit = (total, good),
-        _ => {
-            count.notes.push(Note::Overflow {
-                series: unit.key.to_owned(),
-            });
-            count.counted = false;
-        }
+    if let (Some(total), Some(good)) = (credit.0.checked_add(total), credit.1.checked_add(good)) {
+        *credit = (total, good);
+    } else {
+        count.notes.push(Note::Overflow {
+            series: unit.key.to_owned(),
+        });
+        count.counted = false;
     }
 }
 

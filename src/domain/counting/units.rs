@@ -206,9 +206,12 @@ pub fn counter_units<'a>(samples: &[UsedSample<'a>], good_is_rest: bool) -> Vec<
     counters.collect()
 }
 
+/// What a page shows of one histogram: its count, the threshold's bucket, all bounds.
+type Parts<'s, 'a> = (Option<&'s UsedSample<'a>>, Option<f64>, Vec<(f64, &'s str)>);
+
 /// The histograms of a page as units: count and threshold's bucket together or not at all (rule 8).
 pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<Unit<'a>>, Vec<MissingBucket>) {
-    let mut histograms: BTreeMap<&str, (Option<&UsedSample<'a>>, Option<f64>, Vec<(f64, &str)>)> = BTreeMap::new();
+    let mut histograms: BTreeMap<&str, Parts<'_, 'a>> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| is_count(sample.value)) {
         let (count, bucket, bounds) = histograms.entry(sample.series.key.as_str()).or_default();
         match &sample.series.role {

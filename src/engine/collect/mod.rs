@@ -3,6 +3,7 @@
 //! A counter is its own redo log, so nothing is lost by waiting: what a crash, a failed commit or a lost connection
 //! throws away is seen again at the next visit, counted from the cursor that was committed last.
 
+pub mod cursor;
 pub mod notes;
 pub mod schedule;
 pub mod target;
@@ -157,6 +158,13 @@ impl Collector {
         }
     }
 
+    /// The keys of all listed targets, sorted.
+    pub fn targets(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.lock().targets.keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
     /// Waits until targets have come whose cursor must be read.
     pub async fn cursors_wanted(&self) {
         self.cursors_wanted.notified().await;
@@ -188,23 +196,12 @@ impl Collector {
                     .iter()
                     .map(|(slo, body)| SloCursor::decode(body).map(|cursor| (*slo, cursor)))
                     .collect();
-                match (header, slos) {
-                    (Ok(header), Ok(slos)) => target.set_cursor(record.id, cursor.seq, listed_at, header, slos),
-                    // A cursor that cannot be read is a target seen for the first time: a baseline invents nothing.
-                    _ => {
-                        tracing::error!(
-                            target = record.key,
-                            "the stored cursor cannot be read; taking a new baseline"
-                        );
-                        target.set_cursor(
-                            record.id,
-                            cursor.seq,
-                            listed_at,
-                            TargetHeader::default(),
-                            HashMap::new(),
-                        );
-                    }
-                }
+                let (header, slos) = header.and_then(|header| slos.map(|slos| (header, slos))).unwrap_or_else(|error| {
+                    // It is a target seen for the first time then: a baseline invents nothing.
+                    tracing::error!(target = record.key, %error, "the stored cursor is dropped; taking a new baseline");
+                    (TargetHeader::default(), HashMap::new())
+                });
+                target.set_cursor(record.id, cursor.seq, listed_at, header, slos);
                 target.set_catalog(&catalog);
             }
         }

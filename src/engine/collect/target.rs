@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cursor::Cursor;
 use super::{PendingCredit, SloHealth, to_credits};
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, StartVerdict, judge_start};
-use crate::domain::counting::units::{SeriesUse, UsedSample, counter_units, histogram_units};
-use crate::domain::counting::{Note, VisitFacts, placement};
-use crate::domain::counts::Bucket;
-use crate::domain::indicator::IndicatorKind;
+use crate::domain::counting::units::{SeriesUse, UsedSample};
+use crate::domain::counting::{Note, VisitFacts};
 use crate::domain::labels::Group;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Series, Target};
 use crate::domain::time::{Timestamp, format_duration};
-use crate::engine::catalog::{Catalog, Entry};
+use crate::engine::catalog::Catalog;
 use crate::engine::ports::{KeyId, TargetCommit};
 use crate::engine::snapshot::TargetView;
 
@@ -30,18 +29,6 @@ pub struct TargetState {
     health: Health,
     /// Nobody lists it any more; it stays until what was seen of it is committed.
     pub leaving: bool,
-}
-
-/// The cursor as the visits since the last commit have moved it.
-struct Cursor {
-    id: i64,
-    seq: i64,
-    listed_at: Timestamp,
-    header: TargetHeader,
-    slos: HashMap<i64, SloCursor>,
-    removed: BTreeSet<i64>,
-    visited: bool,
-    in_flight: bool,
 }
 
 #[derive(Default)]
@@ -309,7 +296,7 @@ impl TargetState {
             if let Some(known) = self.uses.get(&series.key) {
                 return Arc::clone(known);
             }
-            let labels = series.labels.with_target(&self.target.labels);
+            let labels = self.target.labels_of(&series.labels);
             let used: Arc<[(i64, SeriesUse)]> = catalog
                 .entries
                 .iter()
@@ -418,107 +405,6 @@ impl TargetState {
             feeds,
         }
     }
-}
-
-impl Cursor {
-    /// Counts what one SLO matched: credits, notes, resets.
-    fn count_slo(
-        &mut self,
-        entry: &Entry,
-        samples: &[UsedSample<'_>],
-        facts: &VisitFacts,
-        used: &[Arc<[(i64, SeriesUse)]>],
-    ) -> (Vec<PendingCredit>, Vec<Note>, u32) {
-        let cursor = self.slos.entry(entry.id).or_default();
-        if cursor.indicator != entry.indicator {
-            *cursor = SloCursor {
-                indicator: entry.indicator,
-                changed: true,
-                ..SloCursor::default()
-            };
-        }
-        match &entry.slo.indicator.kind {
-            IndicatorKind::Gauge { op, value, .. } => {
-                let groups: HashMap<&str, &Group> = used
-                    .iter()
-                    .flat_map(|uses| uses.iter())
-                    .filter(|(slo, _)| *slo == entry.id)
-                    .map(|(_, used)| (used.key.as_str(), &used.group))
-                    .collect();
-                // Without groups every series' seconds go to the SLO itself, also those of a series that is gone.
-                let ungrouped = entry.slo.indicator.group_by.is_empty().then(Group::default);
-                let group_of = |key: &str| groups.get(key).map(|group| (*group).clone()).or(ungrouped.clone());
-                let credits = cursor.count_gauges(samples, (*op, *value), facts.at, facts.interval, group_of);
-                let credits = credits
-                    .into_iter()
-                    .map(|((group, minute), sums)| (group, minute, sums.0, sums.1));
-                (
-                    pending(entry, credits.collect(), true, !cursor.units.is_empty(), facts),
-                    Vec::new(),
-                    0,
-                )
-            }
-            kind => {
-                let (units, missing) = match kind {
-                    IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold),
-                    _ => (counter_units(samples, entry.slo.indicator.good_is_rest()), Vec::new()),
-                };
-                let mut count = cursor.count(&units, facts);
-                let placed = count.credits.into_iter().flat_map(|(group, (total, good))| {
-                    let parts = placement::place(total, good, facts.previous_at, facts.at, facts.interval);
-                    parts
-                        .into_iter()
-                        .map(move |(minute, total, good)| (group.clone(), minute, total, good))
-                });
-                let counted = count.counted && missing.is_empty();
-                let credits = pending(entry, placed.collect(), counted, !cursor.units.is_empty(), facts);
-                let lacking = |missing: crate::domain::counting::units::MissingBucket| Note::MissingBucket {
-                    histogram: missing.histogram,
-                    nearest: missing.nearest,
-                };
-                count.notes.extend(missing.into_iter().map(lacking));
-                (credits, count.notes, count.resets)
-            }
-        }
-    }
-}
-
-/// Credits as they wait: by group, and for the SLO itself the mark that the visit's minute was observed.
-fn pending(
-    entry: &Entry,
-    placed: Vec<(Group, crate::domain::time::Minute, i64, i64)>,
-    counted: bool,
-    feeds: bool,
-    facts: &VisitFacts,
-) -> Vec<PendingCredit> {
-    let grouped = !entry.slo.indicator.group_by.is_empty();
-    let mut credits: Vec<PendingCredit> = placed
-        .into_iter()
-        .filter(|(_, minute, total, good)| grouped && *minute == facts.at.minute() || *total != 0 || *good != 0)
-        .map(|(group, minute, total, good)| PendingCredit {
-            slo: entry.id,
-            group: grouped.then_some(group),
-            minute,
-            bucket: Bucket {
-                total,
-                good,
-                observed: false,
-            },
-        })
-        .collect();
-    if counted && feeds {
-        let bucket = Bucket {
-            observed: true,
-            ..Bucket::default()
-        };
-        credits.push(PendingCredit {
-            slo: entry.id,
-            group: None,
-            minute: facts.at.minute(),
-            bucket,
-        });
-    }
-    credits
 }
 
 /// The samples of a page by the SLO that uses them.

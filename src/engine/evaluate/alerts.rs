@@ -88,7 +88,7 @@ impl Alerts {
             match serde_json::from_str(&record.body) {
                 Ok(alert) => drop(stored.insert(record.key.clone(), alert)),
                 Err(error) => {
-                    tracing::error!(alert = record.key, %error, "a stored alert cannot be read; it starts anew")
+                    tracing::error!(alert = record.key, %error, "a stored alert cannot be read; it starts anew");
                 }
             }
         }
@@ -117,6 +117,7 @@ impl Alerts {
 
     /// Steps every alert by its condition, ends those that have none any more, and adds what must be stored to the
     /// commit. Returns the alerts as they will be once the commit has taken effect.
+    #[must_use]
     pub fn step(
         &self,
         conditions: Vec<Condition<'_>>,
@@ -149,13 +150,6 @@ impl Alerts {
             commit.removed.push(key.clone());
         }
         Self { stored: next }
-    }
-
-    /// Nothing steps yet, but alerts are there to be shown.
-    pub fn unchanged(&self) -> Self {
-        Self {
-            stored: self.stored.clone(),
-        }
     }
 }
 

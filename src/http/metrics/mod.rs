@@ -2,6 +2,8 @@
 
 mod process;
 mod slo;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use axum::extract::State;

@@ -2,13 +2,18 @@
 
 use super::writer::{Kind, Writer};
 use crate::engine::snapshot::Snapshot;
-use crate::engine::stats::{Counter, Family, Histogram};
+use crate::engine::stats::{Counter, Family, Histogram, Stats};
 use crate::http::state::HttpState;
 
 /// Writes them.
 pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
     write_process(writer, state, snapshot);
-    let stats = &state.stats;
+    write_visits(writer, &state.stats);
+    write_evaluations(writer, &state.stats);
+    write_messages(writer, &state.stats);
+}
+
+fn write_visits(writer: &mut Writer, stats: &Stats) {
     counter(
         writer,
         "nines_scrapes_total",
@@ -53,16 +58,20 @@ pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
         "How long commits took.",
         &stats.commit_duration,
     );
+}
+
+fn write_evaluations(writer: &mut Writer, stats: &Stats) {
     counter(
         writer,
         "nines_evaluations_total",
         "Evaluations of all SLOs.",
         &stats.evaluations,
     );
+    let missed = "Evaluation ticks that came too late to be run.";
     counter(
         writer,
         "nines_scheduler_missed_ticks_total",
-        "Evaluation ticks that came too late to be run.",
+        missed,
         &stats.missed_ticks,
     );
     histogram(
@@ -78,31 +87,39 @@ pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
         &["kind"],
         &stats.transitions,
     );
+}
+
+fn write_messages(writer: &mut Writer, stats: &Stats) {
+    let labels = ["receiver", "integration", "reason"];
+    let accepted = "Messages that a receiver accepted.";
     by(
         writer,
         "nines_notifications_total",
-        "Messages that a receiver accepted.",
-        &["receiver", "integration"],
+        accepted,
+        &labels[..2],
         &stats.notifications,
     );
+    let failed = "Attempts to send a message that failed.";
     by(
         writer,
         "nines_notifications_failed_total",
-        "Attempts to send a message that failed.",
-        &["receiver", "integration", "reason"],
+        failed,
+        &labels,
         &stats.notifications_failed,
     );
+    let latency = "From the moment a message became due until it was accepted.";
     histogram(
         writer,
         "nines_notification_latency_seconds",
-        "From the moment a message became due until it was accepted.",
+        latency,
         &stats.notification_latency,
     );
+    let labels = ["handler", "method", "code"];
     by(
         writer,
         "nines_http_requests_total",
         "HTTP requests that were answered.",
-        &["handler", "method", "code"],
+        &labels,
         &stats.http_requests,
     );
     histogram(

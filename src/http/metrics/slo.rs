@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::writer::{Kind, Label, Writer};
+use crate::domain::time::Timestamp;
 use crate::engine::snapshot::{SloView, Snapshot};
 
 /// Writes them.
@@ -141,7 +142,7 @@ fn write_budget(writer: &mut Writer, running: &[Running<'_>]) {
         "The tick at which the numbers were computed.",
     );
     for slo in running {
-        writer.maybe(&slo.labels, slo.view.as_of.map(|time| time.as_seconds()));
+        writer.maybe(&slo.labels, slo.view.as_of.map(Timestamp::as_seconds));
     }
 }
 

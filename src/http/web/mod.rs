@@ -101,7 +101,9 @@ fn banners(state: &HttpState, snapshot: &Snapshot, now: Timestamp) -> Vec<String
         .flat_map(|slo| [&slo.labels, &slo.annotations])
         .filter_map(|map| map.get("nines_demo"));
     if let Some(what) = synthetic.next() {
-        banners.push(format!("Demo data: {what}. None of it was measured."));
+        banners.push(format!(
+            "Demo data: {what}. What lies before the start of the demo was never measured."
+        ));
     }
     banners
 }

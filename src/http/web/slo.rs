@@ -11,7 +11,7 @@ use super::slos::{Meter, Problem, Row, href, meter, problem, row, sli};
 use super::verdict::{self, State};
 use super::{Frame, Time, page, problem_page};
 use crate::domain::time::Timestamp;
-use crate::engine::snapshot::{ConditionView, SloView, Snapshot};
+use crate::engine::snapshot::{BudgetView, ConditionView, EventsView, SloView, Snapshot};
 use crate::http::api::slos::find;
 use crate::http::error::ApiError;
 use crate::http::format;
@@ -34,11 +34,7 @@ struct SloPage {
     window: String,
     objective: String,
     sli: String,
-    good: String,
-    bad: String,
-    total: String,
-    allowed: String,
-    spent: String,
+    numbers: Numbers,
     budget: Option<Meter>,
     burn: String,
     burn_window: String,
@@ -103,16 +99,6 @@ impl SloPage {
         let now = state.clock.now();
         let unknown = || format::UNKNOWN.to_owned();
         let shown = verdict::shown(slo);
-        let events = |pick: fn(&crate::engine::snapshot::EventsView) -> i64| {
-            slo.events
-                .as_ref()
-                .map_or_else(unknown, |events| format::events(pick(events)))
-        };
-        let amount = |pick: fn(&crate::engine::snapshot::BudgetView) -> f64| {
-            slo.error_budget
-                .as_ref()
-                .map_or_else(unknown, |budget| format::amount(pick(budget)))
-        };
         let group = slo
             .group
             .clone()
@@ -140,11 +126,7 @@ impl SloPage {
                 .map_or_else(unknown, |window| window.rolling.clone()),
             objective: slo.objective_text.clone().unwrap_or_else(unknown),
             sli: sli(slo),
-            good: events(|events| events.good),
-            bad: events(|events| events.bad),
-            total: events(|events| events.total),
-            allowed: amount(|budget| budget.allowed),
-            spent: amount(|budget| budget.spent),
+            numbers: Numbers::of(slo),
             budget: slo.error_budget.and_then(meter),
             burn: format::rate(shown.and_then(|condition| condition.long_burn_rate)),
             burn_window: shown.map_or_else(String::new, |condition| condition.long.clone()),
@@ -177,6 +159,38 @@ impl SloPage {
             }),
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
+        }
+    }
+}
+
+/// Events and budget as texts.
+struct Numbers {
+    good: String,
+    bad: String,
+    total: String,
+    allowed: String,
+    spent: String,
+}
+
+impl Numbers {
+    fn of(slo: &SloView) -> Self {
+        let unknown = || format::UNKNOWN.to_owned();
+        let events = |pick: fn(&EventsView) -> i64| {
+            slo.events
+                .as_ref()
+                .map_or_else(unknown, |events| format::events(pick(events)))
+        };
+        let amount = |pick: fn(&BudgetView) -> f64| {
+            slo.error_budget
+                .as_ref()
+                .map_or_else(unknown, |budget| format::amount(pick(budget)))
+        };
+        Self {
+            good: events(|events| events.good),
+            bad: events(|events| events.bad),
+            total: events(|events| events.total),
+            allowed: amount(|budget| budget.allowed),
+            spent: amount(|budget| budget.spent),
         }
     }
 }

@@ -35,7 +35,7 @@ struct SlosPage {
 
 struct Count {
     state: State,
-    count: usize,
+    number: usize,
     href: String,
 }
 
@@ -261,11 +261,11 @@ fn counts(families: &[Family<'_>]) -> Vec<Count> {
             .count();
         Count {
             state,
-            count,
+            number: count,
             href: format!("/?state={word}"),
         }
     };
-    STATES.into_iter().map(count).filter(|count| count.count > 0).collect()
+    STATES.into_iter().map(count).filter(|count| count.number > 0).collect()
 }
 
 /// One SLO or group as a line.
@@ -394,10 +394,9 @@ fn alerts(slo: &SloView) -> String {
 
 /// A diagnostic as a line.
 pub fn problem(diagnostic: &DiagnosticView) -> Problem {
-    let mut place = diagnostic.file.clone().unwrap_or_default();
-    for number in [diagnostic.line, diagnostic.column].into_iter().flatten() {
-        place.push_str(&format!(":{number}"));
-    }
+    let numbers = [diagnostic.line, diagnostic.column].into_iter().flatten();
+    let file = diagnostic.file.clone().unwrap_or_default();
+    let place = numbers.fold(file, |place, number| format!("{place}:{number}"));
     Problem {
         place,
         code: diagnostic.code.clone(),

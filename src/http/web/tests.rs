@@ -127,7 +127,7 @@ async fn an_slos_page_holds_its_numbers_and_its_spec() {
         "14.4×",
         "slos/checkout.yaml:5",
         "service: checkout",
-        "<title id=\"chart-title\">Error budget remaining (rolling 30d)",
+        "<title id=\"chart-title\">How the budget of the last 30d was spent",
         "https://runbooks.example/checkout",
         "998,710 good of 1,000,000 events",
     ] {

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn the_sentence_says_where_the_budget_stands_and_goes() {
         let mut ending = slo(Some(0.18), Some(2.2));
-        ending.exhausts_at = Some(NOW + Duration::from_secs(86_400));
+        ending.exhausts_at = Some(NOW + Duration::from_hours(24));
         for (slo, words) in [
             (
                 slo(Some(-0.29), Some(2.2)),

@@ -25,14 +25,7 @@ pub struct SeriesView {
 impl SeriesView {
     /// The labels of a series as selectors see them.
     pub fn labels(&self, own: &Labels) -> Labels {
-        if !self.honor_labels {
-            return own.with_target(&self.target);
-        }
-        let mut merged = self.target.clone();
-        for (name, value) in own.iter() {
-            merged.set(name, value);
-        }
-        merged
+        own.with_target(&self.target, self.honor_labels)
     }
 }
 

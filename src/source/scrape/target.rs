@@ -67,6 +67,7 @@ pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Res
         job: job.name.clone(),
         url: url.to_string(),
         labels: labels(job, address, group),
+        honor_labels: job.honor_labels,
         interval: job.interval,
         timeout: job.timeout,
     };
