@@ -238,6 +238,7 @@ fn flush_all(
             .map_or(&[][..], Vec::as_slice);
         for integration in integrations {
             let name = stream_name(&route.receiver, integration);
+            incident.state.pass_over_ends(&name, wants(integration));
             let Some(notice) = incident.state.notice(&name, wants(integration), route, present.now) else {
                 continue;
             };

@@ -147,6 +147,15 @@ impl GroupState {
         })
     }
 
+    /// For who does not want to hear of ends they pass unheard: an alert that comes back is news then.
+    pub fn pass_over_ends(&mut self, name: &str, wants: Wants) {
+        let Self { told, alerts, .. } = self;
+        if let Some(told) = told.get_mut(name).filter(|_| !wants.resolved) {
+            told.firing
+                .retain(|print| alerts.get(print).is_some_and(|alert| alert.ends_at.is_none()));
+        }
+    }
+
     /// Notes that a notice was taken over into the outbox.
     pub fn note_told(&mut self, name: &str, notice: &Notice, now: Timestamp) {
         let told = self.told.entry(name.to_owned()).or_default();
