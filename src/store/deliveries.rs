@@ -115,6 +115,9 @@ impl DeliveryStore for SqlStore {
         if ending.state == DeliveryState::Dead && delivery.message.kind == MessageKind::Trigger {
             supersede_followers(&mut tx, &delivery.stream, position, now).await?;
         }
+        if ending.state == DeliveryState::Delivered && delivery.message.kind == MessageKind::Reminder {
+            forget_older_reminders(&mut tx, &delivery.stream, position).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }
@@ -240,6 +243,22 @@ async fn supersede_followers(tx: &mut Tx, stream: &str, position: i64, now: Time
                     and t.position > $2 and t.position < delivery.position
             )";
     tx.run(sql, args![stored_digest(stream), position, now.0])
+        .await
+        .map(|_| ())
+}
+
+/// Of reminders that say the same again and again only the last delivered one is kept: an Alertmanager gets one a
+/// minute, and they would push everything else off the list.
+async fn forget_older_reminders(tx: &mut Tx, stream: &str, position: i64) -> StoreResult<()> {
+    let older = "select id from delivery
+        where stream_hash = $1 and position < $2 and kind = 'reminder' and state = 'delivered'";
+    let args = || args![stored_digest(stream), position];
+    tx.run(
+        &format!("delete from delivery_attempt where delivery in ({older})"),
+        args(),
+    )
+    .await?;
+    tx.run(&format!("delete from delivery where id in ({older})"), args())
         .await
         .map(|_| ())
 }

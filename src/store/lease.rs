@@ -80,6 +80,11 @@ const ACQUIRE: &str = "insert into lease (name, holder, epoch, expires_at)
     where lease.epoch = $2 or lease.expires_at <= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)
     returning epoch";
 
+/// A holder that is cut off from the database may still be alive: it gets a few seconds to end its attempts.
+const ORPHANED: &str = "update delivery
+    set claim_until = least(claim_until, cast(extract(epoch from clock_timestamp()) * 1000 as bigint) + 5000)
+    where state = 'sending'";
+
 /// The lock on the file has been taken: only the epoch is missing.
 const NEXT_EPOCH: &str = "insert into lease (name, holder, epoch, expires_at) values ('writer', $1, 1, 0)
     on conflict (name) do update set
@@ -104,6 +109,14 @@ impl LeaseStore for SqlStore {
             return taken(&mut tx).await;
         };
         let epoch = row.int(0)?;
+        if held != Some(epoch) {
+            // What the last holder had under way it cannot note any more, so its claims need not run out.
+            let sql = match self.db {
+                Db::Postgres(_) => ORPHANED,
+                Db::Sqlite { .. } => "update delivery set claim_until = 0 where state = 'sending'",
+            };
+            tx.run(sql, Vec::new()).await?;
+        }
         tx.commit().await?;
         Ok(LeaseState::Held(epoch))
     }

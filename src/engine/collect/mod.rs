@@ -35,6 +35,8 @@ pub struct Collector {
     log_visits: bool,
     /// Targets are waiting for their cursors.
     cursors_wanted: Notify,
+    /// Targets have got their cursors.
+    cursors_set: Notify,
 }
 
 struct State {
@@ -105,6 +107,7 @@ impl Collector {
             stats,
             log_visits,
             cursors_wanted: Notify::new(),
+            cursors_set: Notify::new(),
         }
     }
 
@@ -170,6 +173,17 @@ impl Collector {
         self.cursors_wanted.notified().await;
     }
 
+    /// Waits until a target has its cursor: a visit before that would count nothing.
+    pub async fn cursor_of(&self, key: &str) {
+        loop {
+            let set = self.cursors_set.notified();
+            if self.lock().targets.get(key).is_none_or(TargetState::has_cursor) {
+                return;
+            }
+            set.await;
+        }
+    }
+
     /// Targets whose cursor must be read before their visits can count.
     pub fn without_cursor(&self) -> Vec<String> {
         let state = self.lock();
@@ -205,6 +219,7 @@ impl Collector {
                 target.set_catalog(&catalog);
             }
         }
+        self.cursors_set.notify_waiters();
     }
 
     /// Counts one visit.

@@ -53,6 +53,12 @@ pub async fn visit_targets(
 /// Visits one target at its times.
 async fn visit_target(collector: Arc<Collector>, clock: Arc<dyn Clock>, listed: ListedTarget, stop: CancellationToken) {
     let key = listed.target.key();
+    // While the store is away nothing can count, but people want to see who answers.
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = collector.cursor_of(&key) => {}
+        () = tokio::time::sleep(listed.target.interval) => {}
+    }
     loop {
         let now = clock.now();
         let wait = next_visit(&key, listed.target.interval, now).since(now).max(0);
