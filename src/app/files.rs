@@ -82,6 +82,10 @@ pub fn find_slo_files(paths: &[PathBuf]) -> Result<FoundFiles, FindError> {
 pub fn read_text(path: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
     let unreadable = |why: String| Box::new(Diagnostic::of_file(&codes::UNREADABLE, shown, why));
     let read = || -> std::io::Result<Vec<u8>> {
+        if !fs::metadata(path)?.is_file() {
+            // Opening a pipe would wait for whoever writes into it.
+            return Err(std::io::Error::other("it is no regular file"));
+        }
         let mut bytes = Vec::new();
         // One byte more than is allowed, so that the reader of the text sees that it is too large.
         fs::File::open(path)?

@@ -98,6 +98,8 @@ pub struct Reloader {
     discovery: Mutex<CancellationToken>,
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
+    /// The config's `storage.url` at the start: a store is not changed under way.
+    storage_at_start: ArcSwap<Option<String>>,
     stop: CancellationToken,
 }
 
@@ -135,6 +137,7 @@ impl Reloader {
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
+            storage_at_start: ArcSwap::default(),
             stop,
         };
         (
@@ -153,6 +156,7 @@ impl Reloader {
             .into_iter()
             .map(|record| (record.file.clone(), record))
             .collect();
+        self.storage_at_start.store(Arc::new(read.config.storage_url.clone()));
         self.take_over(read, false)
             .await
             .map(|warnings| log_warnings(&warnings))
@@ -194,7 +198,11 @@ impl Reloader {
         discovery::spawn(config.jobs, self.targets.clone(), discovering.clone());
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
-        Ok(specs.warnings)
+        let mut warnings = specs.warnings;
+        if is_reload && config.storage_url != *self.storage_at_start.load_full() {
+            warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
+        }
+        Ok(warnings)
     }
 }
 

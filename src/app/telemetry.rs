@@ -21,8 +21,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// What `--log.level` takes, from silence to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// Sends what is logged to standard error. `level` is a level or a filter such as `info,nines::engine=debug`.
 pub fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    let is_level = |word: &str| LEVELS.contains(&word.trim().to_lowercase().as_str());
+    if let Some(word) = level.split(',').find(|word| !word.contains('=') && !is_level(word)) {
+        anyhow::bail!(
+            "--log.level={level}: {word:?} is no level; the levels are {}",
+            LEVELS.join(", ")
+        );
+    }
     // The database's notices are not the operator's; whoever wants them names them.
     let filter = EnvFilter::builder().parse(format!("sqlx=warn,{level}"))?;
     let subscriber = tracing_subscriber::fmt()

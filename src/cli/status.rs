@@ -143,6 +143,11 @@ pub async fn run(args: StatusArgs, out: &mut dyn Write) -> anyhow::Result<i32> {
         }
         Output::Table => write_table(&slos.iter().map(|(slo, _)| slo).collect::<Vec<_>>(), out)?,
     }
+    if slos.is_empty() && !(args.matchers.is_empty() && args.fail_on.is_empty()) {
+        // A gate that looks at nothing must not open.
+        eprintln!("no SLO matches; `nines status` without matchers lists all");
+        return Ok(1);
+    }
     let fails = slos
         .iter()
         .any(|(slo, _)| args.fail_on.iter().any(|what| slo.is(*what)));

@@ -51,16 +51,16 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
 
 /// Refuses requests that change something and were sent by another site's page through somebody's browser. Programs
 /// send neither header and pass.
-pub async fn same_site(request: Request, next: Next) -> Response {
+pub async fn same_site(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && is_foreign(request.headers(), request.uri()) {
+    if !reads && is_foreign(request.headers(), request.uri(), &state.external_url.load()) {
         return ApiError::forbidden("this request was sent by a page of another site, so it is refused")
             .into_response();
     }
     next.run(request).await
 }
 
-fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
+fn is_foreign(headers: &HeaderMap, uri: &Uri, external_url: &str) -> bool {
     let text = |name| {
         headers
             .get(name)
@@ -74,10 +74,32 @@ fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     };
     let host = text("host").or_else(|| uri.authority().map(Authority::as_str));
     let origin_host = origin.split_once("://").map(|(_, host)| host);
+    if !host.is_some_and(|host| is_own_name(host, external_url)) {
+        return true;
+    }
     origin_host.is_none()
         || !origin_host
             .zip(host)
             .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
+}
+
+/// Whether a `Host` can be this daemon's: an address, `localhost`, or the name in the external URL. Another site's name
+/// may be made to lead here (DNS rebinding), and its pages would then look like ours.
+fn is_own_name(host: &str, external_url: &str) -> bool {
+    let Ok(url) = url::Url::parse(&format!("http://{host}/")) else {
+        return false;
+    };
+    match url.host() {
+        Some(url::Host::Domain(name)) => {
+            let own = url::Url::parse(external_url).ok();
+            name == "localhost"
+                || own
+                    .and_then(|own| own.host_str().map(|own| own == name))
+                    .unwrap_or(false)
+        }
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// Counts requests by handler, method and status, and how long they took.
@@ -153,7 +175,7 @@ mod tests {
             for (name, value) in &names {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
-            assert_eq!(is_foreign(&headers, &Uri::from_static("/x")), foreign, "{names:?}");
+            assert_eq!(is_foreign(&headers, &Uri::from_static("/x"), "https://nines.example/slo"), foreign, "{names:?}");
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn router(state: HttpState) -> Router {
         .merge(limited)
         .layer(CatchPanicLayer::custom(middleware::panicked as fn(_) -> Response))
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(from_fn(middleware::same_site))
+        .layer(from_fn_with_state(state.clone(), middleware::same_site))
         .layer(from_fn(middleware::time_limit))
         .layer(from_fn(error::negotiate))
         .layer(from_fn_with_state(state.clone(), middleware::count))

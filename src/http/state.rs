@@ -72,6 +72,17 @@ impl HttpState {
         })
     }
 
+    /// What is shown now, or the error that says that there is nothing yet: an empty list would look like peace.
+    pub fn shown(&self) -> Result<Arc<Snapshot>, ApiError> {
+        let snapshot = self.snapshot.load_full();
+        if snapshot.revision == 0 {
+            return Err(ApiError::unavailable(
+                "nothing has been evaluated yet; GET /-/ready says why",
+            ));
+        }
+        Ok(snapshot)
+    }
+
     /// The strong entity tag of what is shown now. Revisions begin anew with each process, so its start is part of it.
     pub fn etag(&self, snapshot: &Snapshot) -> String {
         format!("\"{:x}-{}\"", self.info.start_time.0, snapshot.revision)

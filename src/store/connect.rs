@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::db::Db;
@@ -43,6 +44,13 @@ async fn open_postgres(url: &str) -> StoreResult<(Db, WriterLock)> {
         // Poolers refuse start parameters that they do not know; and no statement outlives its transaction.
         .extra_float_digits(None)
         .statement_cache_capacity(0);
+    // A pool would only say that it has waited in vain; one connection says why.
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
+    let first = first.map_err(|_| unavailable(format!("Postgres at {place} does not answer")))?;
+    let first = first.map_err(|error| unavailable(format!("Postgres at {place}: {error}")))?;
+    // It was only a question; how its end is received does not matter.
+    let _ = first.close().await;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -63,7 +71,12 @@ async fn open_file(file: &str) -> StoreResult<(Db, WriterLock)> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.clone().journal_mode(SqliteJournalMode::Wal))
         .await
-        .map_err(|error| unavailable(format!("the file {file} cannot be opened: {error}")))?;
+        .map_err(|error| {
+            unavailable(format!(
+                "the file {file} cannot be opened ({error}): {}",
+                mend_of(&error)
+            ))
+        })?;
     let read = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -72,6 +85,17 @@ async fn open_file(file: &str) -> StoreResult<(Db, WriterLock)> {
         .map_err(unavailable)?;
     let lock = WriterLock::beside(PathBuf::from(format!("{file}.lock")));
     Ok((Db::Sqlite { read, write }, lock))
+}
+
+/// What a person can do about an SQLite file that does not open.
+fn mend_of(error: &sqlx::Error) -> &'static str {
+    const NOT_A_DATABASE: &str = "26";
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    if code.as_deref() == Some(NOT_A_DATABASE) {
+        "it is something else than a database; name another file with --storage.url"
+    } else {
+        "its folder must exist and nines must be allowed to write there"
+    }
 }
 
 /// A database in memory lives as long as its only connection.

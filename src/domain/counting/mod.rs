@@ -69,6 +69,8 @@ pub enum Note {
     Unbelievable {
         /// Events from zero in this visit.
         events: f64,
+        /// Events by which known series grew in this visit; they are not counted either.
+        beside: f64,
         /// The rate that they imply, in events per second.
         rate: f64,
         /// The rate that would have been believed.
@@ -119,7 +121,14 @@ impl SloCursor {
         self.remember(units, facts, &reset_families);
         let limit = BELIEVABLE_FACTOR * facts.busiest_rate.max(USUAL_RATE_MIN);
         if from_zero.rate() > limit {
+            let in_all: i64 = count
+                .credits
+                .values()
+                .map(|(total, _)| *total)
+                .fold(0, i64::saturating_add);
+            let beside = (in_all as f64 / MICRO as f64 - from_zero.events()).max(0.0);
             let note = Note::Unbelievable {
+                beside,
                 events: from_zero.events(),
                 rate: from_zero.rate(),
                 limit,

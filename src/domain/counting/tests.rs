@@ -164,7 +164,10 @@ fn a_credit_from_zero_that_cannot_be_true_is_a_new_baseline_with_a_note() {
     let mut bench = Bench::new();
     bench.visit(OLD, &both(1000.0, 0.0)[..1]);
     let count = bench.visit_whole(OLD, &both(1020.0, 50_000_000.0));
-    assert!(matches!(count.notes[..], [Note::Unbelievable { .. }]), "{count:?}");
+    assert!(
+        matches!(count.notes[..], [Note::Unbelievable { beside: 20.0, .. }]),
+        "{count:?}"
+    );
     assert!(count.credits.is_empty() && !count.counted);
     assert_eq!(bench.visit(OLD, &both(1025.0, 50_000_003.0)), (8, 3));
 }

@@ -39,6 +39,10 @@ impl Notes {
         for note in notes {
             let (code, message, hint, passing) = describe(&note, target);
             let until = passing.then_some(Timestamp(at.0 + SHOWN_MS));
+            let is_new = !shown.contains_key(&(code, target.to_owned()));
+            if is_new {
+                tracing::warn!(code, diagnostic = message, "data");
+            }
             shown.insert((code, target.to_owned()), Shown { message, hint, until });
         }
     }
@@ -111,10 +115,15 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
                 false,
             )
         }
-        Note::Unbelievable { events, rate, limit } => {
+        Note::Unbelievable {
+            events,
+            beside,
+            rate,
+            limit,
+        } => {
             let message = format!(
                 "{events:.0} events from zero on {target} imply {rate:.0} events/s, above the {limit:.0} that are believed; \
-                 they were not counted, its values are a new baseline"
+                 the visit counted neither number ({beside:.0} other events were in it), its values are a new baseline"
             );
             (UNBELIEVABLE, message, None, true)
         }

@@ -6,17 +6,22 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::tagged;
+use crate::http::error::ApiError;
 use crate::http::state::HttpState;
 
 /// Alerts that are pending or firing.
-pub async fn alerts(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let snapshot = state.snapshot.load();
-    tagged(&headers, &state.etag(&snapshot), json!({"alerts": snapshot.alerts}))
+pub async fn alerts(State(state): State<HttpState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let snapshot = state.shown()?;
+    Ok(tagged(
+        &headers,
+        &state.etag(&snapshot),
+        json!({"alerts": snapshot.alerts}),
+    ))
 }
 
 /// The scraped targets; nines drops none.
-pub async fn targets(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let snapshot = state.snapshot.load();
+pub async fn targets(State(state): State<HttpState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let snapshot = state.shown()?;
     let data = json!({"activeTargets": snapshot.targets, "droppedTargets": []});
-    tagged(&headers, &state.etag(&snapshot), data)
+    Ok(tagged(&headers, &state.etag(&snapshot), data))
 }

@@ -20,7 +20,7 @@ use crate::http::state::HttpState;
 pub async fn list(State(state): State<HttpState>, headers: HeaderMap, uri: Uri) -> Result<Response, ApiError> {
     let query = Query::of(&uri);
     let limit = query.limit(100, 1000)?;
-    let snapshot = state.snapshot.load();
+    let snapshot = state.shown()?;
     let begin = query
         .get("next_token")
         .map_or(Ok(0), |token| position(token, &snapshot.slos))?;
@@ -52,7 +52,7 @@ pub async fn one(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let Path((service, name)) = path.map_err(|error| ApiError::bad_data(error.body_text()))?;
-    let snapshot = state.snapshot.load();
+    let snapshot = state.shown()?;
     let slo = find(&snapshot, &service, &name, Query::of(&uri).get("group"))?;
     Ok(tagged(&headers, &state.etag(&snapshot), slo))
 }
