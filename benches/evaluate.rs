@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nines::domain::counts::{Bucket, HourTotal, MICRO};
 use nines::domain::evaluation::{Evaluation, evaluate};
 use nines::domain::ledger::{KeyIndex, Ledger};
@@ -82,21 +82,14 @@ fn tick(criterion: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(SLOS as u64));
     group.bench_function("advance by a minute", |bencher| {
-        bencher.iter_batched(
-            || {
-                // What `History` does before it moves on: hours that windows are about to lose are put.
-                let until = Minute(ledger.now().0 + 1);
-                let missing = ledger.missing_edges(until);
-                (missing, until)
-            },
-            |(missing, until)| {
-                for (key, hour) in missing {
-                    ledger.put_edge(key, hour, &[]);
-                }
-                ledger.advance(until);
-            },
-            BatchSize::PerIteration,
-        );
+        bencher.iter(|| {
+            // What `History` does before it moves on: hours that windows are about to lose are put.
+            let until = Minute(ledger.now().0 + 1);
+            for (key, hour) in ledger.missing_edges(until) {
+                ledger.put_edge(key, hour, &[]);
+            }
+            ledger.advance(until);
+        });
     });
     let now = ledger.now().start();
     let bucket = Bucket {
