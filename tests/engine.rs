@@ -11,6 +11,7 @@ mod engine_cases {
     pub mod collect;
     pub mod crash;
     pub mod faulty;
+    pub mod history;
     pub mod notices;
     pub mod shown;
     pub mod unsure;
@@ -77,6 +78,8 @@ on! { sqlite:
     arithmetic:
         an_incident_fires_within_the_time_that_the_formula_says,
         just_below_the_slowest_page_nobody_is_woken;
+    history:
+        memory_follows_the_store_through_a_day_of_ticks_gaps_packing_and_restarts;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

@@ -257,6 +257,13 @@ impl World {
         }
     }
 
+    /// Packs what is due.
+    pub async fn pack(&self) {
+        let now = self.clock.now();
+        let packed = self.store.inner.pack(self.epoch, now, 50).await;
+        packed.expect("hours are packed");
+    }
+
     /// An SLO, or a group, as it is shown.
     pub fn view(&self, id: &str) -> SloView {
         let snapshot = self.engine.snapshot.load();
