@@ -1,6 +1,7 @@
 //! How fast visits are counted: one page of 1,000 and of 10,000 selected series, for one SLO and for ten that share them
 //! or all want them; and how fast a cursor goes to the store and comes back.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +35,10 @@ fn slos(count: usize, of_all: bool) -> Arc<Desired> {
         } else {
             format!("slo=\"{slo}\",")
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  - name: slo-{slo}\n    objective: 99.9\n    window: 30d\n    indicator:\n      total: requests_total{{{part}job=\"shop\"}}\n      bad: requests_total{{{part}job=\"shop\",code=~\"5..\"}}\n",
-        ));
+        );
     }
     let loaded = nines::spec::load::load(&text, "slos.yaml");
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
@@ -180,7 +182,7 @@ fn cursor(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1_000));
     group.bench_function("encode", |bencher| bencher.iter(|| black_box(cursor.encode())));
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| black_box(SloCursor::decode(&bytes)))
+        bencher.iter(|| black_box(SloCursor::decode(&bytes)));
     });
     group.finish();
 }

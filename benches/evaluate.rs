@@ -1,6 +1,7 @@
 //! What one tick costs 10,000 SLOs with the default policy (six alert windows and a month): moving the sums on by a
 //! minute, evaluating, and making the read model. The ledger holds three days of hours and full recent minutes.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ const HOURS: i64 = 72;
 fn slos() -> Vec<Arc<Slo>> {
     let mut text = "version: nines/v1\nservice: shop\nslos:\n".to_owned();
     for slo in 0..SLOS {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  - name: slo-{slo}\n    objective: 99.9\n    window: 30d\n    indicator: {{total: requests_total, bad: 'requests_total{{code=\"500\"}}'}}\n"
-        ));
+        );
     }
     let loaded = nines::spec::load::load(&text, "slos.yaml");
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
@@ -101,7 +103,7 @@ fn tick(criterion: &mut Criterion) {
         bencher.iter(|| keys.iter().for_each(|key| ledger.credit(*key, now.minute(), bucket)));
     });
     group.bench_function("evaluate", |bencher| {
-        bencher.iter(|| black_box(evaluate_all(&slos, &keys, &ledger, now)))
+        bencher.iter(|| black_box(evaluate_all(&slos, &keys, &ledger, now)));
     });
     group.bench_function("busiest hours", |bencher| {
         bencher.iter(|| black_box(keys.iter().map(|key| ledger.busiest_hour(*key)).max()));

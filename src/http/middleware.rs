@@ -168,6 +168,11 @@ mod tests {
                 vec![("origin", "http://evil.example"), ("host", "nines.example:8999")],
                 true,
             ),
+            (vec![("origin", "http://evil.example"), ("host", "evil.example")], true),
+            (
+                vec![("origin", "http://127.0.0.1:8999"), ("host", "127.0.0.1:8999")],
+                false,
+            ),
             (vec![("origin", "null"), ("host", "nines.example:8999")], true),
             (vec![("origin", "http://nines.example:8999")], true),
         ] {
@@ -175,7 +180,11 @@ mod tests {
             for (name, value) in &names {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
-            assert_eq!(is_foreign(&headers, &Uri::from_static("/x"), "https://nines.example/slo"), foreign, "{names:?}");
+            assert_eq!(
+                is_foreign(&headers, &Uri::from_static("/x"), "https://nines.example/slo"),
+                foreign,
+                "{names:?}"
+            );
         }
     }
 }

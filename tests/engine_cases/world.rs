@@ -374,15 +374,12 @@ impl Receiver {
 }
 
 pub fn words(message: &Message) -> String {
-    let mut text = message.kind.word().to_owned();
-    for alert in &message.alerts {
+    let alerts = message.alerts.iter().map(|alert| {
         let sign = if alert.firing { '+' } else { '-' };
-        text.push_str(&format!(
-            " {sign}{}/{}",
-            alert.labels["alertname"], alert.labels["severity"]
-        ));
-    }
-    text
+        format!("{sign}{}/{}", alert.labels["alertname"], alert.labels["severity"])
+    });
+    let words: Vec<String> = std::iter::once(message.kind.word().to_owned()).chain(alerts).collect();
+    words.join(" ")
 }
 
 #[async_trait]

@@ -163,7 +163,9 @@ impl Collector {
 
     /// The keys of all listed targets, sorted.
     pub fn targets(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.lock().targets.keys().cloned().collect();
+        let state = self.lock();
+        let listed = state.targets.iter().filter(|(_, target)| !target.leaving);
+        let mut keys: Vec<String> = listed.map(|(key, _)| key.clone()).collect();
         keys.sort();
         keys
     }
