@@ -209,32 +209,3 @@ async fn assets_are_small_and_known_by_their_hash() {
         assert_eq!(ask(&state, again).await.0, StatusCode::NOT_MODIFIED, "{path}");
     }
 }
-
-/// Not a check: writes the pages and `/metrics` into a folder of the temporary directory, to be looked at.
-#[tokio::test]
-#[ignore = "writes files to be looked at"]
-async fn pages_to_look_at() {
-    let state = state();
-    let folder = std::env::temp_dir().join("nines-pages");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let group = "/slos/search/availability?group=%7Bregion%3D%22eu%22%7D";
-    let others = ["/nothing", "/static/nines.css", "/metrics", group, "/?q=xyz"];
-    for path in PAGES.into_iter().chain(others) {
-        let text = get(&state, path).await.2;
-        let css = text.find("/static/nines.css?v=").map(|at| text[at..at + 36].to_owned());
-        let text = css.map_or(text.clone(), |css| text.replace(&css, "static-nines.css"));
-        let name = path.trim_start_matches('/').replace(['/', '?', '%'], "-");
-        let name = if path.contains('.') || path == "/metrics" {
-            name
-        } else {
-            format!("{name}.html")
-        };
-        std::fs::write(folder.join(name), text).expect("a file");
-    }
-    state.snapshot.store(Arc::new(Snapshot {
-        as_of: snapshot().as_of,
-        ..Snapshot::default()
-    }));
-    let empty = get(&state, "/").await.2;
-    std::fs::write(folder.join("empty.html"), empty).expect("a file");
-}
