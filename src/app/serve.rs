@@ -225,7 +225,9 @@ fn bind(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
             .to_socket_addrs()
             .with_context(|| format!("--web.listen-address={address} is no HOST:PORT"))?
             .collect();
-        TcpListener::bind(&resolved[..]).with_context(|| format!("cannot listen on {address}"))
+        TcpListener::bind(&resolved[..]).with_context(|| {
+            format!("cannot listen on {address}; another one can be given with --web.listen-address=HOST:PORT")
+        })
     };
     addresses.iter().map(bind_one).collect()
 }
