@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{find_slo_files, read_text, shown_path};
 use crate::config;
-use crate::domain::alert::hex;
+use crate::domain::digest::hex;
 use crate::domain::slo::SloId;
 use crate::domain::time::Timestamp;
 use crate::engine::catalog::{BrokenSlo, Desired, DesiredSlo};

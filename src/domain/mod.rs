@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod counting;
 pub mod counts;
+pub mod digest;
 pub mod evaluation;
 pub mod indicator;
 pub mod labels;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::digest::fnv1a;
 use super::time::{Timestamp, millis};
 
 /// The first tick of a period after `now`; ticks are multiples of the period since 1970, so that they do not drift.
@@ -13,11 +14,7 @@ pub fn next_tick(period: Duration, now: Timestamp) -> Timestamp {
 /// The next visit to a target after `now`: its phase is a hash of its key, so that visits are spread over the period.
 pub fn next_visit(key: &str, period: Duration, now: Timestamp) -> Timestamp {
     let length = millis(period).max(1);
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in key.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    let phase = (hash % length as u64) as i64;
+    let phase = (fnv1a(key) % length as u64) as i64;
     let tick = next_tick(period, Timestamp(now.0 - phase));
     Timestamp(tick.0 + phase)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ports::{KeyRecord, LoadedSlo, SloRecord};
 use super::snapshot::DiagnosticView;
+use crate::domain::digest::fnv1a;
 use crate::domain::labels::Group;
 use crate::domain::selection::Selection;
 use crate::domain::slo::{Slo, SloId};
@@ -103,7 +104,8 @@ impl Catalog {
                 Some(Entry {
                     slo: Arc::clone(&desired.slo),
                     id: record.id,
-                    indicator: hash(&desired.slo.indicator.fingerprint()),
+                    // A changed hash costs a new baseline, so it must not change by itself.
+                    indicator: fnv1a(&desired.slo.indicator.fingerprint()),
                     loaded_at: record.indicator_loaded_at,
                     invalid: desired.invalid,
                     diagnostics: desired.diagnostics.clone(),
@@ -131,16 +133,6 @@ impl Catalog {
     pub fn entry(&self, id: i64) -> Option<&Entry> {
         self.by_id.get(&id).map(|index| &self.entries[*index])
     }
-}
-
-/// A hash that is the same in every process: cursors are kept under it.
-fn hash(text: &str) -> u64 {
-    // FNV-1a: the standard library's hash may change with the compiler, and a changed hash costs a new baseline.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in text.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash
 }
 
 /// The ledger keys of all SLOs, and which groups have one.

@@ -21,12 +21,11 @@ mod targets;
 mod value;
 mod visits;
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use self::db::Db;
 use self::lease::WriterLock;
+use crate::domain::digest::hex;
 use crate::engine::ports::StoreResult;
 
 /// The store, on either database.
@@ -78,12 +77,7 @@ impl SqlStore {
 
 /// The SHA-256 of a text, hexadecimal: what a text is unique by that may be longer than an index row.
 fn digest(text: &str) -> String {
-    let hash = Sha256::digest(text);
-    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(text))
 }
 
 /// The same for a text that is read back from the store, where it has no NUL any more.

@@ -9,11 +9,10 @@ pub mod route;
 pub mod silence;
 pub mod state;
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 use self::policy::Severity;
+use super::digest::hex;
 use super::labels::{Group, Labels};
 use super::slo::{Slo, SloId};
 
@@ -81,15 +80,4 @@ pub fn fingerprint(labels: &Labels) -> String {
         hash.update(value);
     }
     hex(&hash.finalize()[..8])
-}
-
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -23,7 +23,6 @@ pub struct TargetState {
     cursor: Option<Cursor>,
     /// How the SLOs use each series, by the series' key; found once per catalog.
     uses: HashMap<String, Arc<[(i64, SeriesUse)]>>,
-    uses_revision: u64,
     pending: Vec<PendingCredit>,
     visit_log: Vec<serde_json::Value>,
     health: Health,
@@ -68,7 +67,6 @@ impl TargetState {
             target,
             cursor: None,
             uses: HashMap::new(),
-            uses_revision: 0,
             pending: Vec::new(),
             visit_log: Vec::new(),
             health: Health::default(),
@@ -143,7 +141,6 @@ impl TargetState {
     /// Drops what belongs to SLOs that are gone: they take a baseline when they return.
     pub fn set_catalog(&mut self, catalog: &Catalog) {
         self.uses.clear();
-        self.uses_revision = catalog.revision;
         self.pending.retain(|credit| catalog.entry(credit.slo).is_some());
         if let Some(cursor) = &mut self.cursor {
             let gone: Vec<i64> = cursor

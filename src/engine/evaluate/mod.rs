@@ -94,14 +94,6 @@ impl Evaluator {
         })
     }
 
-    /// Takes over another catalog.
-    pub async fn set_catalog(&mut self, catalog: Arc<Catalog>, keys: Keys, now: Timestamp) -> StoreResult<()> {
-        self.history = History::load(self.store.as_ref(), &wanted_keys(&catalog, &keys), now).await?;
-        (self.catalog, self.keys) = (catalog, keys);
-        self.charts_hour = None;
-        Ok(())
-    }
-
     /// The alerts as they stand.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
@@ -160,11 +152,6 @@ impl Evaluator {
         let units = self.evaluate_all(&catalog, now);
         let views = self.views(&units, &HashMap::new(), now);
         self.snapshot(views, collector, now, false, |_| Vec::new())
-    }
-
-    /// Events of hours that ended and of the present one, for dispatching and tests.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
     }
 
     async fn refresh_if_stale(&mut self, now: Timestamp) -> StoreResult<()> {

@@ -1,6 +1,5 @@
 //! The style sheet, the script and the icon, embedded; each is known by the hash of its text.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
@@ -9,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use crate::domain::digest::hex;
 use crate::http::api::is_known;
 use crate::http::error::ApiError;
 
@@ -22,11 +22,7 @@ struct Asset {
 
 impl Asset {
     fn new(name: &'static str, kind: &'static str, text: &'static str) -> Self {
-        let mut hash = String::new();
-        for byte in &Sha256::digest(text)[..8] {
-            // Writing into a String cannot fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
+        let hash = hex(&Sha256::digest(text)[..8]);
         Self {
             name,
             kind,
