@@ -18,6 +18,7 @@ use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
 use crate::source::scrape::discovery;
+use crate::spec::Options;
 
 /// Where files are, and what of a reload may remove.
 #[derive(Clone, Debug)]
@@ -73,7 +74,8 @@ impl Paths {
                 .iter()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         );
-        let files = specs::read(&paths, &base).map_err(|error| vec![format!("SLO files: {error}")])?;
+        let files =
+            specs::read(&paths, &base, Options::default()).map_err(|error| vec![format!("SLO files: {error}")])?;
         Ok(Read { config, files })
     }
 }

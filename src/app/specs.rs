@@ -9,22 +9,24 @@ use sha2::{Digest, Sha256};
 use super::files::{find_slo_files, read_text, shown_path};
 use crate::config;
 use crate::domain::digest::hex;
-use crate::domain::slo::SloId;
+use crate::domain::slo::{Slo, SloId};
 use crate::domain::time::Timestamp;
-use crate::engine::catalog::{BrokenSlo, Desired, DesiredSlo};
+use crate::engine::catalog::{Desired, DesiredSlo, IdleSlo};
 use crate::engine::ports::RevisionRecord;
 use crate::engine::snapshot::DiagnosticView;
+use crate::spec::codes::Severity;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::load::{Loaded, NamedSlo, load};
-use crate::spec::set::join;
+use crate::spec::{Loaded, NamedSlo, Options, SourceFile, load_files};
 
 /// The SLO files as they lie on disk.
 #[derive(Debug, Default)]
 pub struct SpecFiles {
-    /// What each file gave, in the order of their paths.
+    /// The files, in the order of their paths.
+    sources: Vec<SourceFile>,
+    /// What each file gave.
     loaded: Vec<Loaded>,
-    /// Their texts, by the path that is shown.
-    texts: HashMap<String, String>,
+    /// How they were read.
+    options: Options,
     /// Empty folders, globs without matches.
     pub warnings: Vec<String>,
 }
@@ -44,30 +46,27 @@ pub struct Specs {
 }
 
 /// Reads all SLO files of some paths; the error says which path leads nowhere.
-pub fn read(paths: &[PathBuf], base: &Path) -> Result<SpecFiles, String> {
+pub fn read(paths: &[PathBuf], base: &Path, options: Options) -> Result<SpecFiles, String> {
     let found = find_slo_files(paths).map_err(|error| error.to_string())?;
-    let mut files = SpecFiles {
-        warnings: found.warnings,
-        ..SpecFiles::default()
-    };
-    let mut loaded = Vec::new();
+    let mut warnings = found.warnings;
+    let mut sources = Vec::new();
     for path in &found.files {
         let shown = shown_path(path, base);
         match read_text(path, &shown) {
             Ok(text) if config::is_config(path, &text) => {
-                files
-                    .warnings
-                    .push(format!("{shown} is a configuration, not an SLO file; it is skipped"));
+                warnings.push(format!("{shown} is a configuration, not an SLO file; it is skipped"));
             }
-            Ok(text) => {
-                loaded.push(load(&text, &shown));
-                files.texts.insert(shown, text);
-            }
-            Err(diagnostic) => loaded.push(Loaded::unreadable(*diagnostic)),
+            Ok(text) => sources.push(SourceFile::new(shown, &text)),
+            Err(diagnostic) => sources.push(SourceFile::unreadable(*diagnostic)),
         }
     }
-    files.loaded = join(loaded).files;
-    Ok(files)
+    let loaded = load_files(&sources.iter().collect::<Vec<_>>(), &options).files;
+    Ok(SpecFiles {
+        sources,
+        loaded,
+        options,
+        warnings,
+    })
 }
 
 impl SpecFiles {
@@ -79,21 +78,47 @@ impl SpecFiles {
         };
         let mut running = BTreeSet::new();
         for file in &self.loaded {
-            specs.warnings.extend(file.diagnostics.iter().map(Diagnostic::concise));
+            let told = file.diagnostics.iter().filter(|found| found.severity != Severity::Note);
+            specs.warnings.extend(told.map(Diagnostic::concise));
             if file.is_valid() {
                 let diagnostics = views(&file.diagnostics);
                 specs.run(&file.slos, false, &diagnostics, &mut running);
                 specs.revisions.extend(self.revision(&file.file, now));
             }
         }
+        let earlier = self.last_good_slos(last_good);
         for file in self.loaded.iter().filter(|file| !file.is_valid()) {
-            specs.run_last_good(file, last_good, &mut running);
+            let earlier = earlier.get(&file.file).map(Vec::as_slice).unwrap_or_default();
+            specs.run_last_good(file, earlier, &mut running);
         }
         specs
     }
 
+    /// The SLOs of the last good revisions of the files that do not load, read together with the files that do: they may
+    /// refer to one another.
+    fn last_good_slos(&self, last_good: &LastGood) -> HashMap<String, Vec<Slo>> {
+        let revised = |file: &SourceFile| {
+            let revision = last_good.get(&file.file)?;
+            Some(SourceFile::new(revision.file.clone(), &revision.text))
+        };
+        let is_valid: Vec<bool> = self.loaded.iter().map(Loaded::is_valid).collect();
+        if is_valid.iter().all(|valid| *valid) {
+            return HashMap::new();
+        }
+        let files = self.sources.iter().zip(&is_valid);
+        let earlier: Vec<Option<SourceFile>> = files
+            .map(|(file, valid)| if *valid { None } else { revised(file) })
+            .collect();
+        let files = self.sources.iter().zip(&earlier).zip(&is_valid);
+        let together: Vec<&SourceFile> = files
+            .filter_map(|((file, earlier), valid)| if *valid { Some(file) } else { earlier.as_ref() })
+            .collect();
+        let loaded = load_files(&together, &self.options).files;
+        loaded.into_iter().map(|file| (file.file, file.slos)).collect()
+    }
+
     fn revision(&self, file: &str, now: Timestamp) -> Option<RevisionRecord> {
-        let text = self.texts.get(file)?.clone();
+        let text = self.sources.iter().find(|source| source.file == file)?.text.clone();
         let hash = hex(&Sha256::digest(&text));
         Some(RevisionRecord {
             file: file.to_owned(),
@@ -105,41 +130,41 @@ impl SpecFiles {
 }
 
 impl Specs {
-    fn run(
-        &mut self,
-        slos: &[crate::domain::slo::Slo],
-        invalid: bool,
-        diagnostics: &[DiagnosticView],
-        running: &mut BTreeSet<SloId>,
-    ) {
+    fn run(&mut self, slos: &[Slo], invalid: bool, diagnostics: &[DiagnosticView], running: &mut BTreeSet<SloId>) {
         for slo in slos {
-            if running.insert(slo.id.clone()) {
-                let diagnostics = diagnostics.to_vec();
+            if !running.insert(slo.id.clone()) {
+                continue;
+            }
+            let slo = slo.clone().scraped();
+            if slo.idle_reason().is_some() {
+                self.desired.idle.push(IdleSlo {
+                    service: Some(slo.id.service.clone()),
+                    name: Some(slo.id.name.clone()),
+                    file: slo.origin.file.clone(),
+                    line: Some(slo.origin.line),
+                    slo: Some(Arc::new(slo)),
+                    diagnostics: diagnostics.to_vec(),
+                });
+            } else {
                 self.desired.slos.push(DesiredSlo {
-                    slo: Arc::new(slo.clone()),
+                    slo: Arc::new(slo),
                     invalid,
-                    diagnostics,
+                    diagnostics: diagnostics.to_vec(),
                 });
             }
         }
     }
 
     /// A file that does not load: its SLOs run as they last loaded, the others are shown as broken.
-    fn run_last_good(&mut self, file: &Loaded, last_good: &LastGood, running: &mut BTreeSet<SloId>) {
+    fn run_last_good(&mut self, file: &Loaded, earlier: &[Slo], running: &mut BTreeSet<SloId>) {
         let diagnostics = views(&file.diagnostics);
-        let earlier = last_good
-            .get(&file.file)
-            .map(|revision| load(&revision.text, &file.file));
-        let earlier = earlier
-            .filter(Loaded::is_valid)
-            .map(|earlier| earlier.slos)
-            .unwrap_or_default();
-        self.run(&earlier, true, &diagnostics, running);
+        self.run(earlier, true, &diagnostics, running);
         let runs = |named: &&NamedSlo| {
             let id = named.service.as_ref().zip(named.name.as_ref());
             id.is_some_and(|(service, name)| earlier.iter().any(|slo| slo.id == SloId::new(service, name)))
         };
-        let broken = |named: Option<&NamedSlo>| BrokenSlo {
+        let broken = |named: Option<&NamedSlo>| IdleSlo {
+            slo: None,
             service: named.and_then(|named| named.service.clone()),
             name: named.and_then(|named| named.name.clone()),
             file: file.file.clone(),
@@ -148,10 +173,10 @@ impl Specs {
         };
         let never_ran: Vec<&NamedSlo> = file.names.iter().filter(|named| !runs(named)).collect();
         if file.names.is_empty() && earlier.is_empty() {
-            self.desired.broken.push(broken(None));
+            self.desired.idle.push(broken(None));
         }
         self.desired
-            .broken
+            .idle
             .extend(never_ran.into_iter().map(|named| broken(Some(named))));
     }
 }

@@ -9,8 +9,7 @@ use crate::app::files::{find_slo_files, read_text};
 use crate::config;
 use crate::spec::codes;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
-use crate::spec::load::{Loaded, load};
-use crate::spec::set::join;
+use crate::spec::{Loaded, Options, SourceFile, load_files};
 
 /// All files are valid.
 const VALID: i32 = 0;
@@ -58,7 +57,11 @@ fn check(args: &CheckArgs, out: &mut dyn Write) -> io::Result<i32> {
         }
     };
     let mut warnings = found.warnings;
-    let checked = check_files(&found.files, &mut warnings);
+    let options = Options {
+        strict: args.strict,
+        ..Options::default()
+    };
+    let checked = check_files(&found.files, &options, &mut warnings);
     for file in &checked {
         write_file(out, file, args.output_format)?;
     }
@@ -82,7 +85,7 @@ struct Checked {
 }
 
 /// Checks these files and those that the configurations among them name, in the order of their paths.
-fn check_files(files: &[PathBuf], warnings: &mut Vec<String>) -> Vec<Checked> {
+fn check_files(files: &[PathBuf], options: &Options, warnings: &mut Vec<String>) -> Vec<Checked> {
     let (mut checked, mut slo_files) = (Vec::new(), Vec::new());
     for path in files {
         match read_text(path, &shown(path)) {
@@ -99,11 +102,12 @@ fn check_files(files: &[PathBuf], warnings: &mut Vec<String>) -> Vec<Checked> {
     let slo_files = find_slo_files(&slo_files).map_or(slo_files, |found| found.files);
     let configs: Vec<PathBuf> = checked.iter().map(|file| file.path.clone()).collect();
     let slo_files: Vec<PathBuf> = slo_files.into_iter().filter(|path| !configs.contains(path)).collect();
-    let loaded = slo_files.iter().map(|path| match read_text(path, &shown(path)) {
-        Ok(text) => load(&text, &shown(path)),
-        Err(diagnostic) => Loaded::unreadable(*diagnostic),
+    let sources = slo_files.iter().map(|path| match read_text(path, &shown(path)) {
+        Ok(text) => SourceFile::new(shown(path), &text),
+        Err(diagnostic) => SourceFile::unreadable(*diagnostic),
     });
-    let set = join(loaded.collect());
+    let sources: Vec<SourceFile> = sources.collect();
+    let set = load_files(&sources.iter().collect::<Vec<_>>(), options);
     checked.extend(
         slo_files
             .iter()

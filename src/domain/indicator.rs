@@ -2,12 +2,17 @@
 
 use super::labels::{Group, Labels};
 use super::matcher::Selector;
+use super::objective::Objective;
+use super::slo::SloId;
 
-/// The definition of an SLI over scraped series.
+/// The definition of an SLI.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Indicator {
     /// What is counted.
     pub kind: IndicatorKind,
+    /// The Prometheus server that is asked. Without one, selectors read the scraped targets, and PromQL asks the default
+    /// server or, where none is configured, is served by scraping as far as it was understood.
+    pub source: Option<String>,
     /// The labels by whose values events are grouped; empty for one budget in all.
     pub group_by: Vec<String>,
 }
@@ -24,7 +29,7 @@ pub enum IndicatorKind {
         /// What the other selector counts.
         part_is: RatioPart,
     },
-    /// A classic histogram: good are the observations at or below the threshold.
+    /// A histogram: good are the observations at or below the threshold.
     Latency {
         /// The histogram's family name (without `_bucket`) and matchers.
         histogram: Selector,
@@ -42,6 +47,95 @@ pub enum IndicatorKind {
         /// With what the value is compared.
         value: f64,
     },
+    /// Expressions that a server evaluates.
+    PromQl(PromQlIndicator),
+    /// Each verdict of a probe is one event.
+    Probe {
+        /// The `job_name` of the probe.
+        job: String,
+    },
+    /// Pushed events.
+    Events,
+    /// Other indicators, weighed.
+    Composite(Vec<CompositeMember>),
+    /// A query to a system that nines cannot ask.
+    Foreign {
+        /// Its name: `Datadog`.
+        system: String,
+    },
+}
+
+/// PromQL expressions, as written. A range may be the template `{{.window}}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromQlIndicator {
+    /// What the expressions mean.
+    pub form: PromQlForm,
+    /// The same over scraped series, where the expressions were understood.
+    pub scraped: Option<Box<IndicatorKind>>,
+}
+
+/// What PromQL expressions mean.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PromQlForm {
+    /// Two rates, or increases: of all events, and of the bad or good ones.
+    Ratio {
+        /// All events.
+        total: String,
+        /// The other expression.
+        part: String,
+        /// What the other expression counts.
+        part_is: RatioPart,
+    },
+    /// The ratio itself: each second weighs one event.
+    RawRatio {
+        /// Its expression, between 0 and 1.
+        query: String,
+        /// What it is the share of.
+        ratio_of: RatioPart,
+    },
+    /// A value that is compared: each second of a series is one event.
+    Threshold {
+        /// The value.
+        query: String,
+        /// The comparison.
+        op: CompareOp,
+        /// With what it is compared.
+        value: f64,
+    },
+    /// Native histograms: the share of observations at or below the threshold.
+    Latency {
+        /// The histogram, as a selector.
+        histogram: Selector,
+        /// The threshold in the metric's own unit.
+        threshold: f64,
+        /// As written in the file: `300ms`.
+        written: String,
+    },
+}
+
+/// A part of a composite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompositeMember {
+    /// Its name.
+    pub name: String,
+    /// Its weight, above 0.
+    pub weight: f64,
+    /// What it is.
+    pub part: CompositePart,
+}
+
+/// What a part of a composite is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CompositePart {
+    /// An indicator with an objective of its own.
+    Indicator {
+        /// What is counted.
+        indicator: Indicator,
+        /// The wanted share.
+        objective: Objective,
+    },
+    /// Another SLO.
+    Slo(SloId),
 }
 
 /// What the second selector of a ratio counts.
@@ -102,7 +196,54 @@ impl Indicator {
                 ]
             }
             IndicatorKind::Gauge { gauge, .. } => vec![gauge.clone()],
+            IndicatorKind::PromQl(_)
+            | IndicatorKind::Probe { .. }
+            | IndicatorKind::Events
+            | IndicatorKind::Composite(_)
+            | IndicatorKind::Foreign { .. } => Vec::new(),
         }
+    }
+
+    /// PromQL that was understood becomes what it counts; anything else stays as it is.
+    #[must_use]
+    pub fn scraped(self) -> Self {
+        match self {
+            Self {
+                kind:
+                    IndicatorKind::PromQl(PromQlIndicator {
+                        scraped: Some(kind), ..
+                    }),
+                source: None,
+                group_by,
+            } => Self {
+                kind: *kind,
+                source: None,
+                group_by,
+            },
+            other => other,
+        }
+    }
+
+    /// Why this version cannot feed it; `None` when it can.
+    pub fn idle_reason(&self) -> Option<String> {
+        if let Some(source) = &self.source {
+            return Some(format!(
+                "it asks the Prometheus server \"{source}\"; servers are not asked by this version yet"
+            ));
+        }
+        let what = match &self.kind {
+            IndicatorKind::Ratio { .. } | IndicatorKind::Latency { .. } | IndicatorKind::Gauge { .. } => return None,
+            IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::PromQl(_) => {
+                "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it; servers are \
+                 not asked by this version yet"
+            }
+            IndicatorKind::Probe { .. } => "probes are not run by this version yet",
+            IndicatorKind::Events => "pushed events are not taken by this version yet",
+            IndicatorKind::Composite(_) => "composites are not computed by this version yet",
+            IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
+        };
+        Some(what.to_owned())
     }
 
     /// A text that changes exactly when what is counted changes: selectors, threshold, grouping. Its hash decides
@@ -114,8 +255,18 @@ impl Indicator {
                 histogram, threshold, ..
             } => format!("latency {histogram} {threshold}"),
             IndicatorKind::Gauge { gauge, op, value } => format!("gauge {gauge} {} {value}", op.word()),
+            IndicatorKind::PromQl(PromQlIndicator { form, .. }) => format!("promql {form:?}"),
+            IndicatorKind::Probe { job } => format!("probe {job}"),
+            IndicatorKind::Events => "events".to_owned(),
+            IndicatorKind::Composite(members) => format!("composite {members:?}"),
+            IndicatorKind::Foreign { system } => format!("foreign {system}"),
         };
-        format!("{what} by {:?}", self.group_by)
+        let source = self
+            .source
+            .as_ref()
+            .map(|source| format!(" from {source}"))
+            .unwrap_or_default();
+        format!("{what} by {:?}{source}", self.group_by)
     }
 
     /// The group of a series with these labels (its own and its target's); a missing label is `""`.

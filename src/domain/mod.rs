@@ -12,6 +12,7 @@ pub mod labels;
 pub mod ledger;
 pub mod matcher;
 pub mod objective;
+pub mod promql;
 pub mod reading;
 pub mod schedule;
 pub mod selection;

@@ -6,7 +6,8 @@ use super::counts::EventCounts;
 
 const BILLION: i64 = 1_000_000_000;
 
-/// The share of events that must be good, in parts per billion; above 0 and below 1.
+/// The share of events that must be good, in parts per billion. The native format has it above 0 and below 1; other
+/// formats know the ends too: at 0 anything goes, and at 1 there is no error budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Objective {
     parts_per_billion: i64,
@@ -24,6 +25,18 @@ pub enum ObjectiveError {
     /// More than seven decimals.
     #[error("more than seven decimals")]
     TooFine,
+    /// Below nothing or above everything.
+    #[error("out of range (0 to 1, or 0 % to 100 %)")]
+    OutsideUnit,
+}
+
+/// What a foreign objective is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectiveUnit {
+    /// `99.9`
+    Percent,
+    /// `0.999`
+    Ratio,
 }
 
 impl Objective {
@@ -57,9 +70,36 @@ impl Objective {
         })
     }
 
-    /// From parts per billion, for what was stored.
+    /// From parts per billion, 0 and 1 included.
     pub fn from_parts_per_billion(parts_per_billion: i64) -> Option<Self> {
-        (parts_per_billion > 0 && parts_per_billion < BILLION).then_some(Self { parts_per_billion })
+        (0..=BILLION)
+            .contains(&parts_per_billion)
+            .then_some(Self { parts_per_billion })
+    }
+
+    /// Reads a number of another format, 0 and 1 (or 100 %) included: a decimal exactly, one with too many decimals or
+    /// with an exponent rounded to a part per billion; then the second value is false.
+    pub fn from_foreign(text: &str, unit: ObjectiveUnit) -> Result<(Self, bool), ObjectiveError> {
+        let text = text.trim();
+        let number: f64 = text.parse().map_err(|_| ObjectiveError::NotANumber)?;
+        let percent = unit == ObjectiveUnit::Percent;
+        let places = if percent { 7 } else { 9 };
+        let one = if percent { 100.0 } else { 1.0 };
+        if !(0.0..=one).contains(&number) {
+            return Err(ObjectiveError::OutsideUnit);
+        }
+        let rounded = (number / one * BILLION as f64).round() as i64;
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let exact = format!("{whole}{fraction:0<places$}").parse::<i64>().ok();
+        let exact = exact.filter(|_| fraction.len() <= places);
+        let parts_per_billion = exact.unwrap_or(rounded);
+        Ok((Self { parts_per_billion }, exact.is_some()))
+    }
+
+    /// There is no error budget at all.
+    pub fn is_whole(self) -> bool {
+        self.parts_per_billion == BILLION
     }
 
     /// In parts per billion.
@@ -122,6 +162,38 @@ mod tests {
                 .as_deref(),
             Ok("99.95%")
         );
+    }
+
+    #[test]
+    fn objectives_of_other_formats_are_read_exactly_where_they_can_be() {
+        use ObjectiveUnit::{Percent, Ratio};
+        for (text, unit, parts, exact) in [
+            ("0.999", Ratio, 999_000_000, true),
+            ("0", Ratio, 0, true),
+            ("1.0", Ratio, 1_000_000_000, true),
+            ("99.95", Percent, 999_500_000, true),
+            ("100", Percent, 1_000_000_000, true),
+            (".5", Ratio, 500_000_000, true),
+            ("9.9e-1", Ratio, 990_000_000, false),
+            ("0.9990000000000001", Ratio, 999_000_000, false),
+        ] {
+            let read = Objective::from_foreign(text, unit).map(|(read, exact)| (read.parts_per_billion(), exact));
+            assert_eq!(read, Ok((parts, exact)), "{text}");
+        }
+        for (text, unit) in [
+            ("1.1", Ratio),
+            ("-0.1", Ratio),
+            ("100.1", Percent),
+            ("NaN", Ratio),
+            ("inf", Ratio),
+        ] {
+            assert_eq!(
+                Objective::from_foreign(text, unit),
+                Err(ObjectiveError::OutsideUnit),
+                "{text}"
+            );
+        }
+        assert_eq!(Objective::from_foreign("most", Ratio), Err(ObjectiveError::NotANumber));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::alert::policy::AlertPolicy;
 use super::indicator::Indicator;
 use super::labels::{Group, Labels};
 use super::objective::Objective;
-use super::window::TimeWindow;
+use super::window::{TimeWindow, WindowLength};
 
 /// An SLO's identity: service and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,11 +39,23 @@ impl fmt::Display for SloId {
     }
 }
 
-/// How good and bad add up to a budget.
+/// How good and bad add up to a budget (OpenSLO's `budgetingMethod`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetingMethod {
-    /// Each event counts.
+    /// Each event counts: sum(good) / sum(total).
     Occurrences,
+    /// Each slice of time counts, and is good when its ratio meets the slice target.
+    Timeslices {
+        /// How long a slice is.
+        slice: WindowLength,
+        /// The ratio from which on a slice is good; above 0, at most 1.
+        target: Objective,
+    },
+    /// The mean of the slices' ratios.
+    RatioTimeslices {
+        /// How long a slice is.
+        slice: WindowLength,
+    },
 }
 
 impl BudgetingMethod {
@@ -51,6 +63,37 @@ impl BudgetingMethod {
     pub fn word(self) -> &'static str {
         match self {
             Self::Occurrences => "occurrences",
+            Self::Timeslices { .. } => "timeslices",
+            Self::RatioTimeslices { .. } => "ratio_timeslices",
+        }
+    }
+}
+
+/// What time without events counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoDataPolicy {
+    /// Nothing: it is left out.
+    #[default]
+    Ignore,
+    /// Good; for slices of time only.
+    Good,
+    /// Bad; for slices of time only.
+    Bad,
+    /// What was last seen goes on.
+    Hold,
+}
+
+impl NoDataPolicy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ignore, Self::Good, Self::Bad, Self::Hold];
+
+    /// As written in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Hold => "hold",
         }
     }
 }
@@ -85,6 +128,10 @@ pub struct Slo {
     pub window: TimeWindow,
     /// How events add up.
     pub method: BudgetingMethod,
+    /// What time without events counts as.
+    pub no_data: NoDataPolicy,
+    /// What people do when the budget is gone, in their own words.
+    pub policy: Option<String>,
     /// When it alerts.
     pub alerting: AlertPolicy,
     /// Names under which its history may be found.
@@ -101,5 +148,38 @@ impl Slo {
     /// After how long without data `SLONoData` fires; `None` when it never does.
     pub fn no_data_for(&self) -> Option<Duration> {
         self.alerting.no_data_for
+    }
+
+    /// Why this version cannot compute it although it is valid; `None` when it runs. Without Prometheus servers, PromQL
+    /// that was understood is served by scraping.
+    pub fn idle_reason(&self) -> Option<String> {
+        if self.objective.is_whole() {
+            return Some(
+                "an objective of 100% leaves no error budget; nothing can burn and nothing is computed".to_owned(),
+            );
+        }
+        if self.method != BudgetingMethod::Occurrences {
+            return Some(format!(
+                "`{}` is read, but not computed by this version yet",
+                self.method.word()
+            ));
+        }
+        if matches!(self.window, TimeWindow::Calendar(_)) {
+            return Some("calendar windows are read, but not computed by this version yet".to_owned());
+        }
+        if self.no_data != NoDataPolicy::Ignore {
+            return Some(format!(
+                "`no_data: {}` is read, but not computed by this version yet",
+                self.no_data.word()
+            ));
+        }
+        self.indicator.idle_reason()
+    }
+
+    /// The SLO as it runs on scraped targets: PromQL that was understood becomes what it counts.
+    #[must_use]
+    pub fn scraped(mut self) -> Self {
+        self.indicator = self.indicator.scraped();
+        self
     }
 }

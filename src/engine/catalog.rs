@@ -14,13 +14,13 @@ use crate::domain::time::Timestamp;
 /// Groups of one SLO that have a budget of their own; the rest is `other` (contract, native SLO file).
 pub const GROUPS_MAX: usize = 100;
 
-/// What the files say: the SLOs that are to run, and the documents that never loaded.
+/// What the files say: the SLOs that are to run, and those that do not.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     /// The SLOs that are to run.
     pub slos: Vec<DesiredSlo>,
-    /// Documents that never loaded.
-    pub broken: Vec<BrokenSlo>,
+    /// SLOs that do not run.
+    pub idle: Vec<IdleSlo>,
 }
 
 /// An SLO that is to run.
@@ -34,9 +34,11 @@ pub struct DesiredSlo {
     pub diagnostics: Vec<DiagnosticView>,
 }
 
-/// An SLO, or a document, that never loaded.
+/// An SLO that does not run: one that never loaded, or one that is valid and cannot be computed.
 #[derive(Clone, Debug)]
-pub struct BrokenSlo {
+pub struct IdleSlo {
+    /// The SLO, where its file is valid.
+    pub slo: Option<Arc<Slo>>,
     /// The service, if it can be read.
     pub service: Option<String>,
     /// The name, if it can be read.
@@ -71,8 +73,8 @@ pub struct Entry {
 pub struct Catalog {
     /// In the order of their ids.
     pub entries: Vec<Entry>,
-    /// Documents that never loaded.
-    pub broken: Vec<BrokenSlo>,
+    /// SLOs that do not run.
+    pub idle: Vec<IdleSlo>,
     /// What a scrape has to keep.
     pub selection: Arc<Selection>,
     /// Changes with every catalog.
@@ -122,7 +124,7 @@ impl Catalog {
             .collect();
         Self {
             entries,
-            broken: desired.broken.clone(),
+            idle: desired.idle.clone(),
             selection,
             revision,
             by_id,

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::counts::MICRO;
 use crate::domain::time::Timestamp;
+use crate::domain::window::TimeWindow;
 
 /// Everything that is shown without asking the store, at one point in time.
 #[derive(Debug, Default)]
@@ -104,11 +105,45 @@ pub struct SloView {
     pub budget_history: Vec<(Timestamp, Option<f64>)>,
 }
 
-/// A time window in JSON.
+/// A time window in JSON: `{"rolling":"30d"}` or `{"calendar":"month","zone":"Europe/Berlin"}`.
 #[derive(Clone, Debug, Serialize)]
-pub struct WindowView {
-    /// As written: `30d`.
-    pub rolling: String,
+#[serde(untagged)]
+pub enum WindowView {
+    /// The last so many days.
+    Rolling {
+        /// As written: `30d`.
+        rolling: String,
+    },
+    /// Since the last turn of a calendar unit.
+    Calendar {
+        /// `month`, `2 weeks`
+        calendar: String,
+        /// An IANA zone.
+        zone: &'static str,
+    },
+}
+
+impl WindowView {
+    /// A window as the API shows it.
+    pub fn of(window: &TimeWindow) -> Self {
+        match window {
+            TimeWindow::Rolling { written, .. } => Self::Rolling {
+                rolling: written.clone(),
+            },
+            TimeWindow::Calendar(calendar) => Self::Calendar {
+                calendar: window.written(),
+                zone: calendar.zone.name(),
+            },
+        }
+    }
+
+    /// In a few words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Rolling { rolling } => rolling,
+            Self::Calendar { calendar, .. } => calendar,
+        }
+    }
 }
 
 /// Events, each with at most six decimals.

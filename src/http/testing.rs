@@ -191,7 +191,7 @@ fn healthy(service: &str, name: &str, left: f64) -> SloView {
         objective: Some(0.999),
         objective_text: Some("99.9%".to_owned()),
         method: Some("occurrences"),
-        window: Some(WindowView {
+        window: Some(WindowView::Rolling {
             rolling: "30d".to_owned(),
         }),
         as_of: Some(NOW),

@@ -7,6 +7,8 @@ pub enum Severity {
     Error,
     /// The file loads; somebody should look.
     Warning,
+    /// The file loads; this is said so that nothing is dropped in silence.
+    Note,
 }
 
 impl Severity {
@@ -15,11 +17,12 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }
 
-/// A kind of diagnostic. Codes are stable: `N` for errors, `L` for lints.
+/// A kind of diagnostic. Codes are stable: `N` for errors, `L` for lints, `I` for notes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
     /// `N004`
@@ -31,12 +34,12 @@ pub struct Code {
 }
 
 impl Code {
-    /// Errors begin with `N`.
+    /// Errors begin with `N`, warnings with `L`, notes with `I`.
     pub fn severity(&self) -> Severity {
-        if self.code.starts_with('N') {
-            Severity::Error
-        } else {
-            Severity::Warning
+        match self.code.as_bytes().first() {
+            Some(b'L') => Severity::Warning,
+            Some(b'I') => Severity::Note,
+            _ => Severity::Error,
         }
     }
 }
@@ -111,6 +114,26 @@ codes! {
         "Only one of them may be set."
     SECRET "N035" "not a secret of the expected form"
         "A webhook's secret is `whsec_` followed by base64, as Standard Webhooks has it."
+    CYCLE "N036" "SLOs refer to each other in a circle"
+        "A composite cannot be a part of itself, not by way of others either."
+    VERSION "N037" "a version of this format that nines does not know"
+        "The message names the versions that are read."
+    PLUGIN "N038" "a plugin that nines cannot run"
+        "Sloth's plugins are Go programs. Write the queries that the plugin would give as `events` or `raw`."
+    PROMQL "N040" "not PromQL"
+        "The expression breaks PromQL's grammar or mixes its types; a Prometheus server would refuse it too."
+    WINDOW_TEMPLATE "N041" "a query without its window"
+        "The query is asked over several windows, so its range must be the template: `rate(http_requests_total[{{.window}}])`."
+    ZONE "N042" "not a time zone"
+        "Zones are IANA names such as `Europe/Berlin`, `America/New_York` or `UTC`."
+    DATE "N043" "not a date and time"
+        "A start is civil time in the window's zone: `2026-01-01 00:00:00`."
+    EXCLUSIVE "N044" "not exactly one of several keys"
+        "The message names the keys of which exactly one is written."
+    RANGE "N045" "a list of the wrong length"
+        "The message names how many items there may be."
+    NOT_CONVERTED "N046" "this cannot be written in the other format"
+        "The other format has no words for it; the message says for what."
     BAD_IS_TOTAL "L001" "both selectors are the same"
         "Then every event is bad (or good), which is rarely meant."
     NEVER_FIRES "L002" "a burn condition can never fire"
@@ -125,6 +148,42 @@ codes! {
         "The file loads and defines nothing."
     DEPRECATED "L007" "an older way to write it"
         "It works; the message names the newer one."
+    FOREIGN_KEY "L008" "a key that its own tool ignores"
+        "The tool that the file was written for drops this key in silence, so it has no effect there or here. It is often misspelt."
+    SDK_RULE "L009" "OpenSLO's SDK would refuse this"
+        "The meaning is clear, so nines reads it. With `--strict` it is an error, as in the SDK."
+    UNRESOLVED "L010" "a reference to something that is not in these files"
+        "What it would have said is missing: add the file that holds it to the paths."
+    LATE_PAGE "L011" "a condition that calls after the budget is gone"
+        "At this burn rate, `factor` x `long` / window, the share of the budget that is spent before it calls, is 1 or more."
+    FEW_EVENTS "L012" "too few events for this objective"
+        "The window holds so few that a single bad one spends the whole budget."
+    FIXED_RANGE "L013" "a fixed range instead of {{.window}}"
+        "Whatever window is asked for, the query answers for its own range, so all burn rates are the same."
+    NO_COUNT "L014" "a query that never counts events"
+        "A comparison gives the value that was compared, not a number of events: a quantile above a threshold is no error count. Count a histogram's buckets instead."
+    SELECTS_GOOD "L015" "an error query that selects the good events"
+        "Its matchers select successes, so that every success would count as an error."
+    ONE_WINDOW "L016" "a burn condition with one window"
+        "Without a short window it goes on calling until the long one has forgotten the burn."
+    OBJECTIVE_EDGE "L017" "an objective of 0% or 100%"
+        "100% leaves no error budget, so nothing can be computed; 0% is never missed."
+    DUPLICATE_OBJECT "L018" "an object is defined twice"
+        "References mean the first one, in the order of the paths."
+    PERCENT "L019" "a ratio where a percentage is expected"
+        "`0.999` is read as 0.999 %, as the original tool does; `99.9` is likely meant."
+    ROUNDED "L020" "an objective with too many decimals"
+        "Objectives are exact to a part per billion; this one was rounded."
+    READ_LENIENTLY "L021" "not quite as the format has it"
+        "The meaning is clear, so nines reads it; other tools may not."
+    NEEDS_SERVER "I001" "only a Prometheus server can answer this"
+        "The expression is more than sums of counters, so that it cannot be served by scraping."
+    NOT_CARRIED "I002" "something has no counterpart"
+        "The original format says something that nines has no words for; the message says what is lost."
+    SKIPPED "I003" "no SLO; skipped"
+        "The document is valid and belongs to somebody else: a Kubernetes object, a template, a rule file."
+    IDLE "I004" "valid, and not computed by this version"
+        "The SLO is read, checked and shown; its numbers stay unknown until nines can compute them."
 }
 
 #[cfg(test)]
@@ -133,7 +192,7 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_sorted_within_their_letter() {
-        for letter in ['N', 'L'] {
+        for letter in ['N', 'L', 'I'] {
             let codes: Vec<_> = ALL.iter().map(|c| c.code).filter(|c| c.starts_with(letter)).collect();
             assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         }

@@ -1,4 +1,4 @@
-//! Which format a file is in, by its markers.
+//! Which format a document is in, by its markers.
 
 use super::yaml::Node;
 
@@ -7,8 +7,12 @@ use super::yaml::Node;
 pub enum DocumentKind {
     /// `version: nines/v1`
     Native,
-    /// `apiVersion: openslo/v1` and others
-    OpenSlo,
+    /// `apiVersion: openslo/v1`, also `openslo.com/v1`
+    OpenSloV1,
+    /// `apiVersion: openslo/v1alpha`
+    OpenSloV1Alpha,
+    /// `apiVersion: openslo.com/v2alpha`
+    OpenSloV2Alpha,
     /// `version: prometheus/v1`
     Sloth,
     /// `apiVersion: sloth.slok.dev/v1`
@@ -19,8 +23,14 @@ pub enum DocumentKind {
     Pyrra,
     /// `apiVersion: sre.google.com/…`
     SloGenerator,
+    /// A marker of one of these, in a version that nobody knows.
+    UnknownVersion,
     /// `nines.yml`
     Config,
+    /// A Kubernetes object that is no SLO.
+    OtherObject,
+    /// Rules for Prometheus.
+    PrometheusRules,
     /// None of these.
     #[default]
     Unknown,
@@ -28,25 +38,36 @@ pub enum DocumentKind {
 
 /// Top-level keys that only a configuration has.
 const CONFIG_KEYS: [&str; 6] = ["global", "scrape_configs", "receivers", "slo_files", "route", "storage"];
+/// What the markers of the formats begin with, and the versions that are read.
+const FAMILIES: [(&str, &str); 6] = [
+    ("nines", "nines/v1"),
+    ("prometheus", "prometheus/v1"),
+    ("openslo", "openslo/v1, openslo/v1alpha and openslo.com/v2alpha"),
+    ("sloth.slok.dev", "sloth.slok.dev/v1"),
+    ("pyrra.dev", "pyrra.dev/v1alpha1"),
+    ("sre.google.com", "sre.google.com/v2"),
+];
 
 impl DocumentKind {
     /// The format of a document.
     pub fn of(root: &Node) -> Self {
-        let text = |key| root.get(key).and_then(Node::text);
-        let (version, api_version) = (text("version"), text("apiVersion"));
+        let text = |key| root.get(key).and_then(Node::text).map(str::trim);
+        let (version, api_version, kind) = (text("version"), text("apiVersion"), text("kind"));
         match (version, api_version) {
-            (Some(version), _) if version.starts_with("nines/") => Self::Native,
-            (Some(version), _) if version.starts_with("prometheus/") => Self::Sloth,
-            (_, Some(api)) if api.starts_with("openslo") => Self::OpenSlo,
-            (_, Some(api)) if api.starts_with("sloth.slok.dev/") => {
-                if text("kind") == Some("AlertWindows") {
-                    Self::AlertWindows
-                } else {
-                    Self::SlothResource
-                }
+            (Some("nines/v1"), _) => Self::Native,
+            (Some("prometheus/v1"), _) => Self::Sloth,
+            (_, Some("openslo/v1" | "openslo.com/v1")) => Self::OpenSloV1,
+            (_, Some("openslo/v1alpha" | "openslo.com/v1alpha")) => Self::OpenSloV1Alpha,
+            (_, Some("openslo.com/v2alpha" | "openslo/v2alpha" | "openslo.com/v2alpha1")) => Self::OpenSloV2Alpha,
+            (_, Some("sloth.slok.dev/v1")) if kind == Some("AlertWindows") => Self::AlertWindows,
+            (_, Some("sloth.slok.dev/v1")) => Self::SlothResource,
+            (_, Some("pyrra.dev/v1alpha1")) => Self::Pyrra,
+            (_, Some("sre.google.com/v2")) => Self::SloGenerator,
+            (Some(marker), _) | (_, Some(marker)) if family(marker).is_some() => Self::UnknownVersion,
+            (None, Some(_)) if kind.is_some() => Self::OtherObject,
+            (None, None) if root.entry("groups").is_some_and(|entry| entry.value.items().is_some()) => {
+                Self::PrometheusRules
             }
-            (_, Some(api)) if api.starts_with("pyrra.dev/") => Self::Pyrra,
-            (_, Some(api)) if api.starts_with("sre.google.com/") => Self::SloGenerator,
             (None, None) if CONFIG_KEYS.iter().any(|key| root.entry(key).is_some()) => Self::Config,
             _ => Self::Unknown,
         }
@@ -56,14 +77,28 @@ impl DocumentKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "nines",
-            Self::OpenSlo => "OpenSLO",
+            Self::OpenSloV1 => "OpenSLO v1",
+            Self::OpenSloV1Alpha => "OpenSLO v1alpha",
+            Self::OpenSloV2Alpha => "OpenSLO v2alpha",
             Self::Sloth => "Sloth",
             Self::SlothResource => "Sloth's Kubernetes resource",
             Self::AlertWindows => "Sloth's AlertWindows",
             Self::Pyrra => "Pyrra",
             Self::SloGenerator => "slo-generator",
             Self::Config => "a nines configuration",
-            Self::Unknown => "unknown",
+            Self::OtherObject => "a Kubernetes object",
+            Self::PrometheusRules => "Prometheus's rules",
+            Self::UnknownVersion | Self::Unknown => "unknown",
         }
     }
+}
+
+/// The versions that are read of the format whose marker this is like; `None` when it is like none.
+pub(super) fn family(marker: &str) -> Option<&'static str> {
+    let (group, _) = marker.split_once('/')?;
+    let group = group.to_lowercase();
+    FAMILIES
+        .iter()
+        .find(|(name, _)| group == *name || (*name == "openslo" && group == "openslo.com"))
+        .map(|(_, versions)| *versions)
 }

@@ -1,11 +1,16 @@
-//! One file: its documents, whatever their format.
+//! One file: its documents, whatever their formats.
 
 use super::codes;
-use super::detect::DocumentKind;
+use super::contents::Contents;
+use super::detect::{DocumentKind, family};
 use super::diagnostic::{Diagnostic, has_errors};
-use super::native;
+use super::document::{Document, SourceFile};
+use super::objects::Objects;
+use super::options::Options;
 use super::reader::Reader;
-use super::yaml::{self, Node, Span};
+use super::set::load_files;
+use super::yaml::{Node, Span};
+use super::{native, openslo, pyrra, slo_generator, sloth};
 use crate::domain::slo::Slo;
 
 /// An SLO whose name can be read, in a valid file or not.
@@ -36,7 +41,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// A file that could not even be read.
-    pub fn unreadable(diagnostic: Diagnostic) -> Self {
+    fn unreadable(diagnostic: Diagnostic) -> Self {
         Self {
             file: diagnostic.file.clone(),
             diagnostics: vec![diagnostic],
@@ -50,28 +55,52 @@ impl Loaded {
     }
 }
 
-/// Reads an SLO file. Every error of every document is reported; `file` is what diagnostics and SLOs call it.
+/// What the documents of all formats are read with.
+pub(super) struct Context<'a> {
+    /// How files are read.
+    pub options: &'a Options,
+    /// What they may refer to.
+    pub objects: &'a Objects<'a>,
+}
+
+/// Reads one SLO file by itself, leniently. Every error of every document is reported; `file` is what diagnostics and
+/// SLOs call it.
 pub fn load(text: &str, file: &str) -> Loaded {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = yaml::parse(text);
-    let mut reader = Reader::new(text, file);
-    let is_torn = !parsed.errors.is_empty();
-    for error in parsed.errors {
-        reader.report_yaml(error);
+    let files = load_files(&[&SourceFile::new(file, text)], &Options::default());
+    files.files.into_iter().next().unwrap_or_default()
+}
+
+/// Reads one file of several.
+pub(super) fn load_file(file: &SourceFile, context: &Context<'_>) -> Loaded {
+    if let Some(diagnostic) = &file.unreadable {
+        return Loaded::unreadable(diagnostic.clone());
     }
-    if parsed.documents.is_empty() && !is_torn {
-        let span = Span {
-            line: 1,
-            column: 1,
-            ..Span::default()
-        };
-        let hint = Some("an SLO file begins with `version: nines/v1`".to_owned());
-        reader.report_with(&codes::FORMAT, span, "the file is empty", hint);
+    let mut reader = Reader::new(&file.text, &file.file);
+    reader.set_strict(context.options.strict);
+    let mut contents = Contents::default();
+    if file.is_template {
+        let message = "this is a template of Helm, not YAML; point nines at what Helm renders";
+        reader.report(&codes::SKIPPED, Span::FIRST, message);
+    } else {
+        for error in &file.errors {
+            reader.report_yaml(error.clone());
+        }
+        if file.documents.is_empty() && file.errors.is_empty() {
+            let hint = Some("an SLO file begins with `version: nines/v1`".to_owned());
+            reader.report_with(&codes::FORMAT, Span::FIRST, "the file is empty", hint);
+        }
+        for document in &file.documents {
+            read_document(&mut reader, document, context, &mut contents);
+        }
     }
-    let kind = parsed.documents.first().map(DocumentKind::of).unwrap_or_default();
-    let mut contents = native::Contents::default();
-    for root in &parsed.documents {
-        read_document(&mut reader, root, &mut contents);
+    for slo in &contents.slos {
+        if let Some(reason) = slo.clone().scraped().idle_reason() {
+            let line = Span {
+                line: slo.origin.line,
+                ..Span::FIRST
+            };
+            reader.report(&codes::IDLE, line, format!("{} is not computed: {reason}", slo.id));
+        }
     }
     let diagnostics = reader.into_diagnostics();
     let slos = if has_errors(&diagnostics) {
@@ -80,41 +109,79 @@ pub fn load(text: &str, file: &str) -> Loaded {
         contents.slos
     };
     Loaded {
-        file: file.to_owned(),
+        file: file.file.clone(),
         slos,
         diagnostics,
         names: contents.names,
-        kind,
+        kind: file.documents.first().map(|document| document.kind).unwrap_or_default(),
     }
 }
 
-fn read_document(reader: &mut Reader<'_>, root: &Node, contents: &mut native::Contents) {
-    let kind = DocumentKind::of(root);
-    let marker = root
-        .get("version")
-        .or_else(|| root.get("apiVersion"))
-        .map_or(root.span, |node| node.span);
-    let begin = Some("an SLO file begins with `version: nines/v1`".to_owned());
-    match kind {
+fn read_document(reader: &mut Reader<'_>, document: &Document, context: &Context<'_>, contents: &mut Contents) {
+    let root = &document.root;
+    match document.kind {
         DocumentKind::Native => native::read(reader, root, contents),
-        DocumentKind::Unknown if root.entries().is_none() => {
-            let message = format!("an SLO file is a map, not {}", root.kind());
-            reader.report_with(&codes::FORMAT, root.span, message, begin);
+        DocumentKind::OpenSloV1 | DocumentKind::OpenSloV1Alpha | DocumentKind::OpenSloV2Alpha => {
+            openslo::read(reader, document, context, contents);
         }
-        DocumentKind::Unknown if root.entry("slos").is_some() && marker == root.span => {
-            reader.report_with(&codes::MISSING_KEY, root.span, "`version` is missing", begin);
-            native::read(reader, root, contents);
+        DocumentKind::Sloth | DocumentKind::SlothResource | DocumentKind::AlertWindows => {
+            sloth::read(reader, document, context, contents);
         }
-        DocumentKind::Unknown => {
-            reader.report_with(&codes::FORMAT, marker, "this is no format that nines knows", begin);
-        }
+        DocumentKind::Pyrra => pyrra::read(reader, root, context, contents),
+        DocumentKind::SloGenerator => slo_generator::read(reader, root, context, contents),
         DocumentKind::Config => {
             let message = "this is a nines configuration, not an SLO file";
             reader.report(&codes::FORMAT, root.span, message);
         }
-        other => {
-            let message = format!("this is {}, which is not supported by this version yet", other.name());
-            reader.report(&codes::UNSUPPORTED, marker, message);
+        DocumentKind::OtherObject => {
+            let kind = root.get("kind").and_then(Node::text).unwrap_or_default();
+            let message = format!("a Kubernetes object of kind {kind} is no SLO; it is skipped");
+            reader.report(&codes::SKIPPED, root.span, message);
         }
+        DocumentKind::PrometheusRules => {
+            let message = "these are rules for Prometheus, no SLOs; they are skipped";
+            reader.report(&codes::SKIPPED, root.span, message);
+        }
+        DocumentKind::UnknownVersion | DocumentKind::Unknown => read_unknown(reader, root, contents),
+    }
+}
+
+fn read_unknown(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents) {
+    let begin = Some("an SLO file begins with `version: nines/v1`".to_owned());
+    let marker = root.get("version").or_else(|| root.get("apiVersion"));
+    let Some(marker) = marker else {
+        if root.entries().is_none() {
+            let message = format!("an SLO file is a map, not {}", root.kind());
+            reader.report_with(&codes::FORMAT, root.span, message, begin);
+        } else if root.entry("slos").is_some() {
+            reader.report_with(&codes::MISSING_KEY, root.span, "`version` is missing", begin);
+            native::read(reader, root, contents);
+        } else {
+            reader.report_with(
+                &codes::FORMAT,
+                root.span,
+                "this is no SLO format that nines knows",
+                begin,
+            );
+        }
+        return;
+    };
+    match marker.text().and_then(family) {
+        Some(versions) => {
+            let written = marker.text().unwrap_or_default();
+            let message = format!("nines does not know the version \"{written}\"");
+            reader.report_with(
+                &codes::VERSION,
+                marker.span,
+                message,
+                Some(format!("it reads {versions}")),
+            );
+        }
+        None => reader.report_with(
+            &codes::FORMAT,
+            marker.span,
+            "this is no SLO format that nines knows",
+            begin,
+        ),
     }
 }

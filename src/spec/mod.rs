@@ -1,16 +1,28 @@
-//! SLO files: YAML text in, SLOs and diagnostics out. No I/O: the caller reads the files.
+//! SLO files in everybody's formats: YAML text in, SLOs and diagnostics out. No I/O: the caller reads the files.
 
 pub mod codes;
+mod contents;
 pub mod detect;
 pub mod diagnostic;
+pub mod document;
+mod lints;
 pub mod load;
 mod native;
+mod objects;
+mod openslo;
+pub mod options;
+mod pyrra;
+mod query;
 pub mod reader;
 pub mod set;
+mod slo_generator;
+mod sloth;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod yaml;
 
+pub use document::SourceFile;
 pub use load::{Loaded, NamedSlo, load};
-pub use set::{LoadedSet, load_all};
+pub use options::Options;
+pub use set::{LoadedSet, load_all, load_files};

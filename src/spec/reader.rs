@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::codes::{self, Code};
+use super::codes::{self, Code, Severity};
 use super::diagnostic::Diagnostic;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span, Value, YamlError};
@@ -29,6 +29,7 @@ pub struct Reader<'a> {
     line_starts: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
     repeats_values: bool,
+    strict: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -41,6 +42,34 @@ impl<'a> Reader<'a> {
             line_starts: std::iter::once(0).chain(starts.map(|at| at + 1)).collect(),
             diagnostics: Vec::new(),
             repeats_values: true,
+            strict: false,
+        }
+    }
+
+    /// What the original tool would refuse is an error.
+    pub(super) fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    /// What the original tool would refuse is an error.
+    pub fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// The original tool would refuse this, yet its meaning is clear: a warning, and an error when strict.
+    pub fn report_lenient(
+        &mut self,
+        code: &'static Code,
+        span: Span,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let before = self.diagnostics.len();
+        self.report_with(code, span, message, hint);
+        if self.strict
+            && let Some(last) = self.diagnostics.get_mut(before)
+        {
+            last.severity = Severity::Error;
         }
     }
 
@@ -373,10 +402,51 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// As [`Fields::finish`], for the formats of others: a key that nobody asked for is a warning, because `tool` ignores
+    /// it in silence, and an error when strict.
+    pub fn finish_foreign(self, reader: &mut Reader<'_>, tool: &str) {
+        let free: Vec<&str> = self
+            .known
+            .iter()
+            .copied()
+            .filter(|known| !self.has_key(known))
+            .collect();
+        for Entry { key, key_span, .. } in self.entries {
+            if self.known.contains(&key.as_str()) {
+                continue;
+            }
+            let same = |known: &&&str| squeeze(known) == squeeze(key);
+            let meant = free
+                .iter()
+                .find(same)
+                .copied()
+                .or_else(|| suggest(key, free.iter().copied()));
+            let message = format!("{tool} ignores the key \"{key}\", so it has no effect");
+            reader.report_lenient(&codes::FOREIGN_KEY, *key_span, message, meant.map(did_you_mean));
+        }
+        self.report_missing(reader, &[]);
+    }
+
+    fn has_key(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key)
+    }
+
+    fn report_missing(&self, reader: &mut Reader<'_>, misspelt: &[&str]) {
+        for key in self.missing.iter().filter(|key| !misspelt.contains(key)) {
+            let empty = self.entries.iter().find(|entry| entry.key == *key);
+            let span = empty.map_or(self.span, |entry| entry.key_span);
+            reader.report(&codes::MISSING_KEY, span, format!("`{key}` is missing"));
+        }
+    }
+
     /// Reports every key that nobody asked for, and every needed one that is not there, unless it is there misspelt.
     pub fn finish(self, reader: &mut Reader<'_>) {
-        let has_key = |key: &str| self.entries.iter().any(|entry| entry.key == key);
-        let free: Vec<&str> = self.known.iter().copied().filter(|known| !has_key(known)).collect();
+        let free: Vec<&str> = self
+            .known
+            .iter()
+            .copied()
+            .filter(|known| !self.has_key(known))
+            .collect();
         let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {
@@ -387,12 +457,16 @@ impl<'n> Fields<'n> {
             let hint = meant.map(did_you_mean);
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
         }
-        for key in self.missing.iter().filter(|key| !misspelt.contains(key)) {
-            let empty = self.entries.iter().find(|entry| entry.key == *key);
-            let span = empty.map_or(self.span, |entry| entry.key_span);
-            reader.report(&codes::MISSING_KEY, span, format!("`{key}` is missing"));
-        }
+        self.report_missing(reader, &misspelt);
     }
+}
+
+/// A key without what tells `pageAlert`, `page_alert` and `page-alert` apart.
+fn squeeze(key: &str) -> String {
+    key.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 fn did_you_mean(word: &str) -> String {

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use super::codes;
 use super::diagnostic::Diagnostic;
-use super::load::{Loaded, NamedSlo, load};
+use super::document::SourceFile;
+use super::load::{Context, Loaded, NamedSlo, load_file};
+use super::objects::Objects;
+use super::options::Options;
 use crate::domain::slo::{Slo, SloId};
 
 /// All files, in the order of their paths.
@@ -27,13 +30,24 @@ impl LoadedSet {
 }
 
 /// Reads files (display path and text each), which are in the order of their paths.
-pub fn load_all(files: &[(String, String)]) -> LoadedSet {
-    join(files.iter().map(|(file, text)| load(text, file)).collect())
+pub fn load_all(files: &[(String, String)], options: &Options) -> LoadedSet {
+    let files: Vec<SourceFile> = files.iter().map(|(file, text)| SourceFile::new(file, text)).collect();
+    load_files(&files.iter().collect::<Vec<_>>(), options)
+}
+
+/// Reads parsed files, which are in the order of their paths; documents may refer to objects in any of them.
+pub fn load_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
+    let objects = Objects::of(files);
+    let context = Context {
+        options,
+        objects: &objects,
+    };
+    join(files.iter().map(|file| load_file(file, &context)).collect())
 }
 
 /// Puts files together: an SLO that an earlier file names already is an error of the later one, which then does not
 /// load. An invalid file keeps its claim on its names: its last good revision may still run.
-pub fn join(files: Vec<Loaded>) -> LoadedSet {
+pub(super) fn join(files: Vec<Loaded>) -> LoadedSet {
     let mut claimed: HashMap<SloId, (String, u32)> = HashMap::new();
     let mut set = LoadedSet { files };
     for file in &mut set.files {

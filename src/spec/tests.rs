@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::detect::DocumentKind;
-use super::{Loaded, load, load_all};
+use super::{Loaded, Options, load, load_all};
 use crate::domain::alert::policy::Severity;
 use crate::domain::indicator::IndicatorKind;
 use crate::domain::slo::Slo;
@@ -52,7 +52,10 @@ fn a_valid_file_becomes_slos() {
     let slo = only(GOOD);
     assert_eq!(slo.id.to_string(), "shop/availability");
     assert_eq!(slo.objective.to_string(), "99.9%");
-    assert_eq!((slo.window.written(), slo.window.length().minutes()), ("1d", 1440));
+    assert_eq!(
+        (slo.window.written().as_str(), slo.window.length().minutes()),
+        ("1d", 1440)
+    );
     assert_eq!(slo.labels.to_string(), r#"{team="payments"}"#);
     assert_eq!((slo.origin.file.as_str(), slo.origin.line), ("f.yaml", 5));
     assert!(
@@ -130,7 +133,7 @@ fn mistakes_are_told_with_their_place() {
         (String::new(), vec!["N019 1:1"]),
         ("- a\n".into(), vec!["N019 1:1"]),
         ("hello: world\n".into(), vec!["N019 1:1"]),
-        (GOOD.replace("nines/v1", "nines/v2"), vec!["N019 1:10"]),
+        (GOOD.replace("nines/v1", "nines/v2"), vec!["N037 1:10"]),
         (GOOD.replace("version: nines/v1\n", ""), vec!["N005 1:1"]),
         (GOOD.replace("service: shop", "service: my shop"), vec!["N015 2:10"]),
         (GOOD.replace("service: shop\n", ""), vec!["N005 1:1"]),
@@ -256,32 +259,53 @@ fn names_are_read_from_files_that_do_not_load() {
 }
 
 #[test]
-fn other_formats_are_named() {
-    for (text, kind, word) in [
-        ("apiVersion: openslo/v1\nkind: SLO\n", DocumentKind::OpenSlo, "OpenSLO"),
-        ("version: prometheus/v1\nservice: x\n", DocumentKind::Sloth, "Sloth"),
+fn formats_are_told_apart_by_their_markers() {
+    for (text, kind) in [
+        ("version: nines/v1\n", DocumentKind::Native),
+        ("apiVersion: openslo/v1\nkind: SLO\n", DocumentKind::OpenSloV1),
+        ("apiVersion: openslo.com/v1\nkind: SLO\n", DocumentKind::OpenSloV1),
+        ("apiVersion: openslo/v1alpha\nkind: SLO\n", DocumentKind::OpenSloV1Alpha),
+        (
+            "- apiVersion: openslo.com/v2alpha\n  kind: SLO\n",
+            DocumentKind::OpenSloV2Alpha,
+        ),
+        ("version: 'prometheus/v1'\nservice: x\n", DocumentKind::Sloth),
         (
             "apiVersion: sloth.slok.dev/v1\nkind: PrometheusServiceLevel\n",
             DocumentKind::SlothResource,
-            "Kubernetes",
         ),
         (
             "apiVersion: sloth.slok.dev/v1\nkind: AlertWindows\n",
             DocumentKind::AlertWindows,
-            "AlertWindows",
         ),
-        ("apiVersion: pyrra.dev/v1alpha1\n", DocumentKind::Pyrra, "Pyrra"),
-        (
-            "apiVersion: sre.google.com/v2\n",
-            DocumentKind::SloGenerator,
-            "slo-generator",
-        ),
-        ("global: {}\n", DocumentKind::Config, "configuration"),
+        ("apiVersion: pyrra.dev/v1alpha1\n", DocumentKind::Pyrra),
+        ("apiVersion: sre.google.com/v2\n", DocumentKind::SloGenerator),
+        ("global: {}\n", DocumentKind::Config),
+        ("groups: [{name: x, rules: []}]\n", DocumentKind::PrometheusRules),
+        ("apiVersion: v1\nkind: Pod\n", DocumentKind::OtherObject),
+        ("apiVersion: openslo/v9\nkind: SLO\n", DocumentKind::UnknownVersion),
+        ("version: prometheus/v2\n", DocumentKind::UnknownVersion),
+        ("services: {web: {}}\n", DocumentKind::Unknown),
+    ] {
+        assert_eq!(load(text, "f.yaml").kind, kind, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_slo_is_told_or_skipped() {
+    for (text, codes) in [
+        ("global: {}\n", "N019"),
+        ("services: {web: {}}\n", "N019"),
+        ("apiVersion: openslo/v9\nkind: SLO\n", "N037"),
+        ("apiVersion: v1\nkind: Pod\n", "I003"),
+        ("groups: [{name: x, rules: []}]\n", "I003"),
+        ("{{- if .Values.slo }}\nversion: prometheus/v1\n{{- end }}\n", "I003"),
     ] {
         let loaded = load(text, "f.yaml");
-        assert_eq!((loaded.kind, loaded.diagnostics.len()), (kind, 1), "{text}");
-        assert!(
-            loaded.diagnostics[0].message.contains(word) && !loaded.is_valid(),
+        let found: Vec<_> = loaded.diagnostics.iter().map(|found| found.code).collect();
+        assert_eq!(
+            (found, loaded.is_valid()),
+            (vec![codes], codes.starts_with('I')),
             "{text}"
         );
     }
@@ -292,7 +316,7 @@ fn the_second_file_with_a_name_does_not_load() {
     let files = ["a.yaml", "b.yaml", "c.yaml"].map(|file| (file.to_owned(), GOOD.to_owned()));
     let mut files = files.to_vec();
     files[2].1 = GOOD.replace("service: shop", "service: other");
-    let set = load_all(&files);
+    let set = load_all(&files, &Options::default());
     assert_eq!(
         set.files.iter().map(Loaded::is_valid).collect::<Vec<_>>(),
         [true, false, true]
@@ -314,7 +338,7 @@ fn the_shipped_examples_load_without_a_word() {
         ));
     }
     files.sort();
-    let set = load_all(&files);
+    let set = load_all(&files, &Options::default());
     let words: Vec<_> = set.diagnostics().map(super::diagnostic::Diagnostic::full).collect();
     assert_eq!(words.concat(), "");
     assert!(files.len() >= 5 && set.files.iter().all(|file| !file.slos.is_empty()));

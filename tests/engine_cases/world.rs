@@ -418,10 +418,7 @@ fn settings(slos: &str, revision: u64) -> Settings {
     };
     let slos = loaded.slos.into_iter().map(desired).collect();
     Settings {
-        desired: Arc::new(Desired {
-            slos,
-            broken: Vec::new(),
-        }),
+        desired: Arc::new(Desired { slos, idle: Vec::new() }),
         revisions: Arc::default(),
         evaluation_interval: Duration::from_secs(10),
         revision,

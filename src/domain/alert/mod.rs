@@ -30,10 +30,12 @@ pub struct AlertKey {
 }
 
 impl AlertKey {
-    /// The labels of this alert: the SLO's, the policy's, the group's, and the four that every alert has.
+    /// The labels of this alert: the SLO's, the policy's, those of its severity, the group's, and the four that every
+    /// alert has; a policy may call a severity by another word.
     pub fn labels(&self, slo: &Slo) -> Labels {
         let mut labels = slo.labels.clone();
-        for (name, value) in slo.alerting.labels.iter() {
+        let settings = slo.alerting.settings(self.severity);
+        for (name, value) in slo.alerting.labels.iter().chain(settings.labels.iter()) {
             labels.set(name, value);
         }
         for (name, value) in self.group.iter().flat_map(|group| &group.0) {
@@ -42,7 +44,8 @@ impl AlertKey {
         labels.set("alertname", self.alertname.as_str());
         labels.set("service", self.slo.service.as_str());
         labels.set("slo", self.slo.name.as_str());
-        labels.set("severity", self.severity.word());
+        let word = settings.labels.get("severity");
+        labels.set("severity", if word.is_empty() { self.severity.word() } else { word });
         labels
     }
 }

@@ -54,6 +54,17 @@ pub struct BurnCondition {
     pub short: AlertWindow,
     /// The burn rate above which it holds.
     pub factor: f64,
+    /// For how long it must hold before it calls.
+    pub pending_for: Duration,
+}
+
+/// What the alerts of one severity carry besides the policy's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeveritySettings {
+    /// Labels; `severity` may be overridden here, for people whose routes know other words.
+    pub labels: Labels,
+    /// Annotations.
+    pub annotations: Labels,
 }
 
 /// When an SLO alerts, and with what words.
@@ -77,6 +88,10 @@ pub struct AlertPolicy {
     pub labels: Labels,
     /// Annotations that go onto every alert.
     pub annotations: Labels,
+    /// What pages carry besides.
+    pub page: SeveritySettings,
+    /// What tickets carry besides.
+    pub ticket: SeveritySettings,
 }
 
 /// The default alert name.
@@ -99,6 +114,16 @@ impl AlertPolicy {
             keep_firing_for: Duration::ZERO,
             labels: Labels::new(),
             annotations: Labels::new(),
+            page: SeveritySettings::default(),
+            ticket: SeveritySettings::default(),
+        }
+    }
+
+    /// What the alerts of a severity carry besides the policy's own.
+    pub fn settings(&self, severity: Severity) -> &SeveritySettings {
+        match severity {
+            Severity::Page => &self.page,
+            Severity::Ticket => &self.ticket,
         }
     }
 
@@ -170,6 +195,7 @@ pub fn default_conditions(window: WindowLength, objective: Objective) -> (Vec<Bu
                 long: scaled(*long),
                 short: scaled(*short),
                 factor: factor.min(highest),
+                pending_for: Duration::ZERO,
             }
         });
     (conditions.collect(), lowered)

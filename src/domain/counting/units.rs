@@ -149,6 +149,11 @@ impl Indicator {
                 group: group(),
                 role: SeriesRole::Gauge,
             }),
+            IndicatorKind::PromQl(_)
+            | IndicatorKind::Probe { .. }
+            | IndicatorKind::Events
+            | IndicatorKind::Composite(_)
+            | IndicatorKind::Foreign { .. } => None,
         }
     }
 

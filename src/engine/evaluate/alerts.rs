@@ -208,6 +208,7 @@ fn describe(condition: &Condition<'_>) -> StoredAlert {
     let (key, slo) = (&condition.key, condition.slo);
     let mut annotations = pairs(&slo.annotations);
     annotations.extend(pairs(&slo.alerting.annotations));
+    annotations.extend(pairs(&slo.alerting.settings(key.severity).annotations));
     StoredAlert {
         service: key.slo.service.clone(),
         name: key.slo.name.clone(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use self::alerts::{Alerts, Condition, burn_conditions, no_data_condition, no_data_key};
-use self::view::{ViewFacts, broken_view, firing_views, slo_view};
+use self::view::{ViewFacts, firing_views, idle_view, slo_view};
 use super::catalog::{Catalog, Entry, Keys};
 use super::collect::notes::{PART_ABOVE_TOTAL, running};
 use super::collect::{Collector, SloHealth};
@@ -370,7 +370,7 @@ impl Evaluator {
         muted_by: impl Fn(&str) -> Vec<String>,
     ) -> Snapshot {
         self.revision += 1;
-        slos.extend(self.catalog.broken.iter().map(broken_view));
+        slos.extend(self.catalog.idle.iter().map(idle_view));
         slos.sort_by(|a, b| (a.id.is_none(), &a.id, &a.file, a.line).cmp(&(b.id.is_none(), &b.id, &b.file, b.line)));
         Snapshot {
             revision: self.revision,

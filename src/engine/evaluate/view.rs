@@ -2,10 +2,10 @@
 
 use super::alerts::{Alerts, burn_conditions, no_data_key, pairs};
 use crate::domain::evaluation::Evaluation;
-use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
+use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm, RatioPart};
 use crate::domain::labels::Group;
 use crate::domain::time::Timestamp;
-use crate::engine::catalog::{BrokenSlo, Entry};
+use crate::engine::catalog::{Entry, IdleSlo};
 use crate::engine::ports::Lifetime;
 use crate::engine::snapshot::{
     AlertView, BudgetView, ConditionView, DiagnosticView, EventsView, OrderedMap, SloAlertView, SloView, WindowView,
@@ -54,9 +54,7 @@ pub fn slo_view(entry: &Entry, evaluation: &Evaluation, facts: ViewFacts<'_>, no
         objective: Some(slo.objective.ratio()),
         objective_text: Some(slo.objective.to_string()),
         method: Some(slo.method.word()),
-        window: Some(WindowView {
-            rolling: slo.window.written().to_owned(),
-        }),
+        window: Some(WindowView::of(&slo.window)),
         as_of: Some(now),
         window_start: Some(slo.window.length().first_minute(now).start()),
         events: Some(EventsView {
@@ -87,23 +85,39 @@ pub fn slo_view(entry: &Entry, evaluation: &Evaluation, facts: ViewFacts<'_>, no
     }
 }
 
-/// A document that never loaded as the API shows it.
-pub fn broken_view(broken: &BrokenSlo) -> SloView {
-    let id = broken
+/// An SLO that does not run as the API shows it: what the file says of it, and no numbers.
+pub fn idle_view(idle: &IdleSlo) -> SloView {
+    let id = idle
         .service
         .as_ref()
-        .zip(broken.name.as_ref())
+        .zip(idle.name.as_ref())
         .map(|(service, name)| format!("{service}/{name}"));
-    SloView {
+    let view = SloView {
         id,
-        service: broken.service.clone(),
-        name: broken.name.clone(),
+        service: idle.service.clone(),
+        name: idle.name.clone(),
         state: "no_data",
-        spec: "invalid",
-        diagnostics: broken.diagnostics.clone(),
-        file: Some(broken.file.clone()),
-        line: broken.line,
+        spec: if idle.slo.is_some() { "paused" } else { "invalid" },
+        diagnostics: idle.diagnostics.clone(),
+        file: Some(idle.file.clone()),
+        line: idle.line,
         ..SloView::default()
+    };
+    let Some(slo) = &idle.slo else {
+        return view;
+    };
+    SloView {
+        description: slo.description.clone(),
+        owner: slo.owner.clone(),
+        labels: pairs(&slo.labels),
+        annotations: pairs(&slo.annotations),
+        objective: Some(slo.objective.ratio()),
+        objective_text: Some(slo.objective.to_string()),
+        method: Some(slo.method.word()),
+        window: Some(WindowView::of(&slo.window)),
+        indicator: Some(describe_indicator(&slo.indicator)),
+        source_text: slo.source_text.clone(),
+        ..view
     }
 }
 
@@ -181,6 +195,19 @@ pub fn firing_views(alerts: &Alerts, muted_by: impl Fn(&str) -> Vec<String>) -> 
     views.collect()
 }
 
+fn describe_promql(form: &PromQlForm) -> String {
+    let word = |part: &RatioPart| match part {
+        RatioPart::Bad => "bad",
+        RatioPart::Good => "good",
+    };
+    match form {
+        PromQlForm::Ratio { total, part, part_is } => format!("{} {part} of total {total}", word(part_is)),
+        PromQlForm::RawRatio { query, ratio_of } => format!("share of {} seconds: {query}", word(ratio_of)),
+        PromQlForm::Threshold { query, op, value } => format!("seconds in which {query} is {} {value}", op.word()),
+        PromQlForm::Latency { histogram, written, .. } => format!("{histogram} within {written}"),
+    }
+}
+
 fn describe_indicator(indicator: &Indicator) -> String {
     let what = match &indicator.kind {
         IndicatorKind::Ratio {
@@ -195,6 +222,11 @@ fn describe_indicator(indicator: &Indicator) -> String {
         } => format!("good {part} of total {total}"),
         IndicatorKind::Latency { histogram, written, .. } => format!("{histogram} within {written}"),
         IndicatorKind::Gauge { gauge, op, value } => format!("seconds in which {gauge} is {} {value}", op.word()),
+        IndicatorKind::PromQl(promql) => describe_promql(&promql.form),
+        IndicatorKind::Probe { job } => format!("verdicts of the probe {job}"),
+        IndicatorKind::Events => "pushed events".to_owned(),
+        IndicatorKind::Composite(members) => format!("a composite of {}", members.len()),
+        IndicatorKind::Foreign { system } => format!("a query to {system}"),
     };
     if indicator.group_by.is_empty() {
         what

@@ -37,7 +37,7 @@ impl<'a> Running<'a> {
     }
 
     fn window(&self) -> &'a str {
-        self.view.window.as_ref().map_or("", |window| &window.rolling)
+        self.view.window.as_ref().map_or("", |window| window.text())
     }
 
     fn with<'b>(&self, name: &'b str, value: &'b str) -> [Label<'b>; 4]

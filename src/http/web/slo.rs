@@ -123,7 +123,7 @@ impl SloPage {
             window: slo
                 .window
                 .as_ref()
-                .map_or_else(unknown, |window| window.rolling.clone()),
+                .map_or_else(unknown, |window| window.text().to_owned()),
             objective: slo.objective_text.clone().unwrap_or_else(unknown),
             sli: sli(slo),
             numbers: Numbers::of(slo),

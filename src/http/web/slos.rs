@@ -273,7 +273,7 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
     let window = slo
         .window
         .as_ref()
-        .map_or(String::new(), |window| window.rolling.clone());
+        .map_or(String::new(), |window| window.text().to_owned());
     let shown = verdict::shown(slo);
     let group = slo
         .group

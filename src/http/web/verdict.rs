@@ -125,7 +125,7 @@ pub fn shown(slo: &SloView) -> Option<&ConditionView> {
 
 /// One sentence or two: where the budget stands, and where it goes.
 pub fn sentence(slo: &SloView) -> String {
-    let Some(window) = slo.window.as_ref().map(|window| window.rolling.as_str()) else {
+    let Some(window) = slo.window.as_ref().map(|window| window.text()) else {
         return "This document has never loaded, so nothing is counted for it yet.".to_owned();
     };
     let (Some(budget), Some(ratio)) = (
@@ -198,7 +198,7 @@ pub fn low_traffic(slo: &SloView) -> Option<String> {
         format!(
             "Little traffic: {} events in {} allow {} bad ones, so a single failure overspends the budget.",
             format::events(events.total),
-            window.rolling,
+            window.text(),
             format::amount(budget.allowed),
         )
     })
@@ -223,7 +223,7 @@ mod tests {
             holds: None,
         };
         SloView {
-            window: Some(WindowView {
+            window: Some(WindowView::Rolling {
                 rolling: "30d".to_owned(),
             }),
             error_budget: Some(BudgetView {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::read_window_length;
 use crate::domain::alert::policy::{
-    AlertPolicy, AlertWindow, BurnCondition, NO_DATA_NAME, Severity, default_conditions,
+    AlertPolicy, AlertWindow, BurnCondition, NO_DATA_NAME, Severity, SeveritySettings, default_conditions,
 };
 use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
 use crate::domain::window::WindowLength;
 use crate::spec::codes;
+use crate::spec::lints::{self, ConditionSpans};
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 use crate::spec::yaml::Value;
 
@@ -67,6 +68,8 @@ fn placeholder() -> AlertPolicy {
         keep_firing_for: Duration::ZERO,
         labels: Labels::new(),
         annotations: Labels::new(),
+        page: SeveritySettings::default(),
+        ticket: SeveritySettings::default(),
     }
 }
 
@@ -141,31 +144,22 @@ fn read_condition(
         );
         reader.report(&codes::ALERT_WINDOWS, field.node.span, message);
     }
-    if let (Some(long), Some((_, window)), Some(field)) = (&long, target, long_field)
-        && long.0 > window
-    {
-        let message = format!("the alert window {} is longer than the SLO's window", long.1);
-        reader.report(&codes::LONG_ALERT_WINDOW, field.node.span, message);
-    }
-    if let (Some(factor), Some((objective, _)), Some(field)) = (factor, target, factor_field) {
-        let highest = 1.0 / objective.error_ratio();
-        // A condition holds strictly above its factor.
-        if factor >= highest {
-            let message = format!("a burn rate above {factor} is impossible with the objective {objective}");
-            let hint = Some(format!(
-                "when all events are bad it is {}",
-                (highest * 1e4).round() / 1e4
-            ));
-            reader.report_with(&codes::NEVER_FIRES, field.node.span, message, hint);
-        }
-    }
     let window = |(length, written): (WindowLength, String)| AlertWindow { length, written };
-    Some(BurnCondition {
+    let condition = BurnCondition {
         severity: severity?,
         long: window(long?),
         short: window(short?),
         factor: factor?,
-    })
+        pending_for: Duration::ZERO,
+    };
+    if let (Some((objective, window)), Some(long), Some(factor)) = (target, long_field, factor_field) {
+        let spans = ConditionSpans {
+            long: long.node.span,
+            factor: factor.node.span,
+        };
+        lints::condition(reader, &condition, objective, window, spans);
+    }
+    Some(condition)
 }
 
 fn read_factor(reader: &mut Reader<'_>, field: Field<'_>) -> Option<f64> {

@@ -63,7 +63,11 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicato
         );
         return None;
     }
-    Some(Indicator { kind, group_by })
+    Some(Indicator {
+        kind,
+        source: None,
+        group_by,
+    })
 }
 
 fn read_ratio(

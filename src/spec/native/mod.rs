@@ -4,25 +4,15 @@ mod alerting;
 mod indicator;
 mod threshold;
 
-use std::collections::HashMap;
-
 use super::codes;
-use super::load::NamedSlo;
+use super::contents::Contents;
 use super::reader::{Field, Fields, RESERVED_LABELS, Reader};
-use super::yaml::{Node, Span};
+use super::yaml::Node;
 use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
-use crate::domain::slo::{BudgetingMethod, Origin, Slo, SloId};
+use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
 use crate::domain::time::parse_duration;
 use crate::domain::window::{TimeWindow, WindowLength};
-
-/// What the documents of one file gave so far.
-#[derive(Default)]
-pub(super) struct Contents {
-    pub slos: Vec<Slo>,
-    pub names: Vec<NamedSlo>,
-    first_lines: HashMap<SloId, u32>,
-}
 
 /// What the SLOs of one document have in common.
 struct Common {
@@ -35,17 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents
     let Some(mut fields) = Fields::of_document(root) else {
         return;
     };
-    if let Some(version) = fields.get("version")
-        && version.node.text() != Some("nines/v1")
-    {
-        let hint = Some("write `version: nines/v1`".to_owned());
-        reader.report_with(
-            &codes::FORMAT,
-            version.node.span,
-            "this version of the format is not known",
-            hint,
-        );
-    }
+    let _ = fields.get("version");
     let common = Common {
         service: fields.require("service").and_then(|field| read_name(reader, field)),
         labels: fields
@@ -74,32 +54,14 @@ fn read_slo(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents:
     let name = name_field.and_then(|field| read_name(reader, field));
     let line = name_field.map_or(item.node.span.line, |field| field.key_span.line);
     if name.is_some() {
-        contents.names.push(NamedSlo {
-            service: common.service.clone(),
-            name: name.clone(),
-            line,
-        });
+        contents.named(common.service.as_deref(), name.as_deref(), line);
     }
     let slo = read_body(reader, &mut fields, item, common, name.as_deref());
     fields.finish(reader);
     let (Some(service), Some(name), Some(field)) = (&common.service, name, name_field) else {
         return;
     };
-    let id = SloId::new(service.as_str(), name);
-    if let Some(first) = contents.first_lines.get(&id) {
-        let message = format!("{id} is defined already, in line {first}");
-        reader.report(&codes::DUPLICATE_NAME, field.node.span, message);
-        return;
-    }
-    contents.first_lines.insert(id, line);
-    contents.slos.extend(slo.map(|slo| Slo {
-        origin: Origin {
-            file: reader.file().to_owned(),
-            line,
-        },
-        source_text: source_text(reader.source(), item.node.span),
-        ..slo
-    }));
+    contents.add(reader, SloId::new(service.as_str(), name), field, item.node.span, slo);
 }
 
 /// Reads all keys, whatever is wrong with some of them; `None` when a needed one is.
@@ -151,6 +113,8 @@ fn read_body(
         objective: objective?,
         window: window?,
         method: BudgetingMethod::Occurrences,
+        no_data: NoDataPolicy::default(),
+        policy: None,
         alerting: alerting?,
         previous_names,
         public,
@@ -275,32 +239,4 @@ fn read_method(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
         }
     }
     fields.refuse(reader, &["timeslice", "timeslice_target", "policy"]);
-}
-
-/// The longest text of one SLO that is kept for its page, in bytes.
-const SOURCE_MAX: usize = 64 * 1024;
-
-/// The lines of a list's item, dedented; within a flow collection (JSON) exactly the item.
-fn source_text(text: &str, span: Span) -> String {
-    let line_start = text
-        .get(..span.start)
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |at| at + 1);
-    let before = text.get(line_start..span.start).unwrap_or_default();
-    let item = text.get(span.start..span.end).unwrap_or_default();
-    let item = &item[..item.floor_char_boundary(SOURCE_MAX)];
-    if item.starts_with('{') || !before.chars().all(|c| c == ' ' || c == '-') {
-        return item.to_owned();
-    }
-    let indent = before.chars().take_while(|c| *c == ' ').count();
-    let mut lines = vec![format!(
-        "{}{}",
-        &before[indent..],
-        item.lines().next().unwrap_or_default()
-    )];
-    for line in item.lines().skip(1) {
-        let extra = line.chars().take_while(|c| *c == ' ').count().min(indent);
-        lines.push(line[extra..].to_owned());
-    }
-    lines.join("\n") + "\n"
 }

@@ -33,6 +33,16 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// The file's first character.
+    pub const FIRST: Self = Self {
+        line: 1,
+        column: 1,
+        start: 0,
+        end: 0,
+    };
+}
+
 /// A value and its place. A value that came by an alias keeps the place where it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
