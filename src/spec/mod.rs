@@ -5,6 +5,7 @@ mod contents;
 pub mod detect;
 pub mod diagnostic;
 pub mod document;
+mod foreign;
 mod lints;
 pub mod load;
 mod native;

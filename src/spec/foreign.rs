@@ -1,0 +1,141 @@
+//! What the formats of others have in common: names, labels and objectives that are looser than ours.
+
+use super::codes;
+use super::reader::{Field, RESERVED_LABELS, Reader};
+use super::yaml::{Entry, Node, Value};
+use crate::domain::labels::Labels;
+use crate::domain::objective::{Objective, ObjectiveError, ObjectiveUnit};
+use crate::domain::selector_parser::is_label_name;
+
+/// Reads a map of labels. Numbers and booleans become text; characters that Prometheus forbids become `_`; labels that
+/// nines sets itself are not carried, and a note says so. `kept` are reserved names that may stay.
+pub(super) fn labels(reader: &mut Reader<'_>, field: Field<'_>, kept: &[&str]) -> Labels {
+    let mut labels = Labels::new();
+    let Some(entries) = field.node.entries() else {
+        reader.expected(field, "a map");
+        return labels;
+    };
+    for Entry { key, key_span, value } in entries {
+        let Some(text) = scalar(reader, key, value) else {
+            continue;
+        };
+        let name = label_name(key);
+        if RESERVED_LABELS.contains(&name.as_str()) && !kept.contains(&name.as_str()) {
+            let message = format!("the label `{name}` is set by nines; its value \"{text}\" is not carried");
+            reader.report(&codes::NOT_CARRIED, *key_span, message);
+            continue;
+        }
+        if name != *key {
+            let message = format!("`{key}` is no label name in Prometheus; the label is `{name}`");
+            reader.report(&codes::NOT_CARRIED, *key_span, message);
+        }
+        labels.set(name, text);
+    }
+    labels
+}
+
+/// Reads a map of annotations; their names may be anything.
+pub(super) fn annotations(reader: &mut Reader<'_>, field: Field<'_>) -> Labels {
+    let Some(entries) = field.node.entries() else {
+        reader.expected(field, "a map");
+        return Labels::new();
+    };
+    let texts = entries
+        .iter()
+        .map(|Entry { key, value, .. }| (key, scalar(reader, key, value)));
+    let texts: Vec<_> = texts.collect();
+    texts
+        .into_iter()
+        .filter_map(|(key, text)| Some((key.as_str(), text?)))
+        .collect()
+}
+
+/// A name of a Prometheus label that says the same: `app.kubernetes.io/name` is `app_kubernetes_io_name`.
+pub(super) fn label_name(key: &str) -> String {
+    if is_label_name(key) && !key.starts_with("__") {
+        return key.to_owned();
+    }
+    let plain = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    let plain: String = plain.collect();
+    let plain = plain.trim_start_matches('_');
+    if plain.starts_with(|c: char| c.is_ascii_digit()) || plain.is_empty() {
+        format!("_{plain}")
+    } else {
+        plain.to_owned()
+    }
+}
+
+/// Whether a text can be the name of one of our services and SLOs: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// Reads a name of a service or an SLO; what is none is an error.
+pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
+    let name = reader.filled(field)?;
+    if !is_name(&name) {
+        let message = format!(
+            "`{}`: \"{name}\" is no name; letters, digits, _, . and - are possible, a letter or digit first",
+            field.key
+        );
+        reader.report(&codes::NAME, field.node.span, message);
+        return None;
+    }
+    Some(name)
+}
+
+/// Reads an objective; 0 and 1 (or 100 %) are read with a warning, too many decimals are rounded with one.
+pub(super) fn objective(reader: &mut Reader<'_>, field: Field<'_>, unit: ObjectiveUnit) -> Option<Objective> {
+    let text = reader.text(field)?;
+    let span = field.node.span;
+    match Objective::from_foreign(&text, unit) {
+        Ok((objective, exact)) => {
+            if !exact {
+                reader.report(
+                    &codes::ROUNDED,
+                    span,
+                    format!("the objective {text} is read as {objective}"),
+                );
+            }
+            if objective.is_whole() {
+                let message = "an objective of 100% leaves no error budget, so that nothing can be computed";
+                reader.report_with(
+                    &codes::OBJECTIVE_EDGE,
+                    span,
+                    message,
+                    Some("99.99 % may be meant".to_owned()),
+                );
+            } else if objective.parts_per_billion() == 0 {
+                reader.report(&codes::OBJECTIVE_EDGE, span, "an objective of 0% is never missed");
+            }
+            Some(objective)
+        }
+        Err(error) => {
+            let ranges = match unit {
+                ObjectiveUnit::Percent => "0 to 100 (percent)",
+                ObjectiveUnit::Ratio => "0 to 1 (a ratio)",
+            };
+            let message = match error {
+                ObjectiveError::OutsideUnit => format!("`{}` is {text}, outside of {ranges}", field.key),
+                other => format!("`{}` is \"{text}\": {other}", field.key),
+            };
+            reader.report(&codes::OBJECTIVE, span, message);
+            None
+        }
+    }
+}
+
+fn scalar(reader: &mut Reader<'_>, key: &str, value: &Node) -> Option<String> {
+    match &value.value {
+        Value::Null => Some(String::new()),
+        Value::Scalar(scalar) => Some(scalar.text.clone()),
+        Value::Seq(_) | Value::Map(_) => {
+            let message = format!("the value of `{key}` must be a text, not {}", value.kind());
+            reader.report(&codes::WRONG_TYPE, value.span, message);
+            None
+        }
+    }
+}
