@@ -192,6 +192,18 @@ fn a_severity_for_all_alerts_goes_to_pages_and_tickets() {
 }
 
 #[test]
+fn templates_that_only_prometheus_fills_in_are_noted() {
+    let text = GOOD.replace("https://example.org/runbook", "'{{ $labels.job }} burns'");
+    let loaded = load(&text, "f.yaml");
+    let notes = loaded.diagnostics.iter().filter(|d| d.code == "I002");
+    assert_eq!(notes.map(|d| d.line).collect::<Vec<_>>(), [21]);
+    assert_eq!(
+        only(&loaded).alerting.annotations.get("runbook"),
+        "{{ $labels.job }} burns"
+    );
+}
+
+#[test]
 fn odd_shapes_of_yaml_are_read() {
     let no_blocks = GOOD.split("      page_alert:").next().expect("a head");
     for (sentence, text) in [
