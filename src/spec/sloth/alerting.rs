@@ -128,10 +128,7 @@ fn settings(alert: Alert, severity: Severity, shared: &str) -> SeveritySettings 
 fn read_written(reader: &mut Reader<'_>, field: Field<'_>, keys: &Keys, subject: &Subject<'_>) -> Option<Written> {
     let mut fields = Fields::open(reader, field)?;
     let name = fields.get("name").and_then(|field| read_name(reader, field));
-    let labels = fields
-        .get("labels")
-        .map(|field| words::labels(reader, field, &[SEVERITY]));
-    let annotations = fields.get("annotations").map(|field| words::annotations(reader, field));
+    let SeveritySettings { labels, annotations } = read_settings(reader, &mut fields);
     let page = fields
         .get(keys.page_alert)
         .and_then(|field| read_alert(reader, field, subject));
@@ -152,11 +149,23 @@ fn read_written(reader: &mut Reader<'_>, field: Field<'_>, keys: &Keys, subject:
     fields.finish_foreign(reader, TOOL);
     Some(Written {
         name,
-        labels: labels.unwrap_or_default(),
-        annotations: annotations.unwrap_or_default(),
+        labels,
+        annotations,
         page: page.unwrap_or_default(),
         ticket: ticket.unwrap_or_default(),
     })
+}
+
+/// `labels` and `annotations`, shared ones or those of one alert.
+fn read_settings(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> SeveritySettings {
+    let (labels, annotations) = (fields.get("labels"), fields.get("annotations"));
+    for field in [labels, annotations].into_iter().flatten() {
+        words::note_templates(reader, field);
+    }
+    SeveritySettings {
+        labels: labels.map_or_else(Labels::new, |field| words::labels(reader, field, &[SEVERITY])),
+        annotations: annotations.map_or_else(Labels::new, |field| words::annotations(reader, field)),
+    }
 }
 
 fn read_name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
@@ -172,10 +181,7 @@ fn read_name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
 fn read_alert(reader: &mut Reader<'_>, field: Field<'_>, subject: &Subject<'_>) -> Option<Alert> {
     let mut fields = Fields::open(reader, field)?;
     let disabled = fields.get("disable").and_then(|field| reader.boolean(field));
-    let labels = fields
-        .get("labels")
-        .map(|field| words::labels(reader, field, &[SEVERITY]));
-    let annotations = fields.get("annotations").map(|field| words::annotations(reader, field));
+    let settings = read_settings(reader, &mut fields);
     let pending_field = fields.get("for");
     let pending_for = pending_field.and_then(|field| reader.duration(field));
     let switch = "an alert is on unless `disable: true` is written";
@@ -189,10 +195,7 @@ fn read_alert(reader: &mut Reader<'_>, field: Field<'_>, subject: &Subject<'_>) 
     }
     Some(Alert {
         disabled: disabled.unwrap_or(false),
-        settings: SeveritySettings {
-            labels: labels.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
-        },
+        settings,
         pending_for: pending_for.unwrap_or_default(),
     })
 }

@@ -54,7 +54,7 @@ impl Catalog {
 
     fn condition(&self, severity: Severity, burn: &Burn) -> BurnCondition {
         // The order of these operations gives the very factors that Sloth writes, to the last bit.
-        let factor = burn.budget_percent * (hours(self.period) / 100.0) / hours(burn.long);
+        let factor = burn.budget_percent * hours(self.period) / 100.0 / hours(burn.long);
         let window = |length: WindowLength| AlertWindow {
             length,
             written: length.to_prometheus(),

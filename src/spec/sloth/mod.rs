@@ -4,6 +4,7 @@ mod alerting;
 mod catalog;
 #[cfg(test)]
 mod golden;
+mod known_plugins;
 mod sli;
 mod sli_plugins;
 mod slo;

@@ -33,7 +33,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, keys: &Keys) -> Op
         raw.and_then(|raw| read_raw(reader, raw, keys)),
         plugin.and_then(|plugin| sli_plugins::read(reader, plugin, keys)),
     ];
-    let written: Vec<_> = forms.into_iter().flatten().collect();
+    let mut written: Vec<_> = forms.into_iter().flatten().collect();
+    written.sort_by_key(|form| form.key_span.start);
     match written.as_slice() {
         [_] => read.into_iter().flatten().next(),
         [] => {

@@ -1,6 +1,7 @@
 //! SLI plugins: Go programs that write a query. nines cannot run them; of the widely used ones it knows what they count.
 
 use super::TOOL;
+use super::known_plugins::{Counts, KNOWN, OptionKind, Plugin, Sum};
 use super::words::Keys;
 use crate::domain::indicator::{CompareOp, Indicator, RatioPart};
 use crate::domain::promql;
@@ -9,10 +10,6 @@ use crate::spec::query::{self, Query, Ranges};
 use crate::spec::reader::{Field, Fields, Reader};
 use crate::spec::suggest::suggest;
 use crate::spec::yaml::{Node, Span, Value};
-
-mod known;
-
-use known::{Counts, KNOWN, OptionKind, Plugin, Sum};
 
 /// Reads `plugin`.
 pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, keys: &Keys) -> Option<Indicator> {

@@ -39,7 +39,7 @@ pub(super) static RESOURCE: Keys = Keys {
 /// A key that people write although Sloth reads none of this name, and what they mean.
 type Misread = (&'static str, &'static str);
 
-const PERIOD: &str = "in Sloth all SLOs have the same period, 30d if nothing else is configured";
+const PERIOD: &str = "in Sloth all SLOs have the same period: `--default-slo-period`, 30d where it is not set";
 
 /// Windows, where Sloth has none.
 pub(super) const PERIODS: [Misread; 6] = [
@@ -88,6 +88,16 @@ pub(super) fn labels(reader: &mut Reader<'_>, field: Field<'_>, kept: &[&str]) -
         check_value(reader, "label", key, value);
     }
     foreign::labels(reader, field, kept)
+}
+
+/// Says which values of an alert's labels or annotations hold templates, which only Prometheus fills in.
+pub(super) fn note_templates(reader: &mut Reader<'_>, field: Field<'_>) {
+    for Entry { key, value, .. } in field.node.entries().unwrap_or_default() {
+        if value.text().is_some_and(|text| text.contains("{{")) {
+            let message = format!("`{key}` goes out as it is written; nines fills in no templates");
+            reader.report(&codes::NOT_CARRIED, value.span, message);
+        }
+    }
 }
 
 /// Reads annotations.
