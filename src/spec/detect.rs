@@ -64,7 +64,7 @@ impl DocumentKind {
             (_, Some("pyrra.dev/v1alpha1")) => Self::Pyrra,
             (_, Some("sre.google.com/v2")) => Self::SloGenerator,
             (Some(marker), _) | (_, Some(marker)) if family(marker).is_some() => Self::UnknownVersion,
-            (None, Some(_)) if kind.is_some() => Self::OtherObject,
+            (None, Some(version)) if kind.is_some_and(|kind| is_kubernetes(version, kind)) => Self::OtherObject,
             (None, None) if root.entry("groups").is_some_and(|entry| entry.value.items().is_some()) => {
                 Self::PrometheusRules
             }
@@ -91,6 +91,15 @@ impl DocumentKind {
             Self::UnknownVersion | Self::Unknown => "unknown",
         }
     }
+}
+
+/// Whether this can be an object of Kubernetes. The versions of its core are `v1` and the like, and its core has no
+/// SLOs: whoever writes `apiVersion: v0.1` above one means another format.
+fn is_kubernetes(version: &str, kind: &str) -> bool {
+    let is_core = version.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    version.contains('/') || (is_core && !matches!(kind, "SLO" | "SLI" | "ServiceLevelObjective"))
 }
 
 /// The versions that are read of the format whose marker this is like; `None` when it is like none.
