@@ -29,7 +29,8 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicato
     let mut fields = Fields::open(reader, field)?;
     let forms = ["ratio", "latency", "latencyNative", "bool_gauge"].map(|key| fields.get(key));
     fields.finish_foreign(reader, TOOL);
-    let forms: Vec<Field<'_>> = forms.into_iter().flatten().collect();
+    let mut forms: Vec<Field<'_>> = forms.into_iter().flatten().collect();
+    forms.sort_by_key(|form| form.key_span.start);
     match forms.as_slice() {
         [] => {
             let message = "one of `ratio`, `latency`, `latencyNative` and `bool_gauge` must be set";

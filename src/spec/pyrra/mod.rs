@@ -126,6 +126,12 @@ fn read_spec(reader: &mut Reader<'_>, spec: Field<'_>) -> Option<Spec> {
 /// A percentage; a ratio is what it says, which is hardly what it means.
 fn read_target(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Objective> {
     let text = reader.filled(field)?;
+    if text.trim().ends_with('%') {
+        let hint = Some("write the percentage without %".to_owned());
+        let message = format!("`target` is \"{text}\": not a decimal number");
+        reader.report_with(&codes::OBJECTIVE, field.node.span, message, hint);
+        return None;
+    }
     let objective = foreign::objective(reader, field, ObjectiveUnit::Percent)?;
     let number = text.trim().parse::<f64>().unwrap_or_default();
     if number > 0.0 && number < 1.0 {
