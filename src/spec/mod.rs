@@ -1,5 +1,7 @@
 //! SLO files in everybody's formats: YAML text in, SLOs and diagnostics out. No I/O: the caller reads the files.
 
+#[cfg(test)]
+mod asked;
 pub mod codes;
 mod contents;
 pub mod detect;
@@ -15,12 +17,15 @@ pub mod options;
 mod pyrra;
 mod query;
 pub mod reader;
+mod references;
+pub mod schema;
 pub mod set;
 mod slo_generator;
 mod sloth;
 
 #[cfg(test)]
 mod tests;
+pub mod write;
 pub mod yaml;
 
 pub use crate::domain::suggest;

@@ -8,6 +8,7 @@ use super::document::SourceFile;
 use super::load::{Context, Loaded, NamedSlo, load_file};
 use super::objects::Objects;
 use super::options::Options;
+use super::references;
 use crate::domain::slo::{Slo, SloId};
 
 /// All files, in the order of their paths.
@@ -42,7 +43,9 @@ pub fn load_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
         options,
         objects: &objects,
     };
-    join(files.iter().map(|file| load_file(file, &context)).collect())
+    let mut set = join(files.iter().map(|file| load_file(file, &context)).collect());
+    references::check(files, &mut set);
+    set
 }
 
 /// Puts files together: an SLO that an earlier file names already is an error of the later one, which then does not
