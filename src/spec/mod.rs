@@ -5,6 +5,7 @@ mod contents;
 pub mod detect;
 pub mod diagnostic;
 pub mod document;
+pub mod examples;
 mod foreign;
 mod lints;
 pub mod load;
@@ -15,12 +16,14 @@ pub mod options;
 mod pyrra;
 mod query;
 pub mod reader;
+pub mod schema;
 pub mod set;
 mod slo_generator;
 mod sloth;
 pub mod suggest;
 #[cfg(test)]
 mod tests;
+pub mod write;
 pub mod yaml;
 
 pub use document::SourceFile;
