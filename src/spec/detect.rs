@@ -86,6 +86,22 @@ impl DocumentKind {
         }
     }
 
+    /// The format's marker, for programs; `None` where nines reads no SLOs from it.
+    pub fn marker(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Native => "nines/v1",
+            Self::OpenSloV1 => "openslo/v1",
+            Self::OpenSloV1Alpha => "openslo/v1alpha",
+            Self::OpenSloV2Alpha => "openslo.com/v2alpha",
+            Self::Sloth => "prometheus/v1",
+            Self::SlothResource | Self::AlertWindows => "sloth.slok.dev/v1",
+            Self::Pyrra => "pyrra.dev/v1alpha1",
+            Self::SloGenerator => "sre.google.com/v2",
+            Self::Config => "nines.yml",
+            Self::OtherObject | Self::PrometheusRules | Self::UnknownVersion | Self::Unknown => return None,
+        })
+    }
+
     /// The format's name, for people.
     pub fn name(self) -> &'static str {
         match self {

@@ -48,6 +48,21 @@ impl SourceFile {
         }
     }
 
+    /// The format of the first document.
+    pub fn kind(&self) -> DocumentKind {
+        self.documents.first().map(|document| document.kind).unwrap_or_default()
+    }
+
+    /// The format of the document that holds this line.
+    pub fn kind_at(&self, line: u32) -> DocumentKind {
+        // Documents stand in the order of the text, those of a list too.
+        let after = self
+            .documents
+            .partition_point(|document| document.root.span.line <= line);
+        let document = self.documents.get(after.saturating_sub(1));
+        document.map(|document| document.kind).unwrap_or_default()
+    }
+
     /// A file that could not even be read.
     pub fn unreadable(diagnostic: Diagnostic) -> Self {
         Self {
