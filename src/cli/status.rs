@@ -73,6 +73,7 @@ struct Slo {
     #[serde(default)]
     labels: BTreeMap<String, String>,
     state: String,
+    spec: String,
     objective: Option<f64>,
     objective_text: Option<String>,
     window: Option<BTreeMap<String, String>>,
@@ -189,6 +190,8 @@ impl Slo {
     fn word(&self) -> String {
         if self.objective.is_none() {
             "INVALID".to_owned()
+        } else if self.spec == "paused" {
+            "PAUSED".to_owned()
         } else {
             self.state.to_uppercase().replace('_', " ")
         }
@@ -200,8 +203,9 @@ impl Slo {
             (_, "exhausted") => 0,
             _ if self.fires("page") => 1,
             (_, "at_risk") => 2,
+            _ if self.spec == "paused" => 5,
             (_, "no_data") => 4,
-            _ => 5,
+            _ => 6,
         }
     }
 
@@ -296,7 +300,7 @@ fn plain(text: &str) -> String {
 }
 
 fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
-    let running = || slos.iter().filter(|slo| slo.objective.is_some());
+    let running = || slos.iter().filter(|slo| slo.objective.is_some() && slo.spec != "paused");
     let window = common(running().map(|slo| slo.window()));
     let burn = common(running().map(|slo| slo.burn_windows().join("/")));
     let (names_window, names_burn) = (window.is_none(), burn.is_none());
@@ -343,7 +347,7 @@ impl Diagnostic {
 }
 
 fn summary(slos: &[&Slo]) -> String {
-    let words = ["EXHAUSTED", "AT RISK", "INVALID", "NO DATA", "HEALTHY"];
+    let words = ["EXHAUSTED", "AT RISK", "INVALID", "NO DATA", "PAUSED", "HEALTHY"];
     let counts = words.iter().filter_map(|word| {
         let count = slos.iter().filter(|slo| slo.word() == *word).count();
         (count > 0).then(|| format!("{count} {}", word.to_lowercase()))
