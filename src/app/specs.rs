@@ -95,7 +95,9 @@ impl SpecFiles {
         if earlier.needs_old_objects {
             // What the last good revisions refer to stays the last good revision as well, until all of them load again.
             specs.revisions.retain(|revision| {
-                let refers = sources.get(revision.file.as_str()).is_some_and(|file| file.has_objects());
+                let refers = sources
+                    .get(revision.file.as_str())
+                    .is_some_and(|file| file.has_objects());
                 !refers || !last_good.contains_key(&revision.file)
             });
         }
@@ -118,13 +120,19 @@ impl SpecFiles {
         let valid = |file: &&SourceFile| is_valid.get(file.file.as_str()) == Some(&true);
         let revised = |revision: &RevisionRecord| SourceFile::new(revision.file.clone(), &revision.text);
         let broken = self.sources.iter().filter(|file| !valid(file));
-        let old: Vec<SourceFile> = broken.filter_map(|file| last_good.get(&file.file)).map(revised).collect();
+        let old: Vec<SourceFile> = broken
+            .filter_map(|file| last_good.get(&file.file))
+            .map(revised)
+            .collect();
         if old.is_empty() {
             return earlier;
         }
         let mut lost = BTreeSet::new();
         let present = self.sources.iter().filter(valid);
-        for file in read(&old.iter().chain(present).collect::<Vec<_>>()).into_iter().take(old.len()) {
+        for file in read(&old.iter().chain(present).collect::<Vec<_>>())
+            .into_iter()
+            .take(old.len())
+        {
             if file.is_valid() {
                 earlier.slos.insert(file.file, file.slos);
             } else {
@@ -135,7 +143,10 @@ impl SpecFiles {
             return earlier;
         }
         let old: Vec<SourceFile> = last_good.values().map(revised).collect();
-        let newer = self.sources.iter().filter(|file| valid(file) && !last_good.contains_key(&file.file));
+        let newer = self
+            .sources
+            .iter()
+            .filter(|file| valid(file) && !last_good.contains_key(&file.file));
         for file in read(&old.iter().chain(newer).collect::<Vec<_>>()) {
             if lost.contains(&file.file) && file.is_valid() {
                 earlier.needs_old_objects = true;
@@ -238,7 +249,8 @@ fn view(diagnostic: &Diagnostic) -> DiagnosticView {
 /// Why a reload is refused that would leave much less than there was; `None` when it may go on. An SLO that is paused
 /// is not removed: its file still has it.
 pub fn refuse_removal(before: &Desired, after: &Desired) -> Option<String> {
-    let running = |desired: &Desired| -> BTreeSet<SloId> { desired.slos.iter().map(|slo| slo.slo.id.clone()).collect() };
+    let running =
+        |desired: &Desired| -> BTreeSet<SloId> { desired.slos.iter().map(|slo| slo.slo.id.clone()).collect() };
     let (before, mut kept) = (running(before), running(after));
     let idle = after.idle.iter().filter_map(|idle| idle.slo.as_ref());
     kept.extend(idle.map(|slo| slo.id.clone()));

@@ -300,7 +300,10 @@ fn plain(text: &str) -> String {
 }
 
 fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
-    let running = || slos.iter().filter(|slo| slo.objective.is_some() && slo.spec != "paused");
+    let running = || {
+        slos.iter()
+            .filter(|slo| slo.objective.is_some() && slo.spec != "paused")
+    };
     let window = common(running().map(|slo| slo.window()));
     let burn = common(running().map(|slo| slo.burn_windows().join("/")));
     let (names_window, names_burn) = (window.is_none(), burn.is_none());

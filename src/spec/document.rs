@@ -50,7 +50,9 @@ impl SourceFile {
 
     /// It holds objects to which documents of other files may refer.
     pub fn has_objects(&self) -> bool {
-        self.documents.iter().any(|document| document.root.get("kind").is_some())
+        self.documents
+            .iter()
+            .any(|document| document.root.get("kind").is_some())
     }
 
     /// A file that could not even be read.

@@ -172,7 +172,9 @@ impl AlertStatus {
                     continue;
                 }
                 None => {
-                    self.clocks.entry(cause.name.clone()).and_modify(|clock| clock.stopped = true);
+                    self.clocks
+                        .entry(cause.name.clone())
+                        .and_modify(|clock| clock.stopped = true);
                     continue;
                 }
             };
@@ -265,7 +267,11 @@ mod tests {
         use AlertState::{Firing, Inactive, Pending};
         run(
             "it fires when the time is over and not before",
-            &[(0, [YES, NO], Pending), (59, [YES, NO], Pending), (60, [YES, NO], Firing)],
+            &[
+                (0, [YES, NO], Pending),
+                (59, [YES, NO], Pending),
+                (60, [YES, NO], Firing),
+            ],
         );
         run(
             "an interruption begins the time anew",
@@ -328,15 +334,17 @@ mod tests {
     #[test]
     fn time_in_which_nobody_looked_does_not_count() {
         let mut alert = AlertStatus::default();
-        let mut step = |alert: &mut AlertStatus, second| {
-            alert.step(&[cause("a", Some(true), 300)], Duration::ZERO, at(second))
-        };
+        let mut step =
+            |alert: &mut AlertStatus, second| alert.step(&[cause("a", Some(true), 300)], Duration::ZERO, at(second));
         step(&mut alert, 0);
         // The clock is stored when it begins; nines goes on for two minutes, is killed, and comes back after an hour.
         let stored = serde_json::to_string(&alert).expect("JSON");
         step(&mut alert, 120);
         let mut alert: AlertStatus = serde_json::from_str(&stored).expect("an alert");
-        assert!(alert.look_away(at(120)) && !alert.look_away(at(125)), "it is stopped once");
+        assert!(
+            alert.look_away(at(120)) && !alert.look_away(at(125)),
+            "it is stopped once"
+        );
         assert_eq!(step(&mut alert, 3720), None);
         assert_eq!(alert.active_since(), Some(3_600_000));
         assert_eq!((step(&mut alert, 3800), step(&mut alert, 3899)), (None, None));

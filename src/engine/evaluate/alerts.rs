@@ -376,7 +376,10 @@ fn complaint(result: &ConditionResult, condition: &BurnCondition) -> String {
     }
     let comparison = if holds { "both above" } else { "against" };
     let short_rate = rate(result.short);
-    format!("{burns} and {short_rate} over {}, {comparison} {factor}x", short.written)
+    format!(
+        "{burns} and {short_rate} over {}, {comparison} {factor}x",
+        short.written
+    )
 }
 
 /// The key of an SLO's `SLONoData`.

@@ -197,9 +197,7 @@ fn write_spec_valid(writer: &mut Writer, slos: &[SloView]) {
 
 fn write_alerts(writer: &mut Writer, snapshot: &Snapshot) {
     let firing = |severity: &str| {
-        let is_it = |alert: &&crate::engine::snapshot::AlertView| {
-            alert.state == "firing" && alert.severity == severity
-        };
+        let is_it = |alert: &&crate::engine::snapshot::AlertView| alert.state == "firing" && alert.severity == severity;
         snapshot.alerts.iter().filter(is_it).count() as u64
     };
     writer.family("nines_alerts_firing", Kind::Gauge, "Alerts that fire.");

@@ -124,10 +124,7 @@ impl SloPage {
             owner: slo.owner.clone().unwrap_or_default(),
             labels: slo.labels.clone().into_iter().collect(),
             links: links(slo),
-            window: slo
-                .window
-                .as_ref()
-                .map_or_else(unknown, WindowView::long_text),
+            window: slo.window.as_ref().map_or_else(unknown, WindowView::long_text),
             window_phrase: slo.window.as_ref().map_or_else(String::new, WindowView::phrase),
             why_unknown: if slo.idle_reason.is_empty() {
                 "no events in the window"

@@ -388,13 +388,17 @@ fn unknown(slo: &SloView) -> &'static str {
 /// An SLO whose file does not load, or that is not computed: what that means.
 fn note(slo: &SloView) -> Option<(State, String)> {
     match (slo.spec, slo.idle_reason.is_empty()) {
-        ("invalid", true) if slo.objective.is_some() => {
-            Some((verdict::INVALID, "An earlier revision runs, the file on disk does not load:".to_owned()))
-        }
+        ("invalid", true) if slo.objective.is_some() => Some((
+            verdict::INVALID,
+            "An earlier revision runs, the file on disk does not load:".to_owned(),
+        )),
         (_, true) => None,
         ("invalid", false) => Some((
             verdict::INVALID,
-            format!("The file on disk does not load, and of the earlier revision {}:", slo.idle_reason),
+            format!(
+                "The file on disk does not load, and of the earlier revision {}:",
+                slo.idle_reason
+            ),
         )),
         (_, false) => Some((verdict::PAUSED, format!("It is not computed: {}.", slo.idle_reason))),
     }

@@ -169,7 +169,9 @@ fn label(message: &Message, name: &str) -> String {
 fn severity(message: &Message) -> String {
     let alerts = &message.alerts;
     let loudest = alerts.iter().find(|alert| is_page(alert)).or(alerts.first());
-    let word = loudest.and_then(|alert| alert.labels.get("severity")).map(|word| clean(word));
+    let word = loudest
+        .and_then(|alert| alert.labels.get("severity"))
+        .map(|word| clean(word));
     word.filter(|word| !word.is_empty())
         .unwrap_or_else(|| "unknown".to_owned())
 }
@@ -185,11 +187,13 @@ fn is_page(alert: &MessageAlert) -> bool {
 
 /// What the alerts of a severity call themselves in this message.
 fn called(message: &Message, severity: &str) -> String {
-    let own = message
-        .alerts
-        .iter()
-        .find(|alert| alert.severity == severity && alert.labels.get("alertname").is_some_and(|name| name != NO_DATA_NAME));
-    clean(own.and_then(|alert| alert.labels.get("severity")).map_or(severity, String::as_str))
+    let own = message.alerts.iter().find(|alert| {
+        alert.severity == severity && alert.labels.get("alertname").is_some_and(|name| name != NO_DATA_NAME)
+    });
+    clean(
+        own.and_then(|alert| alert.labels.get("severity"))
+            .map_or(severity, String::as_str),
+    )
 }
 
 fn complaint(message: &Message) -> &'static str {
