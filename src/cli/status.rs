@@ -418,6 +418,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_paused_slo_is_no_invalid_one_and_does_not_change_the_columns() {
+        let (server, _stop) = served(crate::http::paused::state());
+        let args = StatusArgs {
+            server,
+            matchers: Vec::new(),
+            fail_on: Vec::new(),
+            output: Output::Table,
+        };
+        let mut out = Vec::new();
+        run(args, &mut out).await.expect("it runs");
+        let text = String::from_utf8(out).expect("text");
+        assert!(
+            text.contains("SLI(30d)") && text.contains("1 no data, 1 paused, 3 healthy"),
+            "{text}"
+        );
+        let line = text
+            .lines()
+            .find(|line| line.contains("billing/invoices"))
+            .expect("it is listed");
+        assert!(line.starts_with("PAUSED") && line.contains("99.9%"), "{line}");
+        let why = "slos/billing.yaml:4:1: I004 billing/invoices is not computed: calendar windows";
+        assert!(text.contains(why), "{text}");
+    }
+
+    #[tokio::test]
     async fn it_fails_on_what_it_is_told_to() {
         for (fail_on, matcher, code) in [
             (FailOn::Exhausted, "service=checkout", 1),
