@@ -63,6 +63,13 @@ impl SourceFile {
         document.map(|document| document.kind).unwrap_or_default()
     }
 
+    /// It holds objects to which documents of other files may refer.
+    pub fn has_objects(&self) -> bool {
+        self.documents
+            .iter()
+            .any(|document| document.root.get("kind").is_some())
+    }
+
     /// A file that could not even be read.
     pub fn unreadable(diagnostic: Diagnostic) -> Self {
         Self {

@@ -33,4 +33,4 @@ pub use crate::domain::suggest;
 pub use document::SourceFile;
 pub use load::{Loaded, NamedSlo, load};
 pub use options::Options;
-pub use set::{LoadedSet, load_all, load_files};
+pub use set::{LoadedSet, load_all, load_files, read_files};
