@@ -15,6 +15,7 @@ mod native;
 mod objects;
 mod openslo;
 pub mod options;
+mod place;
 mod pyrra;
 mod query;
 pub mod reader;

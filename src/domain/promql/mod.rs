@@ -8,6 +8,10 @@ mod expr;
 mod functions;
 mod lexer;
 mod parser;
+mod understand;
+
+#[cfg(test)]
+mod tests;
 
 pub use check::ValueType;
 pub use expr::{
@@ -17,6 +21,7 @@ pub use expr::{
 pub use functions::{Aggregator, Function};
 pub use lexer::{TEMPLATE, has_template};
 pub use parser::parse;
+pub use understand::{NotUnderstood, Understood, understand_ratio, understand_raw, understand_threshold};
 
 /// Why a text is no PromQL, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
