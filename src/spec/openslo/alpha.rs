@@ -7,7 +7,7 @@ use super::metric::{self, Metric};
 use super::objective::{read_objective, read_op};
 use super::sli::{self, Comparison, Sli};
 use super::slo::{Head, Part, objectives, open_spec};
-use super::window::{self, Shorthand};
+use super::window::{self, Only, Shorthand};
 use super::{Scope, TOOL, rules};
 use crate::domain::indicator::{Indicator, RatioPart};
 use crate::domain::objective::ObjectiveUnit;
@@ -223,21 +223,23 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
 /// Reads `timeWindows`, which holds exactly one window.
 fn read_window(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<TimeWindow> {
     let field = fields.get("timeWindows");
-    let Some(item) = window::only_item(reader, field, fields, "timeWindows")? else {
-        return Some(window::default_window(scope));
+    let item = match window::only_item(reader, field, fields, "timeWindows") {
+        Only::Item(item) => item,
+        Only::Absent => return Some(window::default_window(scope)),
+        Only::Wrong => return None,
     };
     let mut fields = Fields::open(reader, item)?;
     let unit_field = fields.require("unit");
     let unit = unit_field.and_then(|field| read_unit(reader, field));
     let count_field = fields.require("count");
     let count = count_field.and_then(|field| read_count(reader, field));
-    let (is_rolling, calendar) = window::alignment(reader, &mut fields, item, "timeWindow");
+    let alignment = window::alignment(reader, &mut fields, item, "timeWindow");
     fields.finish_foreign(reader, TOOL);
     let duration = Shorthand {
         count: count?,
         unit: unit?,
     };
-    window::finish(reader, count_field?, duration, is_rolling, calendar)
+    window::finish(reader, count_field?, duration, alignment)
 }
 
 fn read_unit(reader: &mut Reader<'_>, field: Field<'_>) -> Option<CalendarUnit> {

@@ -7,6 +7,7 @@ use super::{Kind, Scope, TOOL, Version, objective, rules, window};
 use crate::domain::alert::policy::{AlertWindow, BurnCondition, Severity};
 use crate::domain::indicator::CompareOp;
 use crate::domain::labels::Labels;
+use crate::domain::window::WindowLength;
 use crate::spec::codes;
 use crate::spec::lints::ConditionSpans;
 use crate::spec::reader::{Field, Fields, Reader};
@@ -191,20 +192,18 @@ fn read_burn(
         long: window.clone(),
         short: window,
         factor: threshold,
-        pending_for: after.length().map_or(Duration::ZERO, |length| length.duration()),
+        pending_for: after.length().map_or(Duration::ZERO, WindowLength::duration),
     };
     Some((Some(burn), spans))
 }
 
 fn read_kind(reader: &mut Reader<'_>, fields: &mut Fields<'_>, field: Field<'_>) -> Option<()> {
-    match fields.get("kind") {
-        Some(field) => reader.choice(field, &[("burnrate", ())]),
-        None => {
-            let message = "`kind` is missing in `condition`; it is `burnrate`";
-            rules::refused(reader, field.key_span, message, Some("add `kind: burnrate`".to_owned()));
-            Some(())
-        }
+    if let Some(field) = fields.get("kind") {
+        return reader.choice(field, &[("burnrate", ())]);
     }
+    let message = "`kind` is missing in `condition`; it is `burnrate`";
+    rules::refused(reader, field.key_span, message, Some("add `kind: burnrate`".to_owned()));
+    Some(())
 }
 
 /// A burn rate alerts when it is high; the specification's own example says `lte` and means it so.

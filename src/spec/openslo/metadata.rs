@@ -109,9 +109,9 @@ fn read_labels(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> L
                     let message = format!("`labels`: in v2alpha `{key}` has one value, not a list");
                     rules::refused(reader, value.span, message, None);
                 }
-                items
-                    .iter()
-                    .for_each(|item| rules::check_is_text(reader, "labels", item));
+                for item in items {
+                    rules::check_is_text(reader, "labels", item);
+                }
             }
             Value::Scalar(scalar) if scope.version == Version::V2Alpha && !is_kubernetes_value(&scalar.text) => {
                 let message = format!("`labels`: \"{}\" is no value of a label in v2alpha", scalar.text);

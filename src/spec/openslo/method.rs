@@ -1,10 +1,10 @@
 //! `budgetingMethod`, and the slices of time that belong to it.
 
-use super::window::{self, bare_minutes};
+use super::window::{self, Shorthand, bare_minutes};
 use super::{Scope, Version, rules};
 use crate::domain::objective::{Objective, ObjectiveUnit};
 use crate::domain::slo::BudgetingMethod;
-use crate::domain::window::WindowLength;
+use crate::domain::window::{CalendarUnit, WindowLength};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields, Reader};
 
@@ -120,7 +120,11 @@ fn slice(reader: &mut Reader<'_>, slices: Slices<'_>, scope: Scope<'_>) -> Optio
     if let Some(minutes) = bare_minutes(field.node) {
         let message = format!("`timeSliceWindow` is a number; it is read as {minutes}m");
         rules::refused(reader, field.node.span, message, Some(format!("write `{minutes}m`")));
-        return WindowLength::from_minutes(minutes);
+        let duration = Shorthand {
+            count: minutes,
+            unit: CalendarUnit::Minute,
+        };
+        return window::length(reader, field, duration);
     }
     let duration = window::shorthand(reader, field, scope)?;
     window::length(reader, field, duration)

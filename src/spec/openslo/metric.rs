@@ -16,27 +16,16 @@ pub(super) enum Metric {
     Foreign(String),
 }
 
-/// Types of data sources that speak PromQL.
-const PROMETHEUS_LIKE: [&str; 11] = [
-    "prometheus",
-    "promql",
-    "thanos",
-    "mimir",
-    "cortex",
-    "victoriametrics",
-    "prom",
-    "grafana-mimir",
-    "amp",
-    "gmp",
-    "managed-prometheus",
-];
+/// Types of data sources that speak PromQL; whatever is called a Prometheus does, too.
+const PROMETHEUS_LIKE: [&str; 6] = ["prom", "promql", "thanos", "mimir", "cortex", "victoriametrics"];
 /// Where queries are found; the specification names no key.
 const QUERY_KEYS: [&str; 5] = ["query", "promql", "expr", "metric", "selector"];
 
 /// Whether a type of data source speaks PromQL.
 pub(super) fn is_prometheus(kind: &str) -> bool {
-    let kind = kind.trim().to_lowercase().replace([' ', '_'], "-");
-    PROMETHEUS_LIKE.contains(&kind.as_str()) || PROMETHEUS_LIKE.contains(&kind.replace('-', "").as_str())
+    let kind: String = kind.chars().filter(char::is_ascii_alphanumeric).collect();
+    let kind = kind.to_lowercase();
+    kind.contains("prometheus") || PROMETHEUS_LIKE.contains(&kind.as_str())
 }
 
 /// Who is asked, as far as it is known.
@@ -115,6 +104,11 @@ fn read_v2alpha_system(reader: &mut Reader<'_>, fields: &mut Fields<'_>, field: 
     }
     let reference = reference_field.and_then(|field| rules::reference(reader, field));
     let written = inline.and_then(|field| super::object::data_source_spec(reader, field));
+    if let Some(field) = inline {
+        let message = "`dataSourceSpec` says who is asked; its address is not carried";
+        let hint = Some("name the server under `prometheus_servers` in nines.yml".to_owned());
+        reader.report_with(&codes::NOT_CARRIED, field.key_span, message, hint);
+    }
     System {
         kind: written.or_else(|| type_of(reference_field?, scope)),
         reference,
@@ -168,7 +162,7 @@ fn read_spec(reader: &mut Reader<'_>, spec: Option<Field<'_>>, metric: Field<'_>
     })
 }
 
-fn find_query<'n>(spec: Field<'n>) -> Option<Field<'n>> {
+fn find_query(spec: Field<'_>) -> Option<Field<'_>> {
     QUERY_KEYS.into_iter().find_map(|key| {
         let entry = spec.node.entry(key)?;
         Some(Field {

@@ -31,7 +31,6 @@ fn read_other_spec(
 ) {
     match (kind, spec) {
         (Kind::Service, Some(spec)) => read_service_spec(reader, spec),
-        (Kind::Service, None) => {}
         (Kind::DataSource, Some(spec)) => {
             let system = data_source_spec(reader, spec);
             if system.is_some_and(|system| is_prometheus(&system)) {
@@ -42,7 +41,7 @@ fn read_other_spec(
         }
         (Kind::Sli, Some(spec)) => drop(sli::read_spec(reader, spec, scope)),
         (Kind::AlertNotificationTarget, Some(spec)) => read_target_spec(reader, spec),
-        (_, Some(_)) => {}
+        (Kind::Service, None) | (_, Some(_)) => {}
         (kind, None) => {
             let message = format!("`spec` is missing in this {}", kind.word());
             reader.report(&codes::MISSING_KEY, fields.span(), message);

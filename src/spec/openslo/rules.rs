@@ -149,14 +149,12 @@ pub(super) fn resolve<'a, T>(
     let mut other = Reader::new(&object.file.text, &object.file.file);
     other.set_strict(reader.is_strict());
     let value = read(&mut other, object.node, scope.at(version));
-    match value.filter(|_| other.errors() == 0) {
-        Some(value) => Resolved::Found(value),
-        None => {
-            let message = format!("{} {name} is invalid, see {}", kind.word(), object.place());
-            reader.report(&codes::REFERENCE, field.node.span, message);
-            Resolved::Invalid
-        }
+    if let Some(value) = value.filter(|_| other.errors() == 0) {
+        return Resolved::Found(value);
     }
+    let message = format!("{} {name} is invalid, see {}", kind.word(), object.place());
+    reader.report(&codes::REFERENCE, field.node.span, message);
+    Resolved::Invalid
 }
 
 /// Says that a reference leads nowhere, and what comes of it.

@@ -171,12 +171,12 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> Op
     let is_counter = counter.and_then(|field| reader.boolean(field));
     let [good, bad, total, raw] = ["good", "bad", "total", "raw"].map(|key| fields.get(key));
     let raw_type = fields.get("rawType");
-    let has_metric_key = fields_has(field.node, "metric");
+    let has_metric_key = field.node.entry("metric").is_some();
     fields.finish_foreign(reader, TOOL);
     // What there is, is read, so that all errors are found.
     let mut read = |field: Option<Field<'_>>| field.map(|field| metric::read(reader, field, scope));
     let (good_read, bad_read, total_read, raw_read) = (read(good), read(bad), read(total), read(raw));
-    if let Some(problem) = ratio_problem(good, bad, total, raw) {
+    if let Some(problem) = ratio_problem([good, bad, total, raw].map(|part| part.is_some())) {
         let hint = (has_metric_key && total.is_none()).then(|| "did you mean `total` with `metric`?".to_owned());
         let message = format!("`ratioMetric` {problem}");
         reader.report_with(&codes::EXCLUSIVE, field.key_span, message, hint);
@@ -203,13 +203,9 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> Op
     Some(ratio_indicator(reader, field.key_span, total, part, part_is))
 }
 
-fn fields_has(node: &Node, key: &str) -> bool {
-    node.entry(key).is_some()
-}
-
-/// Why these parts make no ratio.
-fn ratio_problem<T>(good: Option<T>, bad: Option<T>, total: Option<T>, raw: Option<T>) -> Option<&'static str> {
-    match (good.is_some(), bad.is_some(), total.is_some(), raw.is_some()) {
+/// Why these parts make no ratio; each tells whether it is there.
+fn ratio_problem([good, bad, total, raw]: [bool; 4]) -> Option<&'static str> {
+    match (good, bad, total, raw) {
         (_, _, true, true) => Some("has exactly one of `total` and `raw`, not both"),
         (_, _, false, false) => Some("has exactly one of `total` and `raw`, not neither"),
         (false, false, false, true) | (true, false, true, false) | (false, true, true, false) => None,

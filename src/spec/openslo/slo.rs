@@ -396,6 +396,10 @@ fn read_composite(reader: &mut Reader<'_>, items: &[Option<Item<'_>>], common: &
         });
     }
     let objective = composite_objective(&members)?;
+    if let (0, Some(Some(first))) = (objective.parts_per_billion(), items.first()) {
+        let message = "the weighted parts of this composite may miss all of it: its objective is 0%";
+        reader.report(&codes::OBJECTIVE_EDGE, first.field.node.span, message);
+    }
     Some(Part {
         display_name: None,
         indicator: Indicator {

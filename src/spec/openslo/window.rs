@@ -115,8 +115,10 @@ pub(super) fn length(reader: &mut Reader<'_>, field: Field<'_>, shorthand: Short
 /// Reads `timeWindow`, which holds exactly one window. Without it, it is the default period.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<TimeWindow> {
     let field = fields.get("timeWindow");
-    let Some(item) = only_item(reader, field, fields, "timeWindow")? else {
-        return Some(default_window(scope));
+    let item = match only_item(reader, field, fields, "timeWindow") {
+        Only::Item(item) => item,
+        Only::Absent => return Some(default_window(scope)),
+        Only::Wrong => return None,
     };
     let mut fields = Fields::open(reader, item)?;
     let duration_field = fields.get("duration");
@@ -125,10 +127,9 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scop
         reader.report_with(&codes::MISSING_KEY, fields.span(), "`duration` is missing", hint);
     }
     let duration = duration_field.and_then(|field| shorthand(reader, field, scope));
-    let (is_rolling, calendar) = alignment(reader, &mut fields, item, "timeWindow");
+    let alignment = alignment(reader, &mut fields, item, "timeWindow");
     fields.finish_foreign(reader, TOOL);
-    let (duration, field) = (duration?, duration_field?);
-    finish(reader, field, duration, is_rolling, calendar)
+    finish(reader, duration_field?, duration?, alignment)
 }
 
 /// The window where none is written.
@@ -140,21 +141,28 @@ pub(super) fn default_window(scope: Scope<'_>) -> TimeWindow {
     }
 }
 
-/// The one item of a list of windows; `Some(None)` when there is no window at all, `None` when it is wrong.
+/// What a list that holds one item comes to.
+pub(super) enum Only<'n> {
+    /// The item.
+    Item(Field<'n>),
+    /// There is nothing.
+    Absent,
+    /// It is no such list, which was reported.
+    Wrong,
+}
+
+/// The one item of a list of windows.
 pub(super) fn only_item<'n>(
     reader: &mut Reader<'_>,
     field: Option<Field<'n>>,
     fields: &Fields<'_>,
     key: &'static str,
-) -> Option<Option<Field<'n>>> {
-    let absent = |reader: &mut Reader<'_>, span| {
+) -> Only<'n> {
+    let Some(field) = field.filter(|field| !field.node.items().is_some_and(<[Node]>::is_empty)) else {
         let message = format!("`{key}` is missing; the default period is taken");
         let hint = Some("write for example `[{duration: 30d, isRolling: true}]`".to_owned());
-        rules::refused(reader, span, message, hint.filter(|_| key == "timeWindow"));
-        Some(None)
-    };
-    let Some(field) = field else {
-        return absent(reader, fields.span());
+        rules::refused(reader, fields.span(), message, hint.filter(|_| key == "timeWindow"));
+        return Only::Absent;
     };
     if let Value::Map(_) = &field.node.value {
         let message = format!("`{key}` must be a list of one window, not a map");
@@ -164,25 +172,23 @@ pub(super) fn only_item<'n>(
             message,
             Some("put `- ` before its first key".to_owned()),
         );
-        return Some(Some(field));
+        return Only::Item(field);
     }
     match field.node.items() {
-        None => {
-            reader.expected(field, "a list of one window");
-            None
+        None => reader.expected(field, "a list of one window"),
+        Some([only]) => {
+            return Only::Item(Field {
+                node: only,
+                key_span: only.span,
+                ..field
+            });
         }
-        Some([]) => absent(reader, field.key_span),
-        Some([only]) => Some(Some(Field {
-            node: only,
-            key_span: only.span,
-            ..field
-        })),
         Some(all) => {
             let message = format!("`{key}` holds exactly one window, not {}", all.len());
             reader.report(&codes::RANGE, field.key_span, message);
-            None
         }
     }
+    Only::Wrong
 }
 
 /// Start and zone of a calendar.
@@ -192,18 +198,23 @@ pub(super) struct Calendar {
     zone: Tz,
 }
 
-/// `isRolling` and `calendar`, and whether they fit together; `None` for a calendar that is wrong.
-pub(super) fn alignment(
-    reader: &mut Reader<'_>,
-    fields: &mut Fields<'_>,
-    item: Field<'_>,
-    key: &str,
-) -> (bool, Option<Option<Calendar>>) {
+/// How a window moves.
+#[derive(Clone, Copy)]
+pub(super) enum Alignment {
+    /// With the time.
+    Rolling,
+    /// From one turn to the next.
+    Calendar(Calendar),
+    /// By a calendar that is wrong, which was reported.
+    Wrong,
+}
+
+/// `isRolling` and `calendar`, and whether they fit together.
+pub(super) fn alignment(reader: &mut Reader<'_>, fields: &mut Fields<'_>, item: Field<'_>, key: &str) -> Alignment {
     let rolling = fields.get("isRolling").and_then(|field| reader.boolean(field));
-    let calendar = fields.get("calendar");
-    let read = calendar.map(|field| read_calendar(reader, field));
-    match (rolling, calendar) {
-        (Some(true), Some(field)) => {
+    if let Some(field) = fields.get("calendar") {
+        let calendar = read_calendar(reader, field);
+        if rolling == Some(true) {
             let message = format!("`{key}`: `calendar` cannot be set when `isRolling` is true; it rolls");
             rules::refused(
                 reader,
@@ -211,51 +222,46 @@ pub(super) fn alignment(
                 message,
                 Some("remove one of the two".to_owned()),
             );
-            (true, None)
+            return Alignment::Rolling;
         }
-        (Some(true), None) => (true, None),
-        (_, Some(_)) => (false, read),
-        (rolling, None) => {
-            let (aligned, meaning) = if rolling == Some(false) {
-                (true, "it follows the calendar, in UTC")
-            } else {
-                (false, "it rolls")
-            };
-            let message = format!("`{key}` has no `calendar` and does not say `isRolling: true`; {meaning}");
-            let hint = Some("add `isRolling: true`, or a `calendar`".to_owned());
-            rules::refused(reader, item.node.span, message, hint);
+        return calendar.map_or(Alignment::Wrong, Alignment::Calendar);
+    }
+    let (alignment, meaning) = match rolling {
+        Some(true) => return Alignment::Rolling,
+        Some(false) => {
             let natural = Calendar {
                 start: None,
                 zone: Tz::UTC,
             };
-            (!aligned, aligned.then_some(Some(natural)))
+            (Alignment::Calendar(natural), "it follows the calendar, in UTC")
         }
-    }
+        None => (Alignment::Rolling, "it rolls"),
+    };
+    let message = format!("`{key}` has no `calendar` and does not say `isRolling: true`; {meaning}");
+    let hint = Some("add `isRolling: true`, or a `calendar`".to_owned());
+    rules::refused(reader, item.node.span, message, hint);
+    alignment
 }
 
 fn read_calendar(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Calendar> {
     let mut fields = Fields::open(reader, field)?;
-    let start_field = fields.get("startTime");
-    let start = start_field.map(|field| read_start(reader, field));
-    let zone_field = fields.get("timeZone");
-    let zone = zone_field.map(|field| read_zone(reader, field));
-    if start.is_none() {
+    let start = if let Some(field) = fields.get("startTime") {
+        read_start(reader, field).map(Some)
+    } else {
         let message = "`startTime` is missing; the calendar's own turns are taken";
         rules::refused(reader, field.node.span, message, None);
-    }
-    if zone.is_none() {
+        Some(None)
+    };
+    let zone = if let Some(field) = fields.get("timeZone") {
+        read_zone(reader, field)
+    } else {
         rules::refused(reader, field.node.span, "`timeZone` is missing; it is UTC", None);
-    }
+        Some(Tz::UTC)
+    };
     fields.finish_foreign(reader, TOOL);
     Some(Calendar {
-        start: match start {
-            Some(start) => Some(start?),
-            None => None,
-        },
-        zone: match zone {
-            Some(zone) => zone?,
-            None => Tz::UTC,
-        },
+        start: start?,
+        zone: zone?,
     })
 }
 
@@ -288,18 +294,20 @@ pub(super) fn finish(
     reader: &mut Reader<'_>,
     field: Field<'_>,
     duration: Shorthand,
-    is_rolling: bool,
-    calendar: Option<Option<Calendar>>,
+    alignment: Alignment,
 ) -> Option<TimeWindow> {
     let length = length(reader, field, duration)?;
-    if let (false, Some(calendar)) = (is_rolling, calendar) {
-        let Calendar { start, zone } = calendar?;
-        return Some(TimeWindow::Calendar(CalendarWindow {
-            count: duration.count,
-            unit: duration.unit,
-            start,
-            zone,
-        }));
+    match alignment {
+        Alignment::Rolling => {}
+        Alignment::Wrong => return None,
+        Alignment::Calendar(Calendar { start, zone }) => {
+            return Some(TimeWindow::Calendar(CalendarWindow {
+                count: duration.count,
+                unit: duration.unit,
+                start,
+                zone,
+            }));
+        }
     }
     let written = duration.to_prometheus(length);
     if matches!(
