@@ -355,9 +355,17 @@ pub fn burn_conditions<'a>(slo: &'a Slo, group: Option<&Group>, evaluation: &Eva
 
 /// A burn condition as a cause; a changed `for` leaves it the condition that it was.
 fn cause(result: &ConditionResult, condition: &BurnCondition) -> AlertCause {
-    let [long, short] = [&condition.long, &condition.short].map(|window| window.length.to_prometheus());
+    let name = || {
+        let [long, short] = [&condition.long, &condition.short].map(|window| window.length.to_prometheus());
+        format!("{long}/{short} {}", condition.factor)
+    };
     AlertCause {
-        name: format!("{long}/{short} {}", condition.factor),
+        // Most call at once, and this is done for every condition at every tick.
+        name: if condition.pending_for.is_zero() {
+            String::new()
+        } else {
+            name()
+        },
         holds: result.holds,
         pending_for: condition.pending_for,
     }
