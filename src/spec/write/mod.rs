@@ -1,1 +1,31 @@
-//! Writers.
+//! Writes SLOs as files, in the native format and as OpenSLO.
+
+mod native;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use crate::domain::slo::Slo;
+
+/// Where editors find the schema of a written native file: in a folder beside that of the SLO files, filled by
+/// `nines generate schema`.
+pub const NATIVE_SCHEMA: &str = "../schemas/nines-v1.schema.json";
+
+/// A file that was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The YAML.
+    pub text: String,
+    /// What the format could not say, a sentence each.
+    pub losses: Vec<String>,
+}
+
+/// Writes SLOs in the native format, a document for each service.
+pub fn native(slos: &[Slo]) -> Written {
+    native::write(slos)
+}
+
+/// The line by which editors find the schema.
+fn modeline(schema: &str) -> String {
+    format!("# yaml-language-server: $schema={schema}\n")
+}
