@@ -84,15 +84,15 @@ fn threshold() -> impl Strategy<Value = (f64, String)> {
 }
 
 fn kind() -> impl Strategy<Value = IndicatorKind> {
-    let selector = "[a-z_]{3,6}(\\{job=\"[a-z \\\\\\\\']{1,4}\",code=~\"5..\"\\})?";
+    let selector = "m_[a-z_]{3,6}(\\{job=\"[a-z \\\\\\\\']{1,4}\",code=~\"5..\"\\})?";
     let selector = selector.prop_filter_map("a selector", |text| parse_selector(&text).ok());
-    let query = "sum\\(rate\\([a-z_]{3,6}\\{a=\"[a-z #:]{0,3}\"\\}\\[\\{\\{\\.window\\}\\}\\]\\)\\)( /\nsum\\(b\\[\\{\\{.window\\}\\}\\]\\))?";
+    let query = "sum\\(rate\\(m_[a-z_]{3,6}\\{a=\"[a-z #:]{0,3}\"\\}\\[\\{\\{\\.window\\}\\}\\]\\)\\)( /\nsum\\(rate\\(b\\[\\{\\{.window\\}\\}\\]\\)\\))?";
     let form = prop_oneof![
         (query, query, part_is()).prop_map(|(total, part, part_is)| PromQlForm::Ratio { total, part, part_is }),
-        ("avg_over_time\\([a-z]{1,4}\\[5m\\]\\)", query, part_is())
+        ("avg_over_time\\(m_[a-z]{1,4}\\[5m\\]\\)", query, part_is())
             .prop_map(|(total, part, part_is)| PromQlForm::Ratio { total, part, part_is }),
         (query, part_is()).prop_map(|(query, ratio_of)| PromQlForm::RawRatio { query, ratio_of }),
-        ("max\\([a-z]{3}\\)", op(), -5.0..5.0).prop_map(|(query, op, value)| PromQlForm::Threshold {
+        ("max\\(m_[a-z]{3}\\)", op(), -5.0..5.0).prop_map(|(query, op, value)| PromQlForm::Threshold {
             query,
             op,
             value
@@ -311,12 +311,27 @@ fn slos() -> impl Strategy<Value = Vec<Slo>> {
 
 /// Without what a file adds, and without what queries are understood as: that is read from their text.
 fn bare(slos: &[Slo]) -> Vec<Slo> {
-    let bare = slos.iter().cloned().map(|slo| Slo {
-        origin: Origin::default(),
-        source_text: String::new(),
-        ..slo
+    let bare = slos.iter().cloned().map(|mut slo| {
+        forget_scraped(&mut slo.indicator);
+        Slo {
+            origin: Origin::default(),
+            source_text: String::new(),
+            ..slo
+        }
     });
     bare.collect()
+}
+
+fn forget_scraped(indicator: &mut Indicator) {
+    match &mut indicator.kind {
+        IndicatorKind::PromQl(promql) => promql.scraped = None,
+        IndicatorKind::Composite(members) => members.iter_mut().for_each(|member| {
+            if let CompositePart::Indicator { indicator, .. } = &mut member.part {
+                forget_scraped(indicator);
+            }
+        }),
+        _ => {}
+    }
 }
 
 fn read_again(written: &Written) -> Vec<Slo> {

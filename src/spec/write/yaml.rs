@@ -25,8 +25,8 @@ impl Out {
         Self::Text(text.into())
     }
 
-    pub fn bare(value: impl ToString) -> Self {
-        Self::Bare(value.to_string())
+    pub fn bare(value: impl std::fmt::Display) -> Self {
+        Self::Bare(format!("{value}"))
     }
 
     pub fn inline(self) -> Self {
