@@ -12,17 +12,19 @@ mod native;
 mod objects;
 mod openslo;
 pub mod options;
+mod place;
 mod pyrra;
 mod query;
 pub mod reader;
 pub mod set;
 mod slo_generator;
 mod sloth;
-pub mod suggest;
+
 #[cfg(test)]
 mod tests;
 pub mod yaml;
 
+pub use crate::domain::suggest;
 pub use document::SourceFile;
 pub use load::{Loaded, NamedSlo, load};
 pub use options::Options;
