@@ -203,6 +203,17 @@ fn templates_that_only_prometheus_fills_in_are_noted() {
     );
 }
 
+const QUERY: &str = r#"sum(rate(http_requests_total{job="shop"}[{{.window}}]))"#;
+const FOLDED: &str = r#"|
+          # All requests.
+          sum(
+            rate(http_requests_total{ job="shop" }[{{ .window }}])
+          ) # per second"#;
+const SPREAD: &str = r#"(
+            sum(rate(http_requests_total{job="shop"}[{{.window}}]))
+            - sum(rate(http_ignored_total{job="shop"}[{{.window}}]))
+          )"#;
+
 #[test]
 fn odd_shapes_of_yaml_are_read() {
     let no_blocks = GOOD.split("      page_alert:").next().expect("a head");
@@ -219,6 +230,8 @@ fn odd_shapes_of_yaml_are_read() {
             GOOD.replace("hurry: \"no\"", "__dashboardUid__: a"),
         ),
         ("a whole objective", GOOD.replace("99.9", "99")),
+        ("a folded query with a comment", GOOD.replace(QUERY, FOLDED)),
+        ("a query over several lines", GOOD.replace(QUERY, SPREAD)),
         ("CRLF", GOOD.replace('\n', "\r\n")),
     ] {
         let loaded = load(&text, "f.yaml");
