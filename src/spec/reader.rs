@@ -133,9 +133,10 @@ impl<'a> Reader<'a> {
         self.report_with(error.code, error.span, error.message, error.hint);
     }
 
-    /// All that was reported, in the order of the text.
+    /// All that was reported, in the order of the text; what was read twice is said once.
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| (found.line, found.column));
+        self.diagnostics.dedup();
         self.diagnostics
     }
 
@@ -348,6 +349,8 @@ pub struct Field<'n> {
 
 /// The entries of a map that is being read. Whatever was not asked for by the end is an unknown key.
 pub struct Fields<'n> {
+    #[cfg(test)]
+    map: &'static str,
     span: Span,
     entries: &'n [Entry],
     known: Vec<&'static str>,
@@ -362,6 +365,8 @@ impl<'n> Fields<'n> {
             return None;
         };
         Some(Self {
+            #[cfg(test)]
+            map: field.key,
             span: field.node.span,
             entries,
             known: Vec::new(),
@@ -372,6 +377,8 @@ impl<'n> Fields<'n> {
     /// Opens a document.
     pub fn of_document(root: &'n Node) -> Option<Self> {
         Some(Self {
+            #[cfg(test)]
+            map: "",
             span: root.span,
             entries: root.entries()?,
             known: Vec::new(),
@@ -387,6 +394,8 @@ impl<'n> Fields<'n> {
     /// The value of a key; `null` counts as absent.
     pub fn get(&mut self, key: &'static str) -> Option<Field<'n>> {
         self.known.push(key);
+        #[cfg(test)]
+        super::asked::note(self.map, key);
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         (!entry.value.is_null()).then_some(Field {
             key,
@@ -454,6 +463,12 @@ impl<'n> Fields<'n> {
 
     /// Reports every key that nobody asked for, and every needed one that is not there, unless it is there misspelt.
     pub fn finish(self, reader: &mut Reader<'_>) {
+        self.finish_with(reader, &[]);
+    }
+
+    /// As [`Fields::finish`]; these keys are often written here by people who come from elsewhere. Each with the key of
+    /// this map that it stands for (or `""`), and the hint.
+    pub fn finish_with(self, reader: &mut Reader<'_>, strangers: &[(&str, &'static str, &str)]) {
         let free: Vec<&str> = self
             .known
             .iter()
@@ -465,9 +480,16 @@ impl<'n> Fields<'n> {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let meant = suggest(key, free.iter().copied());
+            let stranger = strangers.iter().find(|(stranger, ..)| stranger == key);
+            let meant = match stranger {
+                Some((_, means, _)) => Some(*means),
+                None => suggest(key, free.iter().copied()),
+            };
             misspelt.extend(meant);
-            let hint = meant.map(did_you_mean);
+            let hint = match stranger {
+                Some((.., hint)) => Some((*hint).to_owned()),
+                None => meant.map(did_you_mean),
+            };
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
         }
         self.report_missing(reader, &misspelt);
