@@ -60,7 +60,8 @@ pub(super) fn read(
     let unreadable = field.is_some() && written.is_none();
     let written = written.unwrap_or_default();
     let has_name = field.is_some_and(|field| field.node.get("name").is_some());
-    if !unreadable && !has_name && !(written.page.disabled && written.ticket.disabled) {
+    let is_on = !(written.page.disabled && written.ticket.disabled);
+    if is_on && !has_name && !unreadable {
         report_nameless(reader, field, group.keys, &written, subject);
     }
     let conditions = group.catalog.as_ref()?.conditions();

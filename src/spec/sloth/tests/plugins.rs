@@ -111,6 +111,12 @@ fn plugins_that_cannot_be_run_or_lack_options_are_refused() {
             "N022 15",
         ),
         (
+            "a filter is a list of matchers",
+            "sloth-common/coredns/latency",
+            "{bucket: 1, filter: 'job='}",
+            "N040 15",
+        ),
+        (
             "a switch is a boolean",
             "sloth-common/slok-go-http-metrics/latency",
             "{bucket: 1, filter: 'a=\"b\"', exclude_errors: perhaps}",

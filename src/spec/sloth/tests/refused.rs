@@ -164,3 +164,37 @@ fn forms_and_chains_that_sloth_refuses_are_refused() {
         assert!(found.contains(&error.to_owned()), "{sentence}: {found:?}");
     }
 }
+
+#[test]
+fn queries_that_sloth_refuses_are_refused() {
+    let error = r#"sum(rate(http_requests_total{job="shop",code=~"5.."}[{{.window}}]))"#;
+    let total = r#"sum(rate(http_requests_total{job="shop"}[{{.window}}]))"#;
+    for (sentence, old, new, found) in [
+        (
+            "an error query is PromQL",
+            error,
+            "sum(rate(x{[{{ .window }}]))",
+            "N040 14",
+        ),
+        (
+            "a total query is PromQL",
+            total,
+            "sum(rate(x{[{{ .window }}]))",
+            "N040 15",
+        ),
+        ("an error query has its window", error, "sum(rate(x[1m]))", "N041 14"),
+        ("a total query has its window", total, "sum(rate(x[1m]))", "N041 15"),
+    ] {
+        let loaded = load(&GOOD.replace(old, new), "f.yaml");
+        assert_eq!(places(&loaded, "N"), [found], "{sentence}");
+    }
+    for (sentence, query, found) in [
+        ("a raw query is PromQL", "sum(rate(x{[{{ .window }}]))", "N040 14"),
+        ("a raw query has its window", "sum(rate(x[1m]))", "N041 14"),
+        ("a raw query is not empty", "\"\"", "N005 14"),
+    ] {
+        let raw = format!("    sli:\n      raw:\n        error_ratio_query: {query}\n");
+        let loaded = load(&GOOD.replace(SLI, &raw), "f.yaml");
+        assert_eq!(places(&loaded, "N"), [found], "{sentence}");
+    }
+}
