@@ -1,17 +1,3 @@
-<<<<<<< HEAD
-//! JSON Schemas of the formats that nines writes.
-
-use serde_json::{Value, json};
-
-/// The schema of `nines/v1`.
-pub fn native() -> Value {
-    json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nines/v1", "type": "object"})
-}
-
-/// The schema of OpenSLO v1.
-pub fn openslo() -> Value {
-    json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "openslo/v1", "type": "object"})
-=======
 //! JSON Schemas of the formats, for editors.
 
 use serde_json::Value;
@@ -34,5 +20,4 @@ pub fn openslo() -> Value {
 /// The files are a part of the binary and a test reads them; nothing of theirs can be wrong at run time.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
->>>>>>> h-native
 }
