@@ -124,7 +124,8 @@ pub(super) fn ratio(reader: &mut Reader<'_>, total: &Query, part: &Query, part_i
         part: part.text.clone(),
         part_is,
     };
-    indicator(reader, part, form, understood, is_plain)
+    let is_total = understood.as_ref().is_err_and(|why| why.is_total);
+    indicator(reader, if is_total { total } else { part }, form, understood, is_plain)
 }
 
 /// The indicator of one query that gives the ratio itself.

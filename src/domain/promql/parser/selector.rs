@@ -226,7 +226,7 @@ impl Parser<'_> {
             Token::Duration(length) => length as f64 / 1e3,
             _ => return Err(self.unexpected("a unix time, start() or end()")),
         };
-        if !(time.abs() < 9.2e15) {
+        if time.is_nan() || time.abs() >= 9.2e15 {
             return Err(PromQlError::new(place.start, "timestamp out of bounds for @ modifier"));
         }
         self.advance();

@@ -28,6 +28,10 @@ fn refused(promtool: &str, texts: &[String]) -> Vec<usize> {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment what is installed"
+)]
 fn promtool_takes_and_refuses_the_same() {
     let Ok(promtool) = std::env::var("NINES_PROMTOOL") else {
         eprintln!("skipped: NINES_PROMTOOL is not set");

@@ -29,18 +29,29 @@ pub struct Understood {
 
 /// Why queries are not understood, as a clause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotUnderstood(String);
+#[error("{why}")]
+pub struct NotUnderstood {
+    why: String,
+    /// Of two queries, it is the one of all events.
+    pub is_total: bool,
+}
 
 impl NotUnderstood {
     fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+        Self {
+            why: why.into(),
+            is_total: false,
+        }
     }
 }
 
 /// What two queries count: all events, and the bad or good ones.
 pub fn understand_ratio(total: &Expr, part: &Expr, part_is: RatioPart) -> Result<Understood, NotUnderstood> {
-    ratio(counted(total)?, counted(part)?, part_is)
+    let total = counted(total).map_err(|error| NotUnderstood {
+        is_total: true,
+        ..error
+    })?;
+    ratio(total, counted(part)?, part_is)
 }
 
 /// What a query counts that gives the share of bad or good events.
@@ -79,9 +90,9 @@ pub fn understand_raw(query: &Expr, ratio_of: RatioPart) -> Result<Understood, N
             ("clamp", [inner, least, most]) if (number(least), number(most)) == (Some(0.0), Some(1.0)) => {
                 understand_raw(inner, ratio_of)
             }
-            _ => average(counted(query)?, ratio_of),
+            _ => average(&counted(query)?, ratio_of),
         },
-        ExprKind::Aggregate(_) => average(counted(query)?, ratio_of),
+        ExprKind::Aggregate(_) => average(&counted(query)?, ratio_of),
         _ => Err(NotUnderstood::new("it is no division of counts")),
     }
 }
@@ -155,14 +166,14 @@ fn counters(total: &Selector, part: &Selector, part_is: RatioPart) -> IndicatorK
 }
 
 /// The mean of a gauge that is 0 or 1.
-fn average(counted: Counted, ratio_of: RatioPart) -> Result<Understood, NotUnderstood> {
+fn average(counted: &Counted, ratio_of: RatioPart) -> Result<Understood, NotUnderstood> {
     match (counted.how, counted.plus.as_slice()) {
         (How::AverageOverTime(_), [gauge])
             if counted.minus.is_empty() && (counted.groups.is_none() || counted.is_average) =>
         {
             Ok(Understood {
                 kind: boolean(gauge, ratio_of)?,
-                group_by: groups(counted.groups.unwrap_or_default())?,
+                group_by: groups(counted.groups.clone().unwrap_or_default())?,
             })
         }
         _ => Err(NotUnderstood::new("it is no division of counts")),
