@@ -6,20 +6,15 @@ use serde_json::{Value, json};
 
 use super::state::HttpState;
 use super::testing::{self, get};
-use crate::domain::slo::Slo;
+use crate::domain::alert::policy::AlertPolicy;
+use crate::domain::indicator::{Indicator, IndicatorKind};
+use crate::domain::labels::Labels;
+use crate::domain::objective::Objective;
+use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
 use crate::domain::window::{CalendarUnit, CalendarWindow, TimeWindow};
 use crate::engine::catalog::IdleSlo;
 use crate::engine::evaluate::view::idle_view;
 use crate::engine::snapshot::{DiagnosticView, SloView};
-
-const TEXT: &str = "version: nines/v1
-service: billing
-slos:
-  - name: invoices
-    objective: 99.9
-    window: 30d
-    indicator: {total: invoices_total, bad: failures_total}
-";
 
 /// A state with one more SLO, which is valid and not computed.
 pub fn state() -> HttpState {
@@ -31,15 +26,34 @@ pub fn state() -> HttpState {
 }
 
 fn paused(invalid: bool) -> SloView {
-    let loaded = crate::spec::load::load(TEXT, "slos/billing.yaml");
+    let window = TimeWindow::Calendar(CalendarWindow {
+        count: 1,
+        unit: CalendarUnit::Month,
+        start: None,
+        zone: chrono_tz::Europe::Berlin,
+    });
+    let objective = Objective::from_percent("99.9").expect("an objective");
     let slo = Slo {
-        window: TimeWindow::Calendar(CalendarWindow {
-            count: 1,
-            unit: CalendarUnit::Month,
-            start: None,
-            zone: chrono_tz::Europe::Berlin,
-        }),
-        ..loaded.slos[0].clone()
+        id: SloId::new("billing", "invoices"),
+        description: None,
+        owner: None,
+        labels: Labels::new(),
+        annotations: Labels::new(),
+        indicator: Indicator {
+            kind: IndicatorKind::Events,
+            source: None,
+            group_by: Vec::new(),
+        },
+        objective,
+        alerting: AlertPolicy::default_for(window.length(), objective),
+        window,
+        method: BudgetingMethod::Occurrences,
+        no_data: NoDataPolicy::Ignore,
+        policy: None,
+        previous_names: Vec::new(),
+        public: false,
+        origin: Origin::default(),
+        source_text: String::new(),
     };
     let reason = slo.idle_reason().expect("it is not computed");
     idle_view(&IdleSlo {

@@ -8,14 +8,14 @@ const NOW: Timestamp = Timestamp(1_795_248_000_000);
 
 /// A file of these SLOs.
 fn slos(names: &[&str]) -> String {
-    let mut text = "version: nines/v1\nservice: shop\nslos:\n".to_owned();
-    for name in names {
-        text += &format!(
+    let slo = |name: &&str| {
+        format!(
             "  - name: {name}\n    objective: 99\n    window: 30d\n    \
              indicator: {{total: requests_total, bad: errors_total}}\n"
-        );
-    }
-    text
+        )
+    };
+    let slos: String = names.iter().map(slo).collect();
+    format!("version: nines/v1\nservice: shop\nslos:\n{slos}")
 }
 
 const BROKEN: &str = "version: nines/v1\nservice: shop\nslos: [{objektive: 1}]\n";

@@ -21,7 +21,7 @@ pub struct AlertStatus {
     pub since: Option<i64>,
     /// When its condition last held while it was firing, in unix milliseconds.
     pub held_at: Option<i64>,
-    /// It goes on firing although data is missing.
+    /// It goes on firing, or stays pending, although data is missing.
     pub stale: bool,
     /// The burn rate over the long window at the last tick that knew it.
     pub value: Option<f64>,
@@ -47,7 +47,8 @@ pub struct PendingClock {
 /// One of the conditions that are OR'd into an alert, at one tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertCause {
-    /// What tells it from the alert's other conditions, also after the file was changed.
+    /// What tells it from the alert's other conditions, also after the file was changed; of no account where it calls at
+    /// once.
     pub name: String,
     /// It holds, it does not, or nobody can tell.
     pub holds: Option<bool>,
@@ -113,8 +114,8 @@ impl AlertStatus {
     /// it fires, it goes on while any of them holds, and while nobody can tell, when it is marked stale.
     pub fn step(&mut self, causes: &[AlertCause], keep_for: Duration, now: Timestamp) -> Option<TransitionKind> {
         let holds = any_holds(causes.iter().map(|cause| cause.holds));
-        self.stale = self.firing && holds.is_none();
         let is_due = self.run_clocks(causes, now);
+        self.stale = holds.is_none() && self.state() != AlertState::Inactive;
         if self.firing && holds == Some(true) {
             self.held_at = Some(now.0);
         }
@@ -145,16 +146,13 @@ impl AlertStatus {
         TransitionKind::Fired
     }
 
-    /// Nobody looks from this time on until the next step; what was stored of a running clock may be older. Returns
-    /// whether that stopped any clock.
-    pub fn look_away(&mut self, last_look: Timestamp) -> bool {
-        let mut has_stopped = false;
+    /// Nobody has looked since this time, and nobody will before the next step; what was stored of a running clock may be
+    /// older.
+    pub fn look_away(&mut self, last_look: Timestamp) {
         for clock in self.clocks.values_mut().filter(|clock| !clock.stopped) {
             clock.seen_at = clock.seen_at.max(last_look.0);
             clock.stopped = true;
-            has_stopped = true;
         }
-        has_stopped
     }
 
     /// Lets the clock of every condition follow it, and tells whether any condition has held for its own time.
@@ -256,6 +254,12 @@ mod tests {
         for (second, [short, long], state) in ticks {
             let causes = [cause("short", *short, 60), cause("long", *long, 300)];
             alert.step(&causes, Duration::ZERO, at(*second));
+            let is_unknown = *short != Some(true) && *long != Some(true) && (short.is_none() || long.is_none());
+            assert_eq!(
+                alert.stale,
+                is_unknown && *state != AlertState::Inactive,
+                "{sentence}: at {second} s"
+            );
             assert_eq!(alert.state(), *state, "{sentence}: at {second} s, {alert:?}");
         }
     }
@@ -334,17 +338,16 @@ mod tests {
     #[test]
     fn time_in_which_nobody_looked_does_not_count() {
         let mut alert = AlertStatus::default();
-        let mut step =
+        let step =
             |alert: &mut AlertStatus, second| alert.step(&[cause("a", Some(true), 300)], Duration::ZERO, at(second));
         step(&mut alert, 0);
         // The clock is stored when it begins; nines goes on for two minutes, is killed, and comes back after an hour.
         let stored = serde_json::to_string(&alert).expect("JSON");
         step(&mut alert, 120);
         let mut alert: AlertStatus = serde_json::from_str(&stored).expect("an alert");
-        assert!(
-            alert.look_away(at(120)) && !alert.look_away(at(125)),
-            "it is stopped once"
-        );
+        alert.look_away(at(120));
+        // A clock that stands still is not moved on by those who look away again.
+        alert.look_away(at(200));
         assert_eq!(step(&mut alert, 3720), None);
         assert_eq!(alert.active_since(), Some(3_600_000));
         assert_eq!((step(&mut alert, 3800), step(&mut alert, 3899)), (None, None));

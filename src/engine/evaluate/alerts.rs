@@ -79,21 +79,18 @@ pub struct Condition<'a> {
 #[derive(Debug, Default)]
 pub struct Alerts {
     stored: BTreeMap<String, StoredAlert>,
-    /// Alerts whose pending clocks stand otherwise than in the store.
-    unsaved: BTreeSet<String>,
 }
 
 impl Alerts {
     /// From the store; what cannot be read is left out and logged. Nobody has looked at the conditions since
     /// `last_look`: their pending clocks stand still until they are seen to hold again.
     pub fn load(records: &[AlertRecord], last_look: Option<Timestamp>) -> Self {
-        let (mut stored, mut unsaved) = (BTreeMap::new(), BTreeSet::new());
+        let mut stored = BTreeMap::new();
         for record in records {
             match serde_json::from_str::<StoredAlert>(&record.body) {
                 Ok(mut alert) => {
-                    if alert.status.look_away(last_look.unwrap_or_default()) {
-                        unsaved.insert(record.key.clone());
-                    }
+                    // The next step changes each clock that this stops, and so stores it.
+                    alert.status.look_away(last_look.unwrap_or_default());
                     stored.insert(record.key.clone(), alert);
                 }
                 Err(error) => {
@@ -101,7 +98,7 @@ impl Alerts {
                 }
             }
         }
-        Self { stored, unsaved }
+        Self { stored }
     }
 
     /// Goes on from these alerts, whose conditions were looked at until now: their pending clocks did not stop.
@@ -111,7 +108,6 @@ impl Alerts {
                 alert.status.clocks.clone_from(&before.status.clocks);
             }
         }
-        self.unsaved.clone_from(&before.unsaved);
     }
 
     /// An alert's stored state.
@@ -164,7 +160,7 @@ impl Alerts {
                 push(commit, &key, TransitionKind::Resolved, "relabelled", &ended);
             }
             step_one(&mut alert, &condition, unseen, commit, (&key, is_relabelled));
-            if self.unsaved.contains(&key) || before.map(StoredAlert::lasting) != Some(alert.lasting()) {
+            if before.map(StoredAlert::lasting) != Some(alert.lasting()) {
                 store(commit, &key, &alert);
             }
             next.insert(key, alert);
@@ -175,10 +171,7 @@ impl Alerts {
             }
             commit.removed.push(key.clone());
         }
-        Self {
-            stored: next,
-            unsaved: BTreeSet::new(),
-        }
+        Self { stored: next }
     }
 }
 
@@ -355,9 +348,17 @@ pub fn burn_conditions<'a>(slo: &'a Slo, group: Option<&Group>, evaluation: &Eva
 
 /// A burn condition as a cause; a changed `for` leaves it the condition that it was.
 fn cause(result: &ConditionResult, condition: &BurnCondition) -> AlertCause {
-    let [long, short] = [&condition.long, &condition.short].map(|window| window.length.to_prometheus());
+    let name = || {
+        let [long, short] = [&condition.long, &condition.short].map(|window| window.length.to_prometheus());
+        format!("{long}/{short} {}", condition.factor)
+    };
     AlertCause {
-        name: format!("{long}/{short} {}", condition.factor),
+        // Most call at once, and this is done for every condition at every tick.
+        name: if condition.pending_for.is_zero() {
+            String::new()
+        } else {
+            name()
+        },
         holds: result.holds,
         pending_for: condition.pending_for,
     }

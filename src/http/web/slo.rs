@@ -126,11 +126,7 @@ impl SloPage {
             links: links(slo),
             window: slo.window.as_ref().map_or_else(unknown, WindowView::long_text),
             window_phrase: slo.window.as_ref().map_or_else(String::new, WindowView::phrase),
-            why_unknown: if slo.idle_reason.is_empty() {
-                "no events in the window"
-            } else {
-                "nothing is computed"
-            },
+            why_unknown: why_unknown(slo),
             objective: slo.objective_text.clone().unwrap_or_else(unknown),
             sli: sli(slo),
             numbers: Numbers::of(slo),
@@ -162,11 +158,7 @@ impl SloPage {
                 .map_or_else(unknown, |coverage| format::percent(coverage, 2)),
             problems: slo.diagnostics.iter().map(problem).collect(),
             is_invalid: slo.spec == "invalid",
-            heading: match (slo.spec, slo.idle_reason.is_empty()) {
-                ("invalid", true) => "The file on disk does not load; an earlier revision runs",
-                ("invalid", false) => "The file on disk does not load, and the earlier revision is not computed",
-                _ => "Diagnostics",
-            },
+            heading: heading(slo),
             indicator: slo.indicator.clone().unwrap_or_default(),
             file: slo.file.clone().map_or_else(String::new, |file| {
                 slo.line.map_or(file.clone(), |line| format!("{file}:{line}"))
@@ -174,6 +166,23 @@ impl SloPage {
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
         }
+    }
+}
+
+fn why_unknown(slo: &SloView) -> &'static str {
+    if slo.idle_reason.is_empty() {
+        "no events in the window"
+    } else {
+        "nothing is computed"
+    }
+}
+
+/// What stands above the diagnostics.
+fn heading(slo: &SloView) -> &'static str {
+    match (slo.spec, slo.idle_reason.is_empty()) {
+        ("invalid", true) => "The file on disk does not load; an earlier revision runs",
+        ("invalid", false) => "The file on disk does not load, and the earlier revision is not computed",
+        _ => "Diagnostics",
     }
 }
 

@@ -41,6 +41,11 @@ struct Keys<'n> {
 }
 
 impl<'n> Keys<'n> {
+    /// `fixed_ranges: true`: what is no selector is a query, whatever its ranges.
+    fn is_fixed(&self) -> bool {
+        self.ranges == Ranges::Any
+    }
+
     fn get(&self, key: &str) -> Option<Field<'n>> {
         self.found.iter().find(|field| field.key == key).copied()
     }
@@ -96,7 +101,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<
         "gauge" => read_gauge(reader, &keys),
         "boolean" => keys
             .get("boolean")
-            .and_then(|field| read_compared(reader, field, CompareOp::Gte, 1.0)),
+            .and_then(|field| read_compared(reader, field, CompareOp::Gte, 1.0, keys.is_fixed())),
         "error_ratio" => read_raw_ratio(reader, &keys),
         "probe" => keys
             .get("probe")
@@ -181,14 +186,14 @@ fn take_outside<'n>(
 fn read_ratio(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
     let total = keys
         .need(reader, "total")
-        .and_then(|field| query::read(reader, field, keys.ranges));
+        .and_then(|field| query::read(reader, field, keys.ranges, keys.is_fixed()));
     let part_field = keys.either(reader, "bad", "good")?;
     let part_is = if part_field.key == "bad" {
         RatioPart::Bad
     } else {
         RatioPart::Good
     };
-    let part = query::read(reader, part_field, keys.ranges)?;
+    let part = query::read(reader, part_field, keys.ranges, keys.is_fixed())?;
     let same = |reader: &mut Reader<'_>, what: &str| {
         let message = format!("`{}` is the same {what} as `total`", part_field.key);
         reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
@@ -288,13 +293,25 @@ fn read_gauge(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
     let op = keys.need(reader, "op").and_then(|field| reader.choice(field, &words));
     let value = keys.need(reader, "value").and_then(|field| reader.number(field));
     // The gauge's own errors are told also where the rest is wrong.
-    let indicator = read_compared(reader, gauge?, op.unwrap_or(CompareOp::Lte), value.unwrap_or(0.0))?;
+    let indicator = read_compared(
+        reader,
+        gauge?,
+        op.unwrap_or(CompareOp::Lte),
+        value.unwrap_or(0.0),
+        keys.is_fixed(),
+    )?;
     op.zip(value).map(|_| indicator)
 }
 
 /// A value that is compared: a gauge, or what a query gives; its ranges are its own affair.
-fn read_compared(reader: &mut Reader<'_>, field: Field<'_>, op: CompareOp, value: f64) -> Option<Indicator> {
-    Some(match query::read(reader, field, Ranges::Any)? {
+fn read_compared(
+    reader: &mut Reader<'_>,
+    field: Field<'_>,
+    op: CompareOp,
+    value: f64,
+    is_query: bool,
+) -> Option<Indicator> {
+    Some(match query::read(reader, field, Ranges::Any, is_query)? {
         Counted::Selector(gauge) => plain(IndicatorKind::Gauge { gauge, op, value }),
         Counted::Query(query) => query_threshold(reader, &query, op, value),
     })

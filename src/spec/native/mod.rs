@@ -14,6 +14,9 @@ mod tests;
 pub(super) mod threshold;
 mod window;
 
+pub(super) use query::is_expression;
+pub(super) use window::START_FORMAT;
+
 use super::codes;
 use super::contents::Contents;
 use super::reader::{Field, Fields, RESERVED_LABELS, Reader};

@@ -12,8 +12,9 @@ pub(super) enum Counted {
     Query(Query),
 }
 
-/// Reads what is counted; without functions, sums or operators it is a selector.
-pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, ranges: Ranges) -> Option<Counted> {
+/// Reads what is counted. A selector is one in any case; without functions, sums or operators nothing else is a query,
+/// unless `is_query` says so.
+pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, ranges: Ranges, is_query: bool) -> Option<Counted> {
     if field.node.entries().is_some() {
         let hint = Some("a selector with braces must be quoted here: 'requests_total{job=\"shop\"}'".to_owned());
         let message = format!("`{}` must be a selector, not a map", field.key);
@@ -21,7 +22,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, ranges: Ranges) ->
         return None;
     }
     let text = reader.filled(field)?;
-    if is_expression(&text) {
+    if is_expression(&text) || is_query && parse_selector(&text).is_err() {
         return query::read(reader, field, ranges).map(Counted::Query);
     }
     read_selector(reader, field).map(Counted::Selector)
@@ -41,7 +42,7 @@ pub(super) fn read_selector(reader: &mut Reader<'_>, field: Field<'_>) -> Option
 
 /// Whether a text is meant as an expression: outside of braces and quotes it calls, sums or calculates. A bare range
 /// (`requests_total[5m]`) is none: nothing could be done with it.
-fn is_expression(text: &str) -> bool {
+pub(in crate::spec) fn is_expression(text: &str) -> bool {
     if parse_selector(text).is_ok() {
         return false;
     }

@@ -12,7 +12,9 @@ const RATIO: &str = "indicator: {total: t_total, bad: b_total}";
 
 /// A file of one SLO of these lines after its name.
 fn file(lines: &[&str]) -> String {
-    let body: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    let body = lines
+        .iter()
+        .fold(String::new(), |text, line| text + "    " + line + "\n");
     format!("version: nines/v1\nservice: shop\nslos:\n  - name: a\n{body}")
 }
 
@@ -294,11 +296,11 @@ fn references_are_followed_over_all_files() {
         (vec![plain.replace("99", "nine"), composite("c", "{slo: a}")], vec![]),
         (
             vec![plain, composite("c", "{slo: shop/aa}")],
-            vec!["N032 1.yaml:7:36 did you mean `shop/a`?"],
+            vec!["N032 1.yaml:7:35 did you mean `shop/a`?"],
         ),
         (
             vec![composite("c", "{slo: c}")],
-            vec!["N036 0.yaml:7:36 shop/c → shop/c"],
+            vec!["N036 0.yaml:7:35 shop/c → shop/c"],
         ),
         (
             vec![
@@ -307,9 +309,9 @@ fn references_are_followed_over_all_files() {
                 composite("e", "{slo: d}, {slo: d, name: x}"),
             ],
             vec![
-                "N036 1.yaml:7:36 shop/d → shop/e → shop/d",
-                "N036 2.yaml:7:36 shop/e → shop/d → shop/e",
-                "N036 2.yaml:7:36 shop/e → shop/d → shop/e",
+                "N036 1.yaml:7:35 shop/d → shop/e → shop/d",
+                "N036 2.yaml:7:35 shop/e → shop/d → shop/e",
+                "N036 2.yaml:7:35 shop/e → shop/d → shop/e",
             ],
         ),
     ] {

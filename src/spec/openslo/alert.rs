@@ -80,12 +80,12 @@ impl Policies {
         if self.found.iter().all(|policy| policy.no_data == Some(false)) {
             merged.no_data_for = None;
         }
-        let targets = self
-            .found
-            .iter()
-            .flat_map(|policy| policy.targets.iter().map(String::as_str));
-        let mut targets: Vec<&str> = targets.collect();
-        targets.dedup();
+        let mut targets: Vec<&str> = Vec::new();
+        for target in self.found.iter().flat_map(|policy| &policy.targets) {
+            if !targets.contains(&target.as_str()) {
+                targets.push(target);
+            }
+        }
         for policy in &self.found {
             add_missing(&mut merged.labels, &policy.labels);
             add_missing(&mut merged.annotations, &policy.annotations);
@@ -166,7 +166,7 @@ fn describe(annotations: &mut Labels, description: Option<&str>) {
 /// Says which default conditions are not quite the workbook's.
 fn lint_lowered(reader: &mut Reader<'_>, objective: Objective, window: WindowLength, at: Span) {
     let lowered = default_conditions(window, objective).1.len();
-    if lowered > 0 {
+    if lowered > 0 && objective.parts_per_billion() > 0 {
         let message = format!(
             "with the objective {objective}, {lowered} of the default policy's factors cannot be reached; they are lowered"
         );

@@ -71,8 +71,11 @@ pub(super) fn read(
     let (objective, window) = goal?;
     let mut burn = conditions(window);
     if written.burn_rates {
-        for condition in &burn {
-            lints::condition(reader, condition, objective, window, spans);
+        // Below 1 % a ratio was meant, which is said already.
+        if objective.ratio() >= 0.01 {
+            for condition in &burn {
+                lints::condition(reader, condition, objective, window, spans);
+            }
         }
         say_what_is_too_short(reader, window, spans);
     } else if written.absent {

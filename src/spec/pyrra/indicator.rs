@@ -239,6 +239,12 @@ fn read_query<'n>(
     key: &'static str,
 ) -> Option<(Field<'n>, Selector)> {
     let field = fields.require(key)?;
+    if field.node.text().is_some() {
+        let message = format!("`{key}` must be a map with `metric`, not a text");
+        let hint = format!("write `{key}: {{metric: …}}`");
+        reader.report_with(&codes::WRONG_TYPE, field.node.span, message, Some(hint));
+        return None;
+    }
     let mut query = Fields::open(reader, field)?;
     let metric = read_metric(reader, &mut query, key);
     query.finish_foreign(reader, TOOL);

@@ -65,12 +65,14 @@ pub(super) fn read<'n>(reader: &mut Reader<'_>, field: Field<'n>) -> Metadata<'n
         .zip(name_field);
     let namespace = fields.get("namespace");
     let namespace = namespace.filter(|field| field.node.text() != Some(""));
-    if namespace.is_none() {
-        let message = "`namespace` is missing in `metadata`; Kubernetes needs one";
-        reader.report(&codes::READ_LENIENTLY, field.key_span, message);
-    }
     let labels_field = fields.get("labels");
     let named_by = labels_field.and_then(service_label);
+    if namespace.is_none() {
+        let message = "`namespace` is missing in `metadata`; Kubernetes needs one";
+        let service = format!("without one, and without a label `service`, the service is called `{NO_SERVICE}`");
+        let hint = named_by.is_none().then_some(service);
+        reader.report_with(&codes::READ_LENIENTLY, field.key_span, message, hint);
+    }
     let service = match (named_by, namespace) {
         (Some(label), _) => service_name(reader, label),
         (None, Some(namespace)) => foreign::name(reader, namespace),

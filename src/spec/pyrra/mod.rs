@@ -12,7 +12,7 @@ use super::foreign;
 use super::lints::ConditionSpans;
 use super::load::Context;
 use super::reader::{Field, Fields, Reader};
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 use crate::domain::alert::policy::AlertPolicy;
 use crate::domain::indicator::Indicator;
 use crate::domain::labels::Labels;
@@ -37,6 +37,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, _context: &Context<'_>,
     {
         return;
     }
+    if !reader.is_strict() && is_patch(root) {
+        let message = "this says too little for an SLO and looks like a patch for Kustomize; it is skipped";
+        let hint = "point nines at what Kustomize builds".to_owned();
+        reader.report_with(&codes::SKIPPED, root.span, message, Some(hint));
+        return;
+    }
     let metadata = fields.require("metadata").map(|field| metadata::read(reader, field));
     let metadata = metadata.unwrap_or_default();
     if let Some((name, field)) = &metadata.name {
@@ -57,6 +63,20 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, _context: &Context<'_>,
     let id = SloId::new(service.as_str(), name.as_str());
     let slo = spec.map(|spec| spec.into_slo(id.clone(), &metadata));
     contents.add(reader, id, *field, root.span, slo);
+}
+
+/// Whether an object holds a part of a `spec` only: something, but no indicator, and no target or no window.
+fn is_patch(root: &Node) -> bool {
+    const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+    let all_known = |entries: &[Entry]| entries.iter().all(|entry| KEYS.contains(&entry.key.as_str()));
+    let Some(spec) = root.get("spec") else {
+        return false;
+    };
+    let has = |key| spec.entry(key).is_some();
+    root.entries().is_some_and(all_known)
+        && spec.entries().is_some_and(|entries| !entries.is_empty())
+        && !has("indicator")
+        && !(has("target") && has("window"))
 }
 
 /// What `spec` gave.

@@ -387,6 +387,25 @@ fn what_cannot_be_carried_is_said() {
 }
 
 #[test]
+fn patches_for_kustomize_are_skipped_and_objects_that_forget_something_are_not() {
+    let head =
+        "apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: {name: errors, namespace: shop}\n";
+    for (rest, expected) in [
+        ("spec: {target: '99.5'}\n", "I003"),
+        ("spec: {alerting: {name: Other}, window: 2w}\n", "I003"),
+        ("spec: {}\n", "N005 N005 N005"),
+        ("spec: {target: '99.5', window: 2w}\n", "N005"),
+        ("spec: {target: '99.5'}\nwindow: 2w\n", "L008 N005 N005"),
+        ("", "N005"),
+    ] {
+        let loaded = load(&format!("{head}{rest}"), "f.yaml");
+        let mut found: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
+        found.sort_unstable();
+        assert_eq!(found.join(" "), expected, "{rest}: {:?}", loaded.diagnostics);
+    }
+}
+
+#[test]
 fn strictness_refuses_keys_that_pyrra_ignores() {
     let text = object(RATIO, "  performance: true\n");
     let options = Options {

@@ -112,22 +112,16 @@ fn selects_good(reader: &mut Reader<'_>, query: &Query) {
     reader.report_with(&codes::SELECTS_GOOD, span, message, Some(hint));
 }
 
-/// Whether a matcher on a status lets successes through and no failure.
+/// Whether a matcher on a status lets successes through and no failure, either as numbers or as words.
 fn is_success(matcher: &Matcher) -> bool {
-    const GOOD: [&str; 5] = ["200", "204", "OK", "success", "2xx"];
-    const BAD: [&str; 8] = [
-        "500",
-        "503",
-        "504",
-        "INTERNAL",
-        "Unavailable",
-        "error",
-        "failure",
-        "5xx",
-    ];
+    const NUMBERS: ([&str; 2], [&str; 3]) = (["200", "204"], ["500", "503", "504"]);
+    const WORDS: ([&str; 2], [&str; 3]) = (["OK", "success"], ["INTERNAL", "error", "failure"]);
     let name = matcher.name.to_ascii_lowercase();
     let is_status = ["code", "status", "result", "outcome"]
         .iter()
         .any(|word| name.contains(word));
-    is_status && GOOD.iter().any(|value| matcher.matches(value)) && !BAD.iter().any(|value| matcher.matches(value))
+    is_status
+        && [NUMBERS, WORDS].iter().any(|(good, bad)| {
+            good.iter().any(|value| matcher.matches(value)) && !bad.iter().any(|value| matcher.matches(value))
+        })
 }

@@ -2,6 +2,8 @@
 //! that scraping can serve. All formats read their queries here.
 
 mod lints;
+#[cfg(test)]
+mod tests;
 
 use super::codes;
 use super::reader::{Field, Reader};

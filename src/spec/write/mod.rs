@@ -1,51 +1,41 @@
-//! Writers: SLOs as text, in the formats that nines writes.
+//! Writes SLOs as files, in the native format and as OpenSLO.
+
+mod alert_policies;
+mod native;
+mod openslo;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
 use crate::domain::slo::Slo;
 
-/// What a writer made of some SLOs.
+/// Where editors find the schema of a written native file: in a folder beside that of the SLO files, filled by
+/// `nines generate schema`.
+pub const NATIVE_SCHEMA: &str = "../schemas/nines-v1.schema.json";
+
+/// The same for OpenSLO.
+pub const OPENSLO_SCHEMA: &str = "../schemas/openslo-v1.schema.json";
+
+/// A file that was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// The file.
+    /// The YAML.
     pub text: String,
-    /// What the format has no words for, one sentence each.
+    /// What the format could not say, a sentence each.
     pub losses: Vec<String>,
 }
 
-/// Writes SLOs in nines's own format, one document for each service.
+/// Writes SLOs in the native format, a document for each service.
 pub fn native(slos: &[Slo]) -> Written {
-    let mut text = String::new();
-    let mut service = None;
-    for slo in slos {
-        if service != Some(&slo.id.service) {
-            let separator = if service.is_some() { "---\n" } else { "" };
-            text += &format!("{separator}version: nines/v1\nservice: {}\nslos:\n", slo.id.service);
-            service = Some(&slo.id.service);
-        }
-        text.extend(slo.source_text.lines().map(|line| format!("  {line}\n")));
-    }
-    Written {
-        text,
-        losses: Vec::new(),
-    }
+    native::write(slos)
 }
 
-/// Writes SLOs as OpenSLO v1, one document for each SLO.
+/// Writes SLOs in OpenSLO v1, an object for each service and each SLO.
 pub fn openslo(slos: &[Slo]) -> Written {
-    let documents: Vec<String> = slos
-        .iter()
-        .map(|slo| {
-            format!(
-                "apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: {}}}\nspec: {{service: {}}}\n",
-                slo.id.name, slo.id.service
-            )
-        })
-        .collect();
-    Written {
-        text: documents.join("---\n"),
-        losses: slos
-            .iter()
-            .filter(|slo| slo.public)
-            .map(|slo| format!("{}: `public` has no counterpart", slo.id))
-            .collect(),
-    }
+    openslo::write(slos)
+}
+
+/// The line by which editors find the schema.
+fn modeline(schema: &str) -> String {
+    format!("# yaml-language-server: $schema={schema}\n")
 }

@@ -86,7 +86,9 @@ impl Parser<'_> {
 
 /// The function or aggregation that a misspelt name most likely means.
 fn nearest(name: &str) -> Option<&'static str> {
-    let known = || Function::names().chain(Aggregator::names());
+    // Of names that are equally near, the more usual one is meant.
+    const USUAL: [&str; 4] = ["rate", "sum", "increase", "max"];
+    let known = || USUAL.into_iter().chain(Function::names()).chain(Aggregator::names());
     let same = known().find(|known| known.eq_ignore_ascii_case(name));
     same.or_else(|| crate::domain::suggest::suggest(name, known()))
 }
