@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::TOOL;
 use crate::domain::alert::policy::{AlertWindow, BurnCondition, Severity};
+use crate::domain::time::parse_duration;
 use crate::domain::window::WindowLength;
 use crate::spec::codes;
 use crate::spec::load::Context;
@@ -36,9 +37,9 @@ struct Burn {
 impl Catalog {
     /// The first catalog of these files for a period; else Sloth's own.
     pub fn of_period(context: &Context<'_>, period: WindowLength) -> Option<Self> {
-        let mut written = objects(context).filter_map(|object| silently(object.node));
+        let mut written = objects(context).filter_map(|object| silently(object.node, period));
         written
-            .find(|catalog| catalog.period == period)
+            .next()
             .or_else(|| Self::built_in().find(|catalog| catalog.period == period))
     }
 
@@ -92,11 +93,12 @@ impl Catalog {
 
 /// Every period that has a catalog, as Prometheus writes durations.
 pub(super) fn known_periods(context: &Context<'_>) -> Vec<String> {
-    let written = objects(context).filter_map(|object| silently(object.node));
-    let mut periods: Vec<_> = Catalog::built_in()
-        .chain(written)
-        .map(|catalog| catalog.period)
-        .collect();
+    let written = objects(context).filter_map(|object| {
+        let period = period_of(object.node)?;
+        silently(object.node, period).map(|_| period)
+    });
+    let built_in = Catalog::built_in().map(|catalog| catalog.period);
+    let mut periods: Vec<_> = built_in.chain(written).collect();
     periods.sort_unstable();
     periods.dedup();
     periods.into_iter().map(days).collect()
@@ -109,7 +111,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, context: &Context<'_>)
     };
     let mut before = objects(context).take_while(|object| !std::ptr::eq(object.node, root));
     let same_period = before.find_map(|object| {
-        let first = silently(object.node).filter(|first| first.period == catalog.period)?;
+        let first = silently(object.node, catalog.period)?;
         Some((object.place(), first))
     });
     let Some((place, first)) = same_period else {
@@ -137,9 +139,18 @@ fn objects<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Object<'a>>
     context.objects.of_kind(KIND).iter().filter(is_sloths)
 }
 
-/// A catalog whose errors are reported elsewhere, where its own file is read.
-fn silently(root: &Node) -> Option<Catalog> {
+/// The catalog of a document, if it is for this period. Its errors are reported elsewhere, where its own file is read.
+fn silently(root: &Node, period: WindowLength) -> Option<Catalog> {
+    // Most are for other periods; they need not be read as a whole.
+    if period_of(root) != Some(period) {
+        return None;
+    }
     read(&mut Reader::new("", ""), root)
+}
+
+fn period_of(root: &Node) -> Option<WindowLength> {
+    let written = root.get("spec")?.get("sloPeriod")?.text()?;
+    parse_duration(written).ok().and_then(WindowLength::from_duration)
 }
 
 /// Reads a document; `None` where an error was reported.
