@@ -1,10 +1,13 @@
 //! SLO files in everybody's formats: YAML text in, SLOs and diagnostics out. No I/O: the caller reads the files.
 
+#[cfg(test)]
+mod asked;
 pub mod codes;
 mod contents;
 pub mod detect;
 pub mod diagnostic;
 pub mod document;
+pub mod examples;
 mod foreign;
 mod lints;
 pub mod load;
@@ -12,18 +15,23 @@ mod native;
 mod objects;
 mod openslo;
 pub mod options;
+mod place;
 mod pyrra;
 mod query;
 pub mod reader;
+mod references;
+pub mod schema;
 pub mod set;
 mod slo_generator;
 mod sloth;
-pub mod suggest;
+
 #[cfg(test)]
 mod tests;
+pub mod write;
 pub mod yaml;
 
+pub use crate::domain::suggest;
 pub use document::SourceFile;
 pub use load::{Loaded, NamedSlo, load};
 pub use options::Options;
-pub use set::{LoadedSet, load_all, load_files};
+pub use set::{LoadedSet, load_all, load_files, read_files};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::codes::{self, Code, Severity};
 use super::diagnostic::Diagnostic;
+use super::place::written_offset;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span, Value, YamlError};
 use crate::domain::labels::Labels;
@@ -132,9 +133,10 @@ impl<'a> Reader<'a> {
         self.report_with(error.code, error.span, error.message, error.hint);
     }
 
-    /// All that was reported, in the order of the text.
+    /// All that was reported, in the order of the text; what was read twice is said once.
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| (found.line, found.column));
+        self.diagnostics.dedup();
         self.diagnostics
     }
 
@@ -143,19 +145,30 @@ impl<'a> Reader<'a> {
         self.diagnostics.iter().filter(|found| found.is_error()).count()
     }
 
-    /// The place of `at` within a scalar's text; the whole scalar where escapes or folding moved its characters.
+    /// The place of byte `at` of a scalar's text, wherever folding, escapes and indentation moved it; the whole scalar
+    /// where that cannot be told.
     pub fn place_within(&self, node: &Node, at: usize) -> Span {
         let (span, text) = (node.span, node.text().unwrap_or_default());
         let raw = self.text.get(span.start..span.end).unwrap_or_default();
-        let Some(before) = raw.find(text).filter(|offset| *offset <= 1 && !raw.contains('\n')) else {
+        let Some(offset) = text
+            .get(..at)
+            .and_then(|before| written_offset(raw, before, &text[at..]))
+        else {
             return span;
         };
-        let Some(skipped) = raw.get(..before + at) else {
-            return span;
+        let before = &raw[..offset];
+        let chars = |text: &str| u32::try_from(text.chars().count()).unwrap_or_default();
+        let (line, column) = match before.rsplit_once('\n') {
+            None => (span.line, span.column + chars(before)),
+            Some((above, last)) => {
+                let breaks = memchr::memchr_iter(b'\n', above.as_bytes()).count() + 1;
+                (span.line + u32::try_from(breaks).unwrap_or_default(), chars(last) + 1)
+            }
         };
         Span {
-            column: span.column + u32::try_from(skipped.chars().count()).unwrap_or_default(),
-            start: span.start + before + at,
+            line,
+            column,
+            start: span.start + offset,
             ..span
         }
     }
@@ -336,6 +349,8 @@ pub struct Field<'n> {
 
 /// The entries of a map that is being read. Whatever was not asked for by the end is an unknown key.
 pub struct Fields<'n> {
+    #[cfg(test)]
+    map: &'static str,
     span: Span,
     entries: &'n [Entry],
     known: Vec<&'static str>,
@@ -350,6 +365,8 @@ impl<'n> Fields<'n> {
             return None;
         };
         Some(Self {
+            #[cfg(test)]
+            map: field.key,
             span: field.node.span,
             entries,
             known: Vec::new(),
@@ -360,6 +377,8 @@ impl<'n> Fields<'n> {
     /// Opens a document.
     pub fn of_document(root: &'n Node) -> Option<Self> {
         Some(Self {
+            #[cfg(test)]
+            map: "",
             span: root.span,
             entries: root.entries()?,
             known: Vec::new(),
@@ -375,6 +394,8 @@ impl<'n> Fields<'n> {
     /// The value of a key; `null` counts as absent.
     pub fn get(&mut self, key: &'static str) -> Option<Field<'n>> {
         self.known.push(key);
+        #[cfg(test)]
+        super::asked::note(self.map, key);
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         (!entry.value.is_null()).then_some(Field {
             key,
@@ -427,7 +448,8 @@ impl<'n> Fields<'n> {
         self.report_missing(reader, &[]);
     }
 
-    fn has_key(&self, key: &str) -> bool {
+    /// Whether the map has this key, whatever its value.
+    pub fn has_key(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
     }
 
@@ -441,6 +463,12 @@ impl<'n> Fields<'n> {
 
     /// Reports every key that nobody asked for, and every needed one that is not there, unless it is there misspelt.
     pub fn finish(self, reader: &mut Reader<'_>) {
+        self.finish_with(reader, &[]);
+    }
+
+    /// As [`Fields::finish`]; these keys are often written here by people who come from elsewhere. Each with the key of
+    /// this map that it stands for (or `""`), and the hint.
+    pub fn finish_with(self, reader: &mut Reader<'_>, strangers: &[(&str, &'static str, &str)]) {
         let free: Vec<&str> = self
             .known
             .iter()
@@ -452,9 +480,16 @@ impl<'n> Fields<'n> {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let meant = suggest(key, free.iter().copied());
+            let stranger = strangers.iter().find(|(stranger, ..)| stranger == key);
+            let meant = match stranger {
+                Some((_, means, _)) => Some(*means),
+                None => suggest(key, free.iter().copied()),
+            };
             misspelt.extend(meant);
-            let hint = meant.map(did_you_mean);
+            let hint = match stranger {
+                Some((.., hint)) => Some((*hint).to_owned()),
+                None => meant.map(did_you_mean),
+            };
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
         }
         self.report_missing(reader, &misspelt);

@@ -144,7 +144,16 @@ fn mistakes_are_told_with_their_place() {
         (GOOD.replace("99.90", "99.9: 5"), vec!["N002 6:20"]),
         (GOOD.replace("1d", "90s"), vec!["N013 7:13"]),
         (GOOD.replace("1d", "11y"), vec!["N013 7:13"]),
-        (GOOD.replace("1d", "{calendar: month}"), vec!["N011 7:13"]),
+        (GOOD.replace("1d", "{calendar: month}"), vec!["I004 5:1"]),
+        (
+            GOOD.replace("1d", "{calendar: mnth, zone: Mars/Base}"),
+            vec!["N024 7:24", "N042 7:36"],
+        ),
+        (
+            GOOD.replace("1d", "{calendar: day, every: 0, start: soon}"),
+            vec!["N022 7:36", "N043 7:46"],
+        ),
+        (GOOD.replace("1d", "{calendar: year, every: 11}"), vec!["N013 7:37"]),
         (
             GOOD.replace("    window: 1d\n", "    window: 1d\n    window: 2d\n"),
             vec!["N003 8:5"],
@@ -157,7 +166,28 @@ fn mistakes_are_told_with_their_place() {
         ),
         (
             GOOD.replace("alerting: false", "method: timeslices"),
-            vec!["N011 11:13"],
+            vec!["N005 11:13", "N005 11:13"],
+        ),
+        (
+            GOOD.replace("alerting: false", "{timeslice: 1m}")
+                .replace("    {timeslice: 1m}", "    timeslice: 1m"),
+            vec!["N034 11:5"],
+        ),
+        (GOOD.replace("alerting: false", "no_data: bad"), vec!["N034 11:14"]),
+        (GOOD.replace("alerting: false", "no_data: hold"), vec!["I004 5:1"]),
+        (
+            GOOD.replace(
+                "alerting: false",
+                "method: timeslices\n    timeslice: 1m\n    timeslice_target: 0",
+            ),
+            vec!["N012 13:23"],
+        ),
+        (
+            GOOD.replace(
+                "alerting: false",
+                "method: ratio_timeslices\n    timeslice: 2d\n    timeslice_target: 9",
+            ),
+            vec!["N013 12:16", "N034 13:5"],
         ),
         (
             GOOD.replace("alerting: false", "method: occurences"),
@@ -168,14 +198,20 @@ fn mistakes_are_told_with_their_place() {
             GOOD.replace("alerting: false", "previous_names: [a b]"),
             vec!["N015 11:22"],
         ),
-        (GOOD.replace("alerting: false", "policy: x"), vec!["N011 11:5"]),
+        (GOOD.replace("alerting: false", "policy: x"), vec![]),
+        (GOOD.replace("99.90", "0.999"), vec!["L019 6:16"]),
+        (GOOD.replace("99.90", "99.9%"), vec!["N012 6:16"]),
         (
             format!("{GOOD}  - name: availability\n    objective: 9\n    window: 1d\n{RATIO}    alerting: false\n"),
             vec!["N017 12:11"],
         ),
         (indicator("{}"), vec!["N020 7:5"]),
-        (indicator("{probe: web}"), vec!["N011 7:17"]),
-        (indicator("{source: main, total: 'sum(x)', bad: y}"), vec!["N011 7:17"]),
+        (indicator("{probe: web}"), vec!["I004 4:1"]),
+        (indicator("{probe: web, source: main}"), vec!["N034 7:29"]),
+        (indicator("{source: main, total: 'sum(x)', bad: y}"), vec!["N020 7:53"]),
+        (indicator("{composite: []}"), vec!["N045 7:28"]),
+        (indicator("{composite: [{slo: b, weight: 0}]}"), vec!["N022 7:46"]),
+        (indicator("{composite: [{slo: b}]}"), vec!["I004 4:1", "N032 7:35"]),
         (indicator("{total: a, bad: b, good: c}"), vec!["N034 7:35"]),
         (indicator("{total: a}"), vec!["N005 7:16"]),
         (indicator("{bad: a}"), vec!["N005 7:16"]),
@@ -202,7 +238,8 @@ fn mistakes_are_told_with_their_place() {
             burn("{severity: loud, long: 5m, short: 1m, factor: 0}"),
             vec!["N024 8:34", "N022 8:69"],
         ),
-        (burn("{severity: page, long: 5m, factor: 2}"), vec!["N005 8:23"]),
+        (burn("{severity: page, long: 5m, factor: 2}"), vec!["L016 8:23"]),
+        (burn("{severity: page, short: 5m, factor: 2}"), vec!["N005 8:23"]),
         (
             burn("{severity: page, long: 60d, short: 5m, factor: 2}"),
             vec!["L004 8:46"],
@@ -298,6 +335,8 @@ fn what_is_no_slo_is_told_or_skipped() {
         ("services: {web: {}}\n", "N019"),
         ("apiVersion: openslo/v9\nkind: SLO\n", "N037"),
         ("apiVersion: v1\nkind: Pod\n", "I003"),
+        ("apiVersion: foo\nkind: Service\n", "N019"),
+        ("apiVersion: example.org/v1\nkind: SLO\n", "N019"),
         ("groups: [{name: x, rules: []}]\n", "I003"),
         ("{{- if .Values.slo }}\nversion: prometheus/v1\n{{- end }}\n", "I003"),
     ] {

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::read_window_length;
+use super::{burn, strangers};
 use crate::domain::alert::policy::{
-    AlertPolicy, AlertWindow, BurnCondition, NO_DATA_NAME, Severity, SeveritySettings, default_conditions,
+    AlertPolicy, BurnCondition, NO_DATA_NAME, Severity, SeveritySettings, default_conditions,
 };
 use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
 use crate::domain::window::WindowLength;
 use crate::spec::codes;
-use crate::spec::lints::{self, ConditionSpans};
+use crate::spec::foreign::annotations;
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 use crate::spec::yaml::Value;
 
-/// More conditions than this make no policy that a person could follow.
-const CONDITIONS_MAX: usize = 32;
+/// The labels that nines sets on every alert; a severity's own settings may give `severity` another word.
+const RESERVED: [&str; 3] = ["alertname", "service", "slo"];
 
 /// Reads `alerting`; without it the default policy holds. `target` is the objective with the window, where both could
 /// be read; without them only the form is checked. Lints about the default policy stand at `at`.
@@ -30,31 +30,82 @@ pub(super) fn read(
         lint_lowered(reader, target, at);
         return default;
     };
-    match &field.node.value {
-        Value::Scalar(scalar) if scalar.plain && matches!(scalar.text.as_str(), "false" | "False" | "FALSE") => {
-            return default.map(|policy| AlertPolicy {
-                enabled: false,
-                no_data_for: None,
-                ..policy
-            });
-        }
-        Value::Map(_) => {}
-        _ => {
-            reader.expected(field, "a map, or false");
-            return None;
-        }
+    if is_false(field) {
+        return default.map(|policy| AlertPolicy {
+            enabled: false,
+            no_data_for: None,
+            ..policy
+        });
+    }
+    if field.node.entries().is_none() {
+        reader.expected(field, "a map, or false");
+        return None;
     }
     let mut fields = Fields::open(reader, field)?;
     // Where the target is unknown the keys are read all the same, for their errors.
     let mut policy = default.clone().unwrap_or_else(placeholder);
     read_scalars(reader, &mut fields, &mut policy);
-    if let Some(burn) = fields.get("burn") {
-        policy.burn = read_burn(reader, burn, target);
+    let burn = fields.get("burn");
+    if let Some(burn) = burn {
+        policy.burn = burn::read(reader, burn, target);
     } else {
         lint_lowered(reader, target, at);
     }
-    fields.finish(reader);
+    for severity in [Severity::Page, Severity::Ticket] {
+        if let Some(field) = fields.get(severity.word()) {
+            read_severity(reader, field, severity, burn.is_some(), &mut policy);
+        }
+    }
+    if let (Some(field), Some((objective, _))) = (fields.get("min_events"), target) {
+        burn::lint_min_events(reader, &policy, objective, field);
+    }
+    fields.finish_with(reader, strangers::ALERTING);
     default.map(|_| policy)
+}
+
+/// `page: false`, or what pages carry besides.
+fn read_severity(
+    reader: &mut Reader<'_>,
+    field: Field<'_>,
+    severity: Severity,
+    has_burn: bool,
+    policy: &mut AlertPolicy,
+) {
+    if is_false(field) {
+        let named = policy.burn.iter().any(|condition| condition.severity == severity);
+        if has_burn && named {
+            let message = format!(
+                "`{0}: false`, and `burn` has a condition of the severity {0}",
+                severity.word()
+            );
+            reader.report(&codes::CONFLICT, field.key_span, message);
+        }
+        policy.burn.retain(|condition| condition.severity != severity);
+        return;
+    }
+    if field.node.entries().is_none() {
+        reader.expected(field, "a map, or false");
+        return;
+    }
+    let Some(mut fields) = Fields::open(reader, field) else {
+        return;
+    };
+    let labels = fields.get("labels").map(|field| reader.labels(field, &RESERVED));
+    let texts = fields.get("annotations").map(|field| annotations(reader, field));
+    fields.finish(reader);
+    let settings = SeveritySettings {
+        labels: labels.unwrap_or_default(),
+        annotations: texts.unwrap_or_default(),
+    };
+    match severity {
+        Severity::Page => policy.page = settings,
+        Severity::Ticket => policy.ticket = settings,
+    }
+}
+
+fn is_false(field: Field<'_>) -> bool {
+    matches!(&field.node.value, Value::Scalar(scalar)
+        if scalar.plain && matches!(scalar.text.as_str(), "false" | "False" | "FALSE"))
 }
 
 fn placeholder() -> AlertPolicy {
@@ -83,6 +134,9 @@ fn read_scalars(reader: &mut Reader<'_>, fields: &mut Fields<'_>, policy: &mut A
         }
         policy.name = name;
     }
+    if let Some(enabled) = fields.get("enabled").and_then(|field| reader.boolean(field)) {
+        policy.enabled = enabled;
+    }
     if let Some(events) = fields.get("min_events").and_then(|field| reader.whole(field)) {
         policy.min_events = events;
     }
@@ -99,80 +153,8 @@ fn read_scalars(reader: &mut Reader<'_>, fields: &mut Fields<'_>, policy: &mut A
         policy.labels = reader.labels(field, &RESERVED_LABELS);
     }
     if let Some(field) = fields.get("annotations") {
-        policy.annotations = reader.labels(field, &[]);
+        policy.annotations = annotations(reader, field);
     }
-}
-
-fn read_burn(
-    reader: &mut Reader<'_>,
-    field: Field<'_>,
-    target: Option<(Objective, WindowLength)>,
-) -> Vec<BurnCondition> {
-    let items = reader.list(field);
-    if items.len() > CONDITIONS_MAX {
-        let message = format!("`burn` may hold {CONDITIONS_MAX} conditions");
-        reader.report(&codes::TOO_MANY_NODES, field.node.span, message);
-        return Vec::new();
-    }
-    let conditions = items.into_iter().map(|item| read_condition(reader, item, target));
-    conditions.collect::<Vec<_>>().into_iter().flatten().collect()
-}
-
-fn read_condition(
-    reader: &mut Reader<'_>,
-    item: Field<'_>,
-    target: Option<(Objective, WindowLength)>,
-) -> Option<BurnCondition> {
-    let mut fields = Fields::open(reader, item)?;
-    let words = [Severity::Page, Severity::Ticket].map(|severity| (severity.word(), severity));
-    let severity = fields
-        .require("severity")
-        .and_then(|field| reader.choice(field, &words));
-    let long_field = fields.require("long");
-    let long = long_field.and_then(|field| read_window_length(reader, field));
-    let short_field = fields.require("short");
-    let short = short_field.and_then(|field| read_window_length(reader, field));
-    let factor_field = fields.require("factor");
-    let factor = factor_field.and_then(|field| read_factor(reader, field));
-    fields.finish(reader);
-    if let (Some(long), Some(short), Some(field)) = (&long, &short, short_field)
-        && short.0 >= long.0
-    {
-        let message = format!(
-            "the short window ({}) must be shorter than the long one ({})",
-            short.1, long.1
-        );
-        reader.report(&codes::ALERT_WINDOWS, field.node.span, message);
-    }
-    let window = |(length, written): (WindowLength, String)| AlertWindow { length, written };
-    let condition = BurnCondition {
-        severity: severity?,
-        long: window(long?),
-        short: window(short?),
-        factor: factor?,
-        pending_for: Duration::ZERO,
-    };
-    if let (Some((objective, window)), Some(long), Some(factor)) = (target, long_field, factor_field) {
-        let spans = ConditionSpans {
-            long: long.node.span,
-            factor: factor.node.span,
-        };
-        lints::condition(reader, &condition, objective, window, spans);
-    }
-    Some(condition)
-}
-
-fn read_factor(reader: &mut Reader<'_>, field: Field<'_>) -> Option<f64> {
-    let factor = reader.number(field)?;
-    if factor <= 0.0 {
-        reader.report(
-            &codes::NUMBER,
-            field.node.span,
-            format!("`factor` must be above 0, not {factor}"),
-        );
-        return None;
-    }
-    Some(factor)
 }
 
 /// Says which default conditions are not quite the workbook's.

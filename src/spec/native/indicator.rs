@@ -1,116 +1,274 @@
 //! Indicators of the native format.
 
-use super::threshold;
-use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
+use super::query::{self, Counted, read_selector};
+use super::{composite, strangers, threshold};
+use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
 use crate::domain::matcher::Selector;
-use crate::domain::selector_parser::parse_selector;
 use crate::spec::codes;
+use crate::spec::query::{Ranges, ratio, raw_ratio, threshold as query_threshold};
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 
-/// The keys that begin a form that is known, but not supported yet.
-const NOT_YET: [&str; 4] = ["probe", "source", "error_ratio", "events"];
 /// More labels than this make no group that a person could name.
 const GROUP_LABELS_MAX: usize = 8;
+/// The forms of an indicator, each with its keys; the first one gives it its name.
+const FORMS: [&[&str]; 8] = [
+    &["total", "bad", "good"],
+    &["latency", "threshold", "histogram"],
+    &["gauge", "op", "value"],
+    &["boolean"],
+    &["error_ratio", "success_ratio"],
+    &["probe"],
+    &["events"],
+    &["composite"],
+];
 
-/// Reads an indicator: exactly one of its forms, and `group_by`.
-pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
-    let mut fields = Fields::open(reader, field)?;
-    let errors_before = reader.errors();
-    fields.refuse(reader, &NOT_YET);
-    let is_refused = reader.errors() > errors_before;
-    let [total, bad, good] = ["total", "bad", "good"].map(|key| fields.get(key));
-    let [latency, threshold] = ["latency", "threshold"].map(|key| fields.get(key));
-    let [gauge, op, value] = ["gauge", "op", "value"].map(|key| fields.get(key));
-    let group_by = fields
-        .get("group_by")
-        .map(|field| read_group_by(reader, field))
-        .unwrap_or_default();
-    fields.finish(reader);
-    if is_refused {
-        return None;
+/// What an indicator takes from around it.
+#[derive(Clone, Copy)]
+pub(super) struct Outside<'n> {
+    /// The document's service.
+    pub service: Option<&'n str>,
+    /// The threshold of one of several objectives.
+    pub threshold: Option<Field<'n>>,
+    /// The value of one of several objectives.
+    pub value: Option<Field<'n>>,
+}
+
+/// The keys of an indicator while its form is read.
+struct Keys<'n> {
+    whole: Field<'n>,
+    found: Vec<Field<'n>>,
+    ranges: Ranges,
+}
+
+impl<'n> Keys<'n> {
+    /// `fixed_ranges: true`: what is no selector is a query, whatever its ranges.
+    fn is_fixed(&self) -> bool {
+        self.ranges == Ranges::Any
     }
-    let ratio = total.or(bad).or(good);
-    let kind = match (ratio, latency.or(threshold), gauge.or(op).or(value)) {
-        (Some(_), None, None) => read_ratio(reader, field, total, bad, good),
-        (None, Some(_), None) => read_latency(reader, field, latency, threshold),
-        (None, None, Some(_)) => read_gauge(reader, field, gauge, op, value),
-        (None, None, None) => {
+
+    fn get(&self, key: &str) -> Option<Field<'n>> {
+        self.found.iter().find(|field| field.key == key).copied()
+    }
+
+    fn need(&self, reader: &mut Reader<'_>, key: &str) -> Option<Field<'n>> {
+        let field = self.get(key);
+        if field.is_none() {
+            reader.report(&codes::MISSING_KEY, self.whole.node.span, format!("`{key}` is missing"));
+        }
+        field
+    }
+
+    /// The one of two keys that is there.
+    fn either(&self, reader: &mut Reader<'_>, one: &str, other: &str) -> Option<Field<'n>> {
+        match (self.get(one), self.get(other)) {
+            (Some(_), Some(second)) => {
+                let message = format!("`{one}` and `{other}` exclude each other; one of them says all");
+                reader.report(&codes::CONFLICT, second.key_span, message);
+                None
+            }
+            (None, None) => {
+                let message = format!("`{one}` (or `{other}`) is missing");
+                reader.report(&codes::MISSING_KEY, self.whole.node.span, message);
+                None
+            }
+            (first, second) => first.or(second),
+        }
+    }
+}
+
+/// Reads an indicator: exactly one of its forms, and what all forms have.
+pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<'_>) -> Option<Indicator> {
+    let mut fields = Fields::open(reader, field)?;
+    let mut found: Vec<Field<'_>> = FORMS.concat().iter().filter_map(|key| fields.get(key)).collect();
+    let source = fields.get("source");
+    let fixed = fields.get("fixed_ranges").and_then(|field| reader.boolean(field));
+    let group_by = fields.get("group_by").map(|field| read_group_by(reader, field));
+    fields.finish_with(reader, strangers::INDICATOR);
+    let form = choose_form(reader, field, &found)?;
+    take_outside(reader, &mut found, form, outside)?;
+    let keys = Keys {
+        whole: field,
+        found,
+        ranges: if fixed == Some(true) {
+            Ranges::Any
+        } else {
+            Ranges::Template
+        },
+    };
+    let mut indicator = match form {
+        "total" => read_ratio(reader, &keys),
+        "latency" => read_latency(reader, &keys).map(plain),
+        "gauge" => read_gauge(reader, &keys),
+        "boolean" => keys
+            .get("boolean")
+            .and_then(|field| read_compared(reader, field, CompareOp::Gte, 1.0, keys.is_fixed())),
+        "error_ratio" => read_raw_ratio(reader, &keys),
+        "probe" => keys
+            .get("probe")
+            .and_then(|field| reader.filled(field))
+            .map(|job| plain(IndicatorKind::Probe { job })),
+        "events" => keys.get("events").and_then(|field| {
+            Fields::open(reader, field)?.finish(reader);
+            Some(plain(IndicatorKind::Events))
+        }),
+        _ => keys
+            .get("composite")
+            .and_then(|field| composite::read(reader, field, outside))
+            .map(plain),
+    }?;
+    if let Some(group_by) = group_by {
+        indicator.group_by = group_by;
+    }
+    check_group_by(reader, field, &indicator)?;
+    if let Some(source) = source {
+        set_source(reader, source, &mut indicator)?;
+    }
+    Some(indicator)
+}
+
+fn plain(kind: IndicatorKind) -> Indicator {
+    Indicator {
+        kind,
+        source: None,
+        group_by: Vec::new(),
+    }
+}
+
+fn choose_form(reader: &mut Reader<'_>, whole: Field<'_>, found: &[Field<'_>]) -> Option<&'static str> {
+    let forms = FORMS.iter().filter_map(|keys| {
+        let first = found.iter().find(|field| keys.contains(&field.key))?;
+        Some((keys[0], first.key))
+    });
+    let forms: Vec<_> = forms.collect();
+    match forms.as_slice() {
+        [(form, _)] => Some(form),
+        [] => {
             let message = "the indicator says nothing; write `total` and `bad`, `latency` and `threshold`, or `gauge`, \
                            `op` and `value`";
-            reader.report(&codes::INDICATOR, field.key_span, message);
+            let hint = "other forms are `boolean`, `error_ratio`, `probe`, `events` and `composite`";
+            reader.report_with(&codes::INDICATOR, whole.key_span, message, Some(hint.to_owned()));
             None
         }
-        (first, second, third) => {
-            let mixed: Vec<_> = [first, second, third]
-                .into_iter()
-                .flatten()
-                .map(|f| format!("`{}`", f.key))
-                .collect();
+        several => {
+            let mixed: Vec<_> = several.iter().map(|(_, key)| format!("`{key}`")).collect();
             let message = format!(
                 "{} belong to different forms of indicators; one is possible",
                 mixed.join(" and ")
             );
-            reader.report(&codes::INDICATOR, field.key_span, message);
+            reader.report(&codes::INDICATOR, whole.key_span, message);
             None
         }
-    }?;
-    let by_bound = matches!(kind, IndicatorKind::Latency { .. }) && group_by.iter().any(|name| name == "le");
-    if by_bound {
-        reader.report(
-            &codes::LABEL,
-            field.key_span,
-            "a histogram cannot be grouped by its own label `le`",
-        );
-        return None;
     }
-    Some(Indicator {
-        kind,
-        source: None,
-        group_by,
+}
+
+/// What one of several objectives says itself takes the place of what the indicator says.
+fn take_outside<'n>(
+    reader: &mut Reader<'_>,
+    found: &mut Vec<Field<'n>>,
+    form: &str,
+    outside: &Outside<'n>,
+) -> Option<()> {
+    for (given, wanted) in [(outside.threshold, "latency"), (outside.value, "gauge")] {
+        let Some(given) = given else {
+            continue;
+        };
+        if form != wanted {
+            let message = format!("`{}` needs an indicator by `{wanted}`", given.key);
+            reader.report(&codes::CONFLICT, given.key_span, message);
+            return None;
+        }
+        found.retain(|field| field.key != given.key);
+        found.push(given);
+    }
+    Some(())
+}
+
+fn read_ratio(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
+    let total = keys
+        .need(reader, "total")
+        .and_then(|field| query::read(reader, field, keys.ranges, keys.is_fixed()));
+    let part_field = keys.either(reader, "bad", "good")?;
+    let part_is = if part_field.key == "bad" {
+        RatioPart::Bad
+    } else {
+        RatioPart::Good
+    };
+    let part = query::read(reader, part_field, keys.ranges, keys.is_fixed())?;
+    let same = |reader: &mut Reader<'_>, what: &str| {
+        let message = format!("`{}` is the same {what} as `total`", part_field.key);
+        reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
+    };
+    match (total?, part) {
+        (Counted::Selector(total), Counted::Selector(part)) => {
+            if part == total {
+                same(reader, "selector");
+            }
+            Some(plain(IndicatorKind::Ratio { total, part, part_is }))
+        }
+        (Counted::Query(total), Counted::Query(part)) => {
+            if part.text == total.text {
+                same(reader, "query");
+            }
+            Some(ratio(reader, &total, &part, part_is))
+        }
+        _ => {
+            let message = format!(
+                "one of `total` and `{}` is a selector, the other a query",
+                part_field.key
+            );
+            let hint = "write both as selectors, or both as queries over [{{.window}}]".to_owned();
+            reader.report_with(&codes::INDICATOR, part_field.node.span, message, Some(hint));
+            None
+        }
+    }
+}
+
+fn read_raw_ratio(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
+    let field = keys.either(reader, "error_ratio", "success_ratio")?;
+    let ratio_of = if field.key == "error_ratio" {
+        RatioPart::Bad
+    } else {
+        RatioPart::Good
+    };
+    let read = crate::spec::query::read(reader, field, keys.ranges)?;
+    Some(raw_ratio(reader, &read, ratio_of))
+}
+
+fn read_latency(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<IndicatorKind> {
+    let threshold = keys.need(reader, "threshold");
+    let latency = keys.need(reader, "latency");
+    let is_native = keys
+        .get("histogram")
+        .map(|field| reader.choice(field, &[("classic", false), ("native", true)]));
+    let written = threshold.and_then(|field| reader.filled(field));
+    let histogram = read_histogram(reader, latency?)?;
+    let (written, field) = written.zip(threshold)?;
+    let metric = histogram.metric.as_deref().unwrap_or_default();
+    let threshold = match threshold::in_unit_of(metric, &written) {
+        Ok(threshold) => threshold,
+        Err(message) => {
+            reader.report(&codes::THRESHOLD, field.node.span, message);
+            return None;
+        }
+    };
+    Some(if is_native.unwrap_or(Some(false))? {
+        let form = PromQlForm::Latency {
+            histogram,
+            threshold,
+            written,
+        };
+        IndicatorKind::PromQl(PromQlIndicator { form, scraped: None })
+    } else {
+        IndicatorKind::Latency {
+            histogram,
+            threshold,
+            written,
+        }
     })
 }
 
-fn read_ratio(
-    reader: &mut Reader<'_>,
-    indicator: Field<'_>,
-    total: Option<Field<'_>>,
-    bad: Option<Field<'_>>,
-    good: Option<Field<'_>>,
-) -> Option<IndicatorKind> {
-    let read_total = needed(reader, indicator, "total", total).and_then(|field| read_selector(reader, field));
-    let (part_field, part_is) = match (bad, good) {
-        (Some(_), Some(good)) => {
-            let message = "`bad` and `good` exclude each other; one of them and `total` say all";
-            reader.report(&codes::CONFLICT, good.key_span, message);
-            return None;
-        }
-        (None, None) => {
-            reader.report(&codes::MISSING_KEY, indicator.node.span, "`bad` (or `good`) is missing");
-            return None;
-        }
-        (Some(bad), None) => (bad, RatioPart::Bad),
-        (None, Some(good)) => (good, RatioPart::Good),
-    };
-    let part = read_selector(reader, part_field)?;
-    let total = read_total?;
-    if part == total {
-        let message = format!("`{}` is the same selector as `total`", part_field.key);
-        reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
-    }
-    Some(IndicatorKind::Ratio { total, part, part_is })
-}
-
-fn read_latency(
-    reader: &mut Reader<'_>,
-    indicator: Field<'_>,
-    latency: Option<Field<'_>>,
-    threshold: Option<Field<'_>>,
-) -> Option<IndicatorKind> {
-    let threshold = needed(reader, indicator, "threshold", threshold);
-    let latency = needed(reader, indicator, "latency", latency);
-    let written = threshold.and_then(|field| reader.filled(field));
-    let latency = latency?;
-    let histogram = read_selector(reader, latency)?;
+fn read_histogram(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Selector> {
+    let histogram = read_selector(reader, field)?;
     let problem = match &histogram.metric {
         None => Some("a histogram needs its name".to_owned()),
         Some(name) => name
@@ -122,62 +280,72 @@ fn read_latency(
         has_bound.then(|| "`threshold` chooses the bucket; leave out the matcher on `le`".to_owned())
     });
     if let Some(message) = problem {
-        reader.report(&codes::SELECTOR, latency.node.span, message);
+        reader.report(&codes::SELECTOR, field.node.span, message);
         return None;
     }
-    let (written, field) = written.zip(threshold)?;
-    let metric = histogram.metric.as_deref().unwrap_or_default();
-    match threshold::in_unit_of(metric, &written) {
-        Ok(threshold) => Some(IndicatorKind::Latency {
-            histogram,
-            threshold,
-            written,
-        }),
-        Err(message) => {
-            reader.report(&codes::THRESHOLD, field.node.span, message);
-            None
-        }
-    }
+    Some(histogram)
 }
 
-fn read_gauge(
-    reader: &mut Reader<'_>,
-    indicator: Field<'_>,
-    gauge: Option<Field<'_>>,
-    op: Option<Field<'_>>,
-    value: Option<Field<'_>>,
-) -> Option<IndicatorKind> {
+fn read_gauge(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
     let all = [CompareOp::Lte, CompareOp::Lt, CompareOp::Gte, CompareOp::Gt];
     let words = all.map(|op| (op.word(), op));
-    let gauge = needed(reader, indicator, "gauge", gauge).and_then(|field| read_selector(reader, field));
-    let op = needed(reader, indicator, "op", op).and_then(|field| reader.choice(field, &words));
-    let value = needed(reader, indicator, "value", value).and_then(|field| reader.number(field));
-    Some(IndicatorKind::Gauge {
-        gauge: gauge?,
-        op: op?,
-        value: value?,
+    let gauge = keys.need(reader, "gauge");
+    let op = keys.need(reader, "op").and_then(|field| reader.choice(field, &words));
+    let value = keys.need(reader, "value").and_then(|field| reader.number(field));
+    // The gauge's own errors are told also where the rest is wrong.
+    let indicator = read_compared(
+        reader,
+        gauge?,
+        op.unwrap_or(CompareOp::Lte),
+        value.unwrap_or(0.0),
+        keys.is_fixed(),
+    )?;
+    op.zip(value).map(|_| indicator)
+}
+
+/// A value that is compared: a gauge, or what a query gives; its ranges are its own affair.
+fn read_compared(
+    reader: &mut Reader<'_>,
+    field: Field<'_>,
+    op: CompareOp,
+    value: f64,
+    is_query: bool,
+) -> Option<Indicator> {
+    Some(match query::read(reader, field, Ranges::Any, is_query)? {
+        Counted::Selector(gauge) => plain(IndicatorKind::Gauge { gauge, op, value }),
+        Counted::Query(query) => query_threshold(reader, &query, op, value),
     })
 }
 
-fn needed<'n>(reader: &mut Reader<'_>, indicator: Field<'_>, key: &str, field: Option<Field<'n>>) -> Option<Field<'n>> {
-    if field.is_none() {
-        reader.report(&codes::MISSING_KEY, indicator.node.span, format!("`{key}` is missing"));
+/// A server is asked for series and expressions; what scraping would give instead is no alternative then.
+fn set_source(reader: &mut Reader<'_>, field: Field<'_>, indicator: &mut Indicator) -> Option<()> {
+    let what = match &mut indicator.kind {
+        IndicatorKind::Probe { .. } => "probes",
+        IndicatorKind::Events => "pushed events",
+        IndicatorKind::Composite(_) => "composites (their parts may have one)",
+        IndicatorKind::PromQl(query) => {
+            query.scraped = None;
+            ""
+        }
+        _ => "",
+    };
+    if !what.is_empty() {
+        let message = format!("`source` names a Prometheus server, which means nothing for {what}");
+        reader.report(&codes::CONFLICT, field.key_span, message);
+        return None;
     }
-    field
+    indicator.source = Some(reader.filled(field)?);
+    Some(())
 }
 
-fn read_selector(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Selector> {
-    let text = reader.text(field)?;
-    parse_selector(&text)
-        .map_err(|error| {
-            let span = reader.place_within(field.node, error.at);
-            reader.report(
-                &codes::SELECTOR,
-                span,
-                format!("`{}` is no selector: {error}", field.key),
-            );
-        })
-        .ok()
+fn check_group_by(reader: &mut Reader<'_>, field: Field<'_>, indicator: &Indicator) -> Option<()> {
+    let by_bound = matches!(indicator.kind, IndicatorKind::Latency { .. });
+    if by_bound && indicator.group_by.iter().any(|name| name == "le") {
+        let message = "a histogram cannot be grouped by its own label `le`";
+        reader.report(&codes::LABEL, field.key_span, message);
+        return None;
+    }
+    Some(())
 }
 
 fn read_group_by(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<String> {
@@ -193,11 +361,8 @@ fn read_group_by(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<String> {
             continue;
         };
         if names.contains(&name) {
-            reader.report(
-                &codes::DUPLICATE_NAME,
-                item.node.span,
-                format!("`group_by` names \"{name}\" twice"),
-            );
+            let message = format!("`group_by` names \"{name}\" twice");
+            reader.report(&codes::DUPLICATE_NAME, item.node.span, message);
         } else if reader.check_label(&name, item.node.span, &RESERVED_LABELS) {
             names.push(name);
         }

@@ -28,7 +28,7 @@ const UNITS: [(&str, i128); 8] = [
 
 /// A threshold in the unit of this histogram. A bare number is in it already; a number with a unit is converted
 /// without rounding before the last step, so that 300ms is exactly the 0.3 of a bucket's bound.
-pub(super) fn in_unit_of(metric: &str, written: &str) -> Result<f64, String> {
+pub(in crate::spec) fn in_unit_of(metric: &str, written: &str) -> Result<f64, String> {
     let written = written.trim();
     if let Ok(number) = written.parse::<f64>() {
         return positive(number, written);

@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Parsed {
     while let Some(next) = parser.next_event() {
         let outcome = match next {
             Ok((event, span)) => builder.take(event, Span::new(span.start, span.end)),
-            Err(error) => Err(Box::new(syntax_error(&error))),
+            Err(error) => Err(Box::new(syntax_error(&error, text))),
         };
         match outcome {
             Ok(Step::More) => {}
@@ -350,15 +350,36 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-fn syntax_error(scan: &ScanError) -> YamlError {
+fn syntax_error(scan: &ScanError, text: &str) -> YamlError {
     let span = Span::new(*scan.marker(), *scan.marker());
     let mut found = error(&codes::SYNTAX, span, format!("not YAML: {}", scan.info()));
     if found.message.contains("mapping values are not allowed") {
         found.hint = Some("quote a value that holds `: `".to_owned());
     } else if found.message.contains("tab") {
         found.hint = Some("indent with spaces".to_owned());
+    } else if found.message.contains("flow") {
+        found.hint = unquoted_selector(text, span.start).map(|value| format!("quote the selector: '{value}'"));
     }
     found
+}
+
+/// The value around a brace that belongs to a selector or a query and not to YAML: `{total: a{b="c"}}`.
+fn unquoted_selector(text: &str, at: usize) -> Option<String> {
+    let (before, after) = (text.get(..at)?, text.get(at..)?);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_:()".contains(c);
+    let word = before.len() - before.trim_end_matches(is_word).len();
+    let line = after.lines().next()?;
+    if word == 0 || !line.starts_with(['{', '[']) {
+        return None;
+    }
+    let name = &before[before.len() - word..];
+    let mut depth = 0_i32;
+    let end = line.char_indices().find_map(|(at, c)| {
+        depth += i32::from("{[(".contains(c)) - i32::from("}])".contains(c));
+        (depth <= 0).then_some(at + c.len_utf8())
+    })?;
+    let open = name.matches('(').count().saturating_sub(name.matches(')').count());
+    Some(format!("{name}{}{}", &line[..end], ")".repeat(open)))
 }
 
 fn error(code: &'static Code, span: Span, message: impl Into<String>) -> YamlError {
