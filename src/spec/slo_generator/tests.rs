@@ -210,7 +210,7 @@ fn mistakes_and_losses_are_said() {
         ("a=\"1\"", "a=\"${ENV}\"", "L021 12:"),
         (
             "threshold_bucket: 0.25",
-            "threshold: 0.25",
+            "threshold_buckets: 0.25",
             "did you mean `threshold_bucket`?",
         ),
         ("threshold_bucket: 0.25", "threshold_bucket: 0", "N023 12:"),
