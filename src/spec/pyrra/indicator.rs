@@ -104,7 +104,8 @@ fn read_latency(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Indi
         let message = "`success` is usually a histogram's bucket: …_bucket{le=\"0.5\"}";
         reader.report(&codes::READ_LENIENTLY, field.node.span, message);
     }
-    if !is_named(&total, "_count") && !(is_named(&total, "_bucket") && infinite_bound(&total)) {
+    let is_last_bucket = is_named(&total, "_bucket") && infinite_bound(&total);
+    if !is_named(&total, "_count") && !is_last_bucket {
         let message = "`total` is usually a histogram's count: …_count";
         reader.report(&codes::READ_LENIENTLY, total_field.node.span, message);
     }

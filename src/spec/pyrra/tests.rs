@@ -425,8 +425,8 @@ fn lists_and_several_documents_are_read_and_a_name_is_given_once() {
     let loaded = load(&format!("{one}---\n{one}"), "f.yaml");
     assert!(!loaded.is_valid() && loaded.diagnostics.iter().any(|d| d.code == "N017"));
     let list = "apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjectiveList\nitems:\n";
-    let items: String = one.lines().map(|line| format!("    {line}\n")).collect();
-    let loaded = load(&format!("{list}  -\n{items}"), "f.yaml");
+    let items: Vec<String> = one.lines().map(|line| format!("    {line}\n")).collect();
+    let loaded = load(&format!("{list}  -\n{}", items.concat()), "f.yaml");
     assert_eq!(loaded.slos.len(), 1, "{:?}", loaded.diagnostics);
 }
 

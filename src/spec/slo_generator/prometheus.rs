@@ -6,7 +6,7 @@
 use super::TOOL;
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
-use crate::domain::selector_parser::parse_selector;
+use crate::domain::selector_parser::{NEEDS_A_SERVER, parse_selector};
 use crate::spec::codes;
 use crate::spec::query::{self, Query, Ranges};
 use crate::spec::reader::{Field, Fields, Reader};
@@ -59,6 +59,10 @@ fn read_ratio(reader: &mut Reader<'_>, fields: &mut Fields<'_>, whole: Field<'_>
     };
     let second = (second, reader.filled(second)?);
     let good = good?;
+    let are_broken = [(good.0, &good.1), (second.0, &second.1)].map(|(field, text)| is_broken(reader, field, text));
+    if are_broken.contains(&true) {
+        return None;
+    }
     let are_usual =
         matches!(operators.as_slice(), [range, sum] if sum == "sum" && ["increase", "rate"].contains(&range.as_str()));
     if are_usual && let Some(kind) = counters(&good.1, &second.1, bad.is_some()) {
@@ -166,6 +170,9 @@ fn read_cut(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Indicato
     let bound = bound.and_then(|field| Some((field, reader.number(field)?)));
     let ((field, text), (bound_field, threshold)) = expression.zip(bound)?;
     let written = bound_field.node.text().unwrap_or_default().trim().to_owned();
+    if is_broken(reader, field, &text) {
+        return None;
+    }
     let Some(buckets) = selector(&text) else {
         let operators = DEFAULT_OPERATORS.map(str::to_owned);
         let with_bound = text.trim().replace('}', &format!(", {BOUND}=\"{written}\"}}"));
@@ -207,6 +214,23 @@ fn of_kind(kind: IndicatorKind) -> Indicator {
 fn selector(text: &str) -> Option<Selector> {
     let text = text.trim();
     parse_selector(text.strip_suffix("[window]").unwrap_or(text)).ok()
+}
+
+/// Reports a query that is meant as a selector and is none, before operators around it hide where it is wrong.
+fn is_broken(reader: &mut Reader<'_>, field: Field<'_>, text: &str) -> bool {
+    let text = text.trim();
+    match parse_selector(text.strip_suffix("[window]").unwrap_or(text)) {
+        Err(error) if error.message != NEEDS_A_SERVER && !text.contains('(') => {
+            let span = reader.place_within(field.node, error.at);
+            reader.report(
+                &codes::SELECTOR,
+                span,
+                format!("`{}` is no selector: {error}", field.key),
+            );
+            true
+        }
+        _ => false,
+    }
 }
 
 /// The query as slo-generator builds it.

@@ -210,7 +210,7 @@ fn mistakes_and_losses_are_said() {
         ("a=\"1\"", "a=\"${ENV}\"", "L021 12:"),
         (
             "threshold_bucket: 0.25",
-            "threshold: 0.25",
+            "threshold_buckets: 0.25",
             "did you mean `threshold_bucket`?",
         ),
         ("threshold_bucket: 0.25", "threshold_bucket: 0", "N023 12:"),
@@ -240,6 +240,10 @@ fn a_ratio_needs_a_second_filter_and_one_is_enough() {
         ("filter_valid: a", "N005 12:28 `filter_good` is missing"),
         ("filter_good: a, filter_bad: b, filter_valid: c", "L005"),
         ("filter_good: a, filter_valid: a", "L001"),
+        (
+            "filter_good: 'a{b=}', filter_valid: a",
+            "N014 12:47 `filter_good` is no selector",
+        ),
         ("filter_good: a, filter_vaild: a", "did you mean `filter_valid`?"),
     ] {
         let found = said(&load(&file("good_bad_ratio", indicator), "f.yaml"));
