@@ -42,6 +42,7 @@ pub enum Command {
     /// Run the daemon.
     Serve(Box<serve::ServeArgs>),
     /// Check SLO files of all formats, folders and nines.yml, before they run.
+    #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
     /// Say what diagnostics mean and how they are mended, with an example of each.
     Explain(explain::ExplainArgs),
@@ -152,8 +153,8 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 /// Reads standard input as the text of one file.
-fn read_stdin(input: &mut dyn Read) -> Result<String, Diagnostic> {
-    let unreadable = |why: String| Diagnostic::of_file(&codes::UNREADABLE, STDIN, why);
+fn read_stdin(input: &mut dyn Read) -> Result<String, Box<Diagnostic>> {
+    let unreadable = |why: String| Box::new(Diagnostic::of_file(&codes::UNREADABLE, STDIN, why));
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that the reader of the text sees that it is too large.
     input
@@ -162,7 +163,7 @@ fn read_stdin(input: &mut dyn Read) -> Result<String, Diagnostic> {
         .map_err(|error| unreadable(format!("standard input cannot be read: {error}")))?;
     if bytes.len() > BYTES_MAX {
         let message = format!("standard input has more than {BYTES_MAX} bytes");
-        return Err(Diagnostic::of_file(&codes::TOO_LARGE, STDIN, message));
+        return Err(Box::new(Diagnostic::of_file(&codes::TOO_LARGE, STDIN, message)));
     }
     String::from_utf8(bytes).map_err(|_| unreadable("standard input is not UTF-8".to_owned()))
 }
@@ -172,6 +173,16 @@ fn parse_period(text: &str) -> Result<WindowLength, String> {
     let duration = parse_duration(text).map_err(|error| format!("not a duration: {error}"))?;
     WindowLength::from_duration(duration)
         .ok_or_else(|| "a window is whole minutes, at least 1m and at most ten years".to_owned())
+}
+
+/// A path as people see it: without the `./` of `nines check .`.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".")
+        .ok()
+        .filter(|below| !below.as_os_str().is_empty())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn counted(number: usize, word: &str) -> String {

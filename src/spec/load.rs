@@ -169,6 +169,21 @@ fn read_unknown(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents) {
     match marker.text().and_then(family) {
         Some(versions) => {
             let written = marker.text().unwrap_or_default();
+            let key = if versions.starts_with("nines/") || versions.starts_with("prometheus/") {
+                "version"
+            } else {
+                "apiVersion"
+            };
+            if root.entry(key).is_none() {
+                let message = format!("the format \"{written}\" is named by another key");
+                reader.report_with(
+                    &codes::VERSION,
+                    marker.span,
+                    message,
+                    Some(format!("write `{key}: {written}`")),
+                );
+                return;
+            }
             let message = format!("nines does not know the version \"{written}\"");
             reader.report_with(
                 &codes::VERSION,

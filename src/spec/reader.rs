@@ -19,7 +19,7 @@ const DIAGNOSTICS_MAX: usize = 200;
 /// A message is cut to so many characters: it may repeat what a hostile file holds.
 const MESSAGE_MAX: usize = 600;
 /// Lines longer than this, in bytes, are no help to a reader and are not shown.
-const SNIPPET_MAX: usize = 2_000;
+pub(super) const SNIPPET_MAX: usize = 2_000;
 /// How many labels may be set at one place.
 const LABELS_MAX: usize = 64;
 
@@ -243,7 +243,11 @@ impl<'a> Reader<'a> {
     /// The items of a list, each as a field of the same name; `None` items are reported.
     pub fn list<'n>(&mut self, field: Field<'n>) -> Vec<Field<'n>> {
         let Some(items) = field.node.items() else {
+            let before = self.diagnostics.len();
             self.expected(field, "a list");
+            if let Some(found) = self.diagnostics.get_mut(before) {
+                found.hint = Some("begin each item with `- `".to_owned());
+            }
             return Vec::new();
         };
         items

@@ -8,6 +8,7 @@ use super::document::SourceFile;
 use super::load::{Context, Loaded, NamedSlo, load_file};
 use super::objects::Objects;
 use super::options::Options;
+use super::reader::SNIPPET_MAX;
 use super::references;
 use crate::domain::slo::{Slo, SloId};
 
@@ -39,6 +40,7 @@ pub fn load_all(files: &[(String, String)], options: &Options) -> LoadedSet {
 /// Reads parsed files, which are in the order of their paths; documents may refer to objects in any of them.
 pub fn load_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
     let mut set = join(read_files(files, options).files);
+    mark_duplicates(files, &mut set);
     references::check(files, &mut set);
     set
 }
@@ -53,6 +55,30 @@ pub fn read_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
     LoadedSet {
         files: files.iter().map(|file| load_file(file, &context)).collect(),
     }
+}
+
+/// Shows the whole lines of the findings about names that other files have already.
+fn mark_duplicates(files: &[&SourceFile], set: &mut LoadedSet) {
+    for (source, file) in files.iter().zip(&mut set.files) {
+        let found = file.diagnostics.iter_mut();
+        let mut twice = found.filter(|found| found.code == codes::DUPLICATE_SLO.code).peekable();
+        if twice.peek().is_some() {
+            let lines: Vec<&str> = source.text.lines().collect();
+            twice.for_each(|found| mark_line(found, &lines));
+        }
+    }
+}
+
+/// Shows the whole line of a finding that has no better place.
+fn mark_line(found: &mut Diagnostic, lines: &[&str]) {
+    let line = lines.get(found.line.saturating_sub(1) as usize);
+    let Some(line) = line.filter(|line| line.len() <= SNIPPET_MAX) else {
+        return;
+    };
+    let characters = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    found.column = characters(line) - characters(line.trim_start()) + 1;
+    found.length = characters(line.trim()).max(1);
+    found.snippet = Some((*line).to_owned());
 }
 
 /// Puts files together: an SLO that an earlier file names already is an error of the later one, which then does not

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::app::files::{FindError, find_slo_files, read_text};
-use crate::cli::{STDIN, counted, is_stdin, read_stdin};
+use crate::cli::{STDIN, counted, is_stdin, read_stdin, shown};
 use crate::config;
 use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
@@ -96,7 +98,7 @@ struct Sources {
 /// paths; beside it, what a person should know about the paths themselves.
 pub(super) fn check(
     paths: &[PathBuf],
-    options: &Options,
+    options: Options,
     input: &mut dyn Read,
 ) -> Result<(Vec<Checked>, Vec<String>), FindError> {
     let (dashes, paths): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| is_stdin(path));
@@ -104,24 +106,22 @@ pub(super) fn check(
     let found = find_slo_files(&paths)?;
     let (mut files, mut warnings) = (found.files, found.warnings);
     let mut read = Sources::default();
-    for path in &files {
-        let text = read_text(path, &shown(path)).map_err(|diagnostic| *diagnostic);
-        read.add(path, text, &mut warnings);
+    for (path, source) in files.iter().zip(parse_all(&files)) {
+        read.add(path, source, &mut warnings);
     }
     if !read.named.is_empty() {
         // Each file once, also where a configuration names one that was given by itself.
         files.extend(read.named.iter().cloned());
         files = find_slo_files(&files)?.files;
-        for path in &files {
-            if !read.has(path) {
-                let text = read_text(path, &shown(path)).map_err(|diagnostic| *diagnostic);
-                read.add(path, text, &mut warnings);
-            }
+        let more: Vec<PathBuf> = files.iter().filter(|path| !read.has(path)).cloned().collect();
+        for (path, source) in more.iter().zip(parse_all(&more)) {
+            read.add(path, source, &mut warnings);
         }
     }
     if !dashes.is_empty() {
         let path = PathBuf::from(STDIN);
-        read.add(&path, read_stdin(input), &mut warnings);
+        let source = read_stdin(input).map(|text| SourceFile::new(STDIN, &text));
+        read.add(&path, source, &mut warnings);
         files.push(path);
         files.sort();
     }
@@ -133,36 +133,56 @@ impl Sources {
         self.slos.contains_key(path) || self.configs.iter().any(|config| config.path == path)
     }
 
-    /// Parses a file; a configuration is checked at once.
-    fn add(&mut self, path: &Path, text: Result<String, Diagnostic>, warnings: &mut Vec<String>) {
-        let source = match &text {
-            Ok(text) => SourceFile::new(shown(path), text),
-            Err(diagnostic) => SourceFile::unreadable(diagnostic.clone()),
-        };
+    /// Adds a file; a configuration is checked at once.
+    fn add(&mut self, path: &Path, source: Result<SourceFile, Box<Diagnostic>>, warnings: &mut Vec<String>) {
         // A configuration is known by its name or by its keys; the keys were looked at while parsing.
-        let is_config = config::is_config(path, "") || source.kind() == DocumentKind::Config;
-        match text {
-            Ok(text) if is_config => {
-                let (config, named) = check_config(path, &text, warnings);
+        let is_config = |source: &SourceFile| config::is_config(path, "") || source.kind() == DocumentKind::Config;
+        let source = match source {
+            Ok(source) if is_config(&source) => {
+                let (config, named) = check_config(path, &source.text, warnings);
                 self.configs.push(config);
                 self.named.extend(named);
+                return;
             }
-            _ => drop(self.slos.insert(path.to_owned(), source)),
-        }
+            Ok(source) => source,
+            Err(diagnostic) => SourceFile::unreadable(*diagnostic),
+        };
+        self.slos.insert(path.to_owned(), source);
     }
 
-    fn finish(mut self, files: &[PathBuf], options: &Options) -> Vec<Checked> {
+    fn finish(mut self, files: &[PathBuf], options: Options) -> Vec<Checked> {
         let sources: Vec<(&PathBuf, SourceFile)> = files
             .iter()
             .filter_map(|path| self.slos.remove(path).map(|source| (path, source)))
             .collect();
-        let set = load_files(&sources.iter().map(|(_, source)| source).collect::<Vec<_>>(), options);
+        let set = load_files(&sources.iter().map(|(_, source)| source).collect::<Vec<_>>(), &options);
         let mut checked = self.configs;
         let loaded = sources.iter().zip(set.files);
         checked.extend(loaded.map(|((path, source), loaded)| slo_file(path, source, loaded)));
         checked.sort_by(|a, b| a.path.cmp(&b.path));
         checked
     }
+}
+
+/// Reads and parses files, on all processors where there are many.
+fn parse_all(files: &[PathBuf]) -> Vec<Result<SourceFile, Box<Diagnostic>>> {
+    const WORTH_A_THREAD: usize = 64;
+    let one = |path: &PathBuf| {
+        let text = read_text(path, &shown(path))?;
+        Ok(SourceFile::new(shown(path), &text))
+    };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);
+    thread::scope(|scope| {
+        let workers: Vec<_> = files
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>()))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault)))
+            .collect()
+    })
 }
 
 fn slo_file(path: &Path, source: &SourceFile, loaded: Loaded) -> Checked {
@@ -235,8 +255,4 @@ fn check_config(path: &Path, text: &str, warnings: &mut Vec<String>) -> (Checked
         slos: Vec::new(),
     };
     (checked, files)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -96,7 +96,7 @@ pub fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> i32 {
 }
 
 fn check(args: &CheckArgs, streams: &mut Streams<'_>) -> io::Result<i32> {
-    let (mut checked, warnings) = match files::check(&args.paths, &args.read.options(args.strict), streams.input) {
+    let (mut checked, warnings) = match files::check(&args.paths, args.read.options(args.strict), streams.input) {
         Ok(found) => found,
         Err(error) => {
             writeln!(streams.err, "error: {error}")?;

@@ -1,5 +1,6 @@
 //! SARIF 2.1.0, which code scanning and editors read.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -74,7 +75,8 @@ fn uri(file: &str) -> String {
     for byte in file.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
+            // Writing into a String cannot fail.
+            _ => drop(write!(uri, "%{byte:02X}")),
         }
     }
     uri

@@ -133,7 +133,7 @@ fn the_second_of_two_files_with_one_name_fails() {
     let folder = folder(&[("a.yaml", GOOD), ("b.yaml", GOOD)]);
     let (status, output) = check_in(folder.path(), &["b.yaml", "a.yaml"]);
     assert!(
-        status == INVALID && output.contains("error[N018]") && output.contains("b.yaml:4:"),
+        status == INVALID && output.contains("error[N018]") && output.contains("b.yaml:4:3\n"),
         "{output}"
     );
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::check::{INVALID, USAGE, VALID};
-use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin};
+use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin, shown};
 use crate::app::files::{FindError, find_slo_files, read_text};
 use crate::config;
 use crate::domain::slo::Slo;
@@ -137,7 +137,8 @@ fn finish(args: &ConvertArgs, report: &Report, streams: &mut Streams<'_>) -> io:
     streams.out.flush()?;
     let text = report.text();
     write!(streams.err, "{text}")?;
-    let mut is_well = !report.has_failed() && !(args.strict && report.losses() > 0);
+    let is_lossy = args.strict && report.losses() > 0;
+    let mut is_well = !report.has_failed() && !is_lossy;
     if let Some(path) = &args.report {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -161,12 +162,12 @@ fn read(paths: &[PathBuf], streams: &mut Streams<'_>) -> Result<(Sources, Vec<St
     if !dashes.is_empty() {
         let source = match read_stdin(streams.input) {
             Ok(text) => SourceFile::new(STDIN, &text),
-            Err(diagnostic) => SourceFile::unreadable(diagnostic),
+            Err(diagnostic) => SourceFile::unreadable(*diagnostic),
         };
         sources.push((PathBuf::from(STDIN), source));
     }
     for path in found.files {
-        let shown = path.display().to_string();
+        let shown = shown(&path);
         let source = match read_text(&path, &shown) {
             Ok(text) => SourceFile::new(shown, &text),
             Err(diagnostic) => SourceFile::unreadable(*diagnostic),

@@ -353,12 +353,31 @@ fn value_bytes(value: &Value) -> usize {
 fn syntax_error(scan: &ScanError, text: &str) -> YamlError {
     let span = Span::new(*scan.marker(), *scan.marker());
     let mut found = error(&codes::SYNTAX, span, format!("not YAML: {}", scan.info()));
-    if found.message.contains("mapping values are not allowed") {
-        found.hint = Some("quote a value that holds `: `".to_owned());
-    } else if found.message.contains("tab") {
-        found.hint = Some("indent with spaces".to_owned());
-    } else if found.message.contains("flow") {
-        found.hint = unquoted_selector(text, span.start).map(|value| format!("quote the selector: '{value}'"));
+    let hints = [
+        ("mapping values are not allowed", "quote a value that holds `: `"),
+        ("tab", "indent with spaces"),
+        (
+            "flow",
+            "a `]` or `}` is missing, or a comma stands where nothing follows",
+        ),
+        (
+            "escape character",
+            "within double quotes a backslash is written twice; single quotes take it as it is",
+        ),
+        ("unknown anchor", "quote a value that begins with `*`"),
+        ("node content", "quote a value that begins with a sign"),
+        (
+            "parsing a block",
+            "this line is indented further or less than its neighbours",
+        ),
+        ("scanning a quoted scalar", "the closing quote is missing"),
+    ];
+    let hint = hints.iter().find(|(words, _)| found.message.contains(words));
+    found.hint = hint.map(|(_, hint)| (*hint).to_owned());
+    if found.message.contains("flow")
+        && let Some(value) = unquoted_selector(text, span.start)
+    {
+        found.hint = Some(format!("quote the selector: '{value}'"));
     }
     found
 }
