@@ -7,6 +7,7 @@ mod contents;
 pub mod detect;
 pub mod diagnostic;
 pub mod document;
+mod fields;
 mod foreign;
 mod lints;
 pub mod load;

@@ -208,7 +208,10 @@ fn mistakes_are_told_with_their_place() {
         (indicator("{}"), vec!["N020 7:5"]),
         (indicator("{probe: web}"), vec!["I004 4:1"]),
         (indicator("{probe: web, source: main}"), vec!["N034 7:29"]),
-        (indicator("{source: main, total: 'sum(x)', bad: y}"), vec!["N020 7:53"]),
+        (
+            indicator("{source: main, total: 'sum(rate(x[{{.window}}]))', bad: y}"),
+            vec!["N020 7:72"],
+        ),
         (indicator("{composite: []}"), vec!["N045 7:28"]),
         (indicator("{composite: [{slo: b, weight: 0}]}"), vec!["N022 7:46"]),
         (indicator("{composite: [{slo: b}]}"), vec!["I004 4:1", "N032 7:35"]),
