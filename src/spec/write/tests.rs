@@ -113,6 +113,40 @@ fn the_examples_survive_being_written() {
 }
 
 #[test]
+fn plain_slos_lose_nothing_in_openslo() {
+    let indicators = [
+        "{total: 't{job=\"x\"}', bad: 't{job=\"x\",code=~\"5..\"}'}",
+        "{source: main, total: t, good: g}",
+        "{latency: 'd_seconds{job=\"x\"}', threshold: 0.3}",
+        "{latency: d_seconds, threshold: 300ms}",
+        "{gauge: 'q{job=\"x\"}', op: lt, value: 2.5}",
+        "{boolean: up}",
+        "{fixed_ranges: true, error_ratio: 'job:errors:ratio5m'}",
+    ];
+    let windows = ["30d", "4w", "{calendar: month, zone: Europe/Berlin}"];
+    let methods = [
+        "occurrences",
+        "timeslices, timeslice: 5m, timeslice_target: 95",
+        "ratio_timeslices, timeslice: 1m",
+    ];
+    for (n, indicator) in indicators.into_iter().enumerate() {
+        let text = format!(
+            "version: nines/v1\nservice: shop\nslos:\n  - {{name: a, description: Text., objective: 99.95, window: {}, \
+             labels: {{team: x}}, method: {}, indicator: {indicator}}}\n",
+            windows[n % 3],
+            methods[n % 2 + n / 3 % 2]
+        );
+        let slos = load(&text, "f.yaml").slos;
+        assert_eq!(slos.len(), 1, "{text}");
+        let written = openslo(&slos);
+        assert_eq!(written.losses, Vec::<String>::new(), "{text}");
+        let again: Vec<Slo> = read_again(&written).into_iter().map(in_openslo).collect();
+        let slos: Vec<Slo> = bare(&slos).into_iter().map(in_openslo).collect();
+        assert_eq!(again, slos, "{}", written.text);
+    }
+}
+
+#[test]
 fn a_plain_slo_is_written_in_ten_lines() {
     let text = "# yaml-language-server: $schema=../schemas/nines-v1.schema.json\nversion: nines/v1\nservice: checkout\n\
                 labels: {team: payments}\nslos:\n  - name: availability\n    objective: 99.9\n    window: 30d\n    \
