@@ -1,5 +1,7 @@
 //! Label matchers and vector selectors, in PromQL's notation.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use regex::Regex;
@@ -52,12 +54,7 @@ impl Matcher {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                regex::RegexBuilder::new(&format!("^(?s:{value})$"))
-                    .size_limit(REGEX_SIZE_MAX)
-                    .build()
-                    .map_err(|error| error.to_string())?,
-            ),
+            MatchOp::Regex | MatchOp::NotRegex => Some(compiled(&value)?),
         };
         Ok(Self { name, op, value, regex })
     }
@@ -71,6 +68,34 @@ impl Matcher {
             _ => value == self.value,
         }
     }
+}
+
+/// The patterns that were compiled last are kept: files of many SLOs write the same few again and again.
+const KEPT_MAX: usize = 64;
+/// The longest pattern that is kept, in bytes.
+const KEPT_BYTES_MAX: usize = 256;
+
+thread_local! {
+    static KEPT: RefCell<HashMap<String, Regex>> = RefCell::default();
+}
+
+fn compiled(pattern: &str) -> Result<Regex, String> {
+    if let Some(regex) = KEPT.with_borrow(|kept| kept.get(pattern).cloned()) {
+        return Ok(regex);
+    }
+    let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+        .size_limit(REGEX_SIZE_MAX)
+        .build()
+        .map_err(|error| error.to_string())?;
+    if pattern.len() <= KEPT_BYTES_MAX {
+        KEPT.with_borrow_mut(|kept| {
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
+            kept.insert(pattern.to_owned(), regex.clone());
+        });
+    }
+    Ok(regex)
 }
 
 impl PartialEq for Matcher {

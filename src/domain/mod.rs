@@ -18,5 +18,6 @@ pub mod schedule;
 pub mod selection;
 pub mod selector_parser;
 pub mod slo;
+pub mod suggest;
 pub mod time;
 pub mod window;

@@ -78,6 +78,13 @@ pub fn parse_matcher(text: &str) -> Result<Matcher, SelectorError> {
     new_matcher(name, op, value, at)
 }
 
+/// The text between the quotes that open at a byte, its escapes undone, and the byte after the closing quote.
+pub(super) fn quoted_text(text: &str, at: usize) -> Result<(String, usize), SelectorError> {
+    let mut cursor = Cursor { text, at };
+    let value = cursor.quoted()?;
+    Ok((value, cursor.at))
+}
+
 /// Whether a text is a label's name as Prometheus always knew them: `[a-zA-Z_][a-zA-Z0-9_]*`.
 pub fn is_label_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -161,7 +168,7 @@ fn parse_op(cursor: &mut Cursor<'_>) -> Result<MatchOp, SelectorError> {
     Ok(op)
 }
 
-fn new_matcher(name: String, op: MatchOp, value: String, at: usize) -> Result<Matcher, SelectorError> {
+pub(super) fn new_matcher(name: String, op: MatchOp, value: String, at: usize) -> Result<Matcher, SelectorError> {
     Matcher::new(name, op, value).map_err(|why| {
         // The regex crate draws its errors over several lines; the last one says what is wrong.
         let last = why.lines().last().unwrap_or_default();
@@ -171,7 +178,7 @@ fn new_matcher(name: String, op: MatchOp, value: String, at: usize) -> Result<Ma
 }
 
 /// Takes the first equality on the metric's name out of the matchers.
-fn take_metric(matchers: &mut Vec<Matcher>) -> Option<String> {
+pub(super) fn take_metric(matchers: &mut Vec<Matcher>) -> Option<String> {
     let names =
         |matcher: &Matcher| matcher.name == NAME_LABEL && matcher.op == MatchOp::Equal && !matcher.value.is_empty();
     let position = matchers.iter().position(names)?;
@@ -243,7 +250,7 @@ impl<'a> Cursor<'a> {
             self.advance();
             match c {
                 _ if c == quote => return Ok(value),
-                '\\' if quote != '`' => value.push(self.escape(at)?),
+                '\\' if quote != '`' => value.push(self.escape(at, quote)?),
                 '\n' if quote != '`' => return Err(error_at(at, "a line ends within quotes")),
                 other => value.push(other),
             }
@@ -252,7 +259,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// What follows a backslash, in Go's notation.
-    fn escape(&mut self, at: usize) -> Result<char, SelectorError> {
+    fn escape(&mut self, at: usize, quote: char) -> Result<char, SelectorError> {
         let unknown = || error_at(at, "not an escape; write \\\\ for a backslash");
         let c = self.peek().ok_or_else(unknown)?;
         self.advance();
@@ -264,7 +271,8 @@ impl<'a> Cursor<'a> {
             'r' => return Ok('\r'),
             't' => return Ok('\t'),
             'v' => return Ok('\u{b}'),
-            '\\' | '\'' | '"' => return Ok(c),
+            '\\' => return Ok(c),
+            _ if c == quote => return Ok(c),
             'x' => (2, 16),
             'u' => (4, 16),
             'U' => (8, 16),

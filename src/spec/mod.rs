@@ -15,6 +15,7 @@ mod native;
 mod objects;
 mod openslo;
 pub mod options;
+mod place;
 mod pyrra;
 mod query;
 pub mod reader;
@@ -23,12 +24,13 @@ pub mod schema;
 pub mod set;
 mod slo_generator;
 mod sloth;
-pub mod suggest;
+
 #[cfg(test)]
 mod tests;
 pub mod write;
 pub mod yaml;
 
+pub use crate::domain::suggest;
 pub use document::SourceFile;
 pub use load::{Loaded, NamedSlo, load};
 pub use options::Options;

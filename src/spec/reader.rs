@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::codes::{self, Code, Severity};
 use super::diagnostic::Diagnostic;
+use super::place::written_offset;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span, Value, YamlError};
 use crate::domain::labels::Labels;
@@ -147,19 +148,30 @@ impl<'a> Reader<'a> {
         self.diagnostics.iter().filter(|found| found.is_error()).count()
     }
 
-    /// The place of `at` within a scalar's text; the whole scalar where escapes or folding moved its characters.
+    /// The place of byte `at` of a scalar's text, wherever folding, escapes and indentation moved it; the whole scalar
+    /// where that cannot be told.
     pub fn place_within(&self, node: &Node, at: usize) -> Span {
         let (span, text) = (node.span, node.text().unwrap_or_default());
         let raw = self.text.get(span.start..span.end).unwrap_or_default();
-        let Some(before) = raw.find(text).filter(|offset| *offset <= 1 && !raw.contains('\n')) else {
+        let Some(offset) = text
+            .get(..at)
+            .and_then(|before| written_offset(raw, before, &text[at..]))
+        else {
             return span;
         };
-        let Some(skipped) = raw.get(..before + at) else {
-            return span;
+        let before = &raw[..offset];
+        let chars = |text: &str| u32::try_from(text.chars().count()).unwrap_or_default();
+        let (line, column) = match before.rsplit_once('\n') {
+            None => (span.line, span.column + chars(before)),
+            Some((above, last)) => {
+                let breaks = memchr::memchr_iter(b'\n', above.as_bytes()).count() + 1;
+                (span.line + u32::try_from(breaks).unwrap_or_default(), chars(last) + 1)
+            }
         };
         Span {
-            column: span.column + u32::try_from(skipped.chars().count()).unwrap_or_default(),
-            start: span.start + before + at,
+            line,
+            column,
+            start: span.start + offset,
             ..span
         }
     }

@@ -2,6 +2,27 @@
 //!
 //! Source: Prometheus's `promql/parser` grammar and <https://prometheus.io/docs/prometheus/latest/querying/basics/>.
 
+mod check;
+mod display;
+mod expr;
+mod functions;
+mod lexer;
+mod parser;
+mod understand;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::ValueType;
+pub use expr::{
+    Aggregation, At, BinaryOp, Cardinality, Expr, ExprKind, Grouping, Matching, Modifiers, Offset, Place, Range,
+    VectorSelector,
+};
+pub use functions::{Aggregator, Function};
+pub use lexer::{TEMPLATE, has_template};
+pub use parser::parse;
+pub use understand::{NotUnderstood, Understood, understand_ratio, understand_raw, understand_threshold};
+
 /// Why a text is no PromQL, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -10,13 +31,23 @@ pub struct PromQlError {
     pub at: usize,
     /// What is wrong there.
     pub message: String,
+    /// How it is likely mended.
+    pub hint: Option<String>,
 }
 
-/// A parsed expression.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expr;
+impl PromQlError {
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            message: message.into(),
+            hint: None,
+        }
+    }
 
-/// Parses an expression; ranges may be the template `{{.window}}`.
-pub fn parse(_text: &str) -> Result<Expr, PromQlError> {
-    Ok(Expr)
+    fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
 }

@@ -1,0 +1,127 @@
+//! Queries that are PromQL and still not what is meant.
+
+use super::Query;
+use crate::domain::indicator::RatioPart;
+use crate::domain::matcher::Matcher;
+use crate::domain::promql::{BinaryOp, Expr, ExprKind, Place, Range, TEMPLATE};
+use crate::spec::codes;
+use crate::spec::reader::Reader;
+
+/// Says where `rate` and `increase` look at the same time whatever the window.
+pub(super) fn fixed_ranges(reader: &mut Reader<'_>, query: &Query) {
+    let mut is_asked_again = false;
+    query.expr.walk(&mut |expr| {
+        is_asked_again |= matches!(
+            expr.kind,
+            ExprKind::Subquery {
+                range: Range::Template,
+                ..
+            }
+        );
+    });
+    let Some(place) = first_fixed_range(&query.expr).filter(|_| !is_asked_again) else {
+        return;
+    };
+    let written = query.text.get(place.start..place.end).unwrap_or_default();
+    let message = format!("the range [{written}] is the same for every window");
+    let hint = format!("write [{TEMPLATE}]");
+    let span = query.place(reader, place);
+    reader.report_with(&codes::FIXED_RANGE, span, message, Some(hint));
+}
+
+/// The first fixed range of `rate`, `irate` or `increase`.
+pub(super) fn first_fixed_range(expr: &Expr) -> Option<Place> {
+    let mut first = None;
+    expr.walk(&mut |expr| {
+        let ExprKind::Call { function, args } = &expr.kind else {
+            return;
+        };
+        let is_rate = matches!(function.name, "rate" | "irate" | "increase");
+        if let Some(ExprKind::Matrix {
+            range: Range::Fixed(_),
+            range_place,
+            ..
+        }) = args.first().map(|arg| &arg.bare().kind).filter(|_| is_rate)
+        {
+            first.get_or_insert(*range_place);
+        }
+    });
+    first
+}
+
+/// What is odd about the query of the bad or good events.
+pub(super) fn part(reader: &mut Reader<'_>, query: &Query, part_is: RatioPart) {
+    comparison(reader, query);
+    if part_is == RatioPart::Bad {
+        selects_good(reader, query);
+    }
+}
+
+/// A comparison at the top gives the values that were compared, and no number of events.
+pub(super) fn comparison(reader: &mut Reader<'_>, query: &Query) {
+    let ExprKind::Binary {
+        op,
+        is_bool: false,
+        left,
+        right,
+        ..
+    } = &query.expr.bare().kind
+    else {
+        return;
+    };
+    let is_zero = matches!(right.bare().kind, ExprKind::Number(number) if number == 0.0);
+    let only_drops_zeros = is_zero && matches!(op, BinaryOp::Greater | BinaryOp::NotEqual | BinaryOp::GreaterOrEqual);
+    if !op.is_comparison() || only_drops_zeros {
+        return;
+    }
+    let symbol = op.symbol();
+    let mut is_quantile = false;
+    left.walk(&mut |expr| {
+        is_quantile |= matches!(&expr.kind, ExprKind::Call { function, .. } if function.name == "histogram_quantile");
+    });
+    let message = format!("`{symbol}` gives the value that was compared, never a number of events");
+    let hint = if is_quantile {
+        "count the slow ones: the histogram's _count less its _bucket{le=\"…\"}"
+    } else {
+        "count events, or write the comparison as a threshold"
+    };
+    let span = query.place(reader, query.expr.place);
+    reader.report_with(&codes::NO_COUNT, span, message, Some(hint.to_owned()));
+}
+
+/// An error query whose matchers on a status select successes.
+fn selects_good(reader: &mut Reader<'_>, query: &Query) {
+    let mut found: Option<(Place, String)> = None;
+    let mut takes_away = false;
+    query.expr.walk(&mut |expr| match &expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => {
+            if let Some(matcher) = selector.selector.matchers.iter().find(|matcher| is_success(matcher)) {
+                found.get_or_insert_with(|| (expr.place, matcher.to_string()));
+            }
+        }
+        // `total - good` and `1 - good / total` are the bad ones.
+        ExprKind::Binary { op, .. } => takes_away |= *op == BinaryOp::Subtract,
+        _ => {}
+    });
+    let Some((place, matcher)) = found.filter(|_| !takes_away) else {
+        return;
+    };
+    let message = format!("the bad events are asked for, and {matcher} selects the good ones");
+    let hint = "for bad events write for example code=~\"5..\"".to_owned();
+    let span = query.place(reader, place);
+    reader.report_with(&codes::SELECTS_GOOD, span, message, Some(hint));
+}
+
+/// Whether a matcher on a status lets successes through and no failure, either as numbers or as words.
+fn is_success(matcher: &Matcher) -> bool {
+    const NUMBERS: ([&str; 2], [&str; 3]) = (["200", "204"], ["500", "503", "504"]);
+    const WORDS: ([&str; 2], [&str; 3]) = (["OK", "success"], ["INTERNAL", "error", "failure"]);
+    let name = matcher.name.to_ascii_lowercase();
+    let is_status = ["code", "status", "result", "outcome"]
+        .iter()
+        .any(|word| name.contains(word));
+    is_status
+        && [NUMBERS, WORDS].iter().any(|(good, bad)| {
+            good.iter().any(|value| matcher.matches(value)) && !bad.iter().any(|value| matcher.matches(value))
+        })
+}

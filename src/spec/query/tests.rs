@@ -1,0 +1,182 @@
+//! Queries in files: where their errors stand, and what is said about them.
+
+use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, selector, threshold};
+use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
+use crate::spec::reader::{Field, Reader};
+use crate::spec::yaml::{self, Node};
+
+fn root(text: &str) -> Node {
+    let mut parsed = yaml::parse(text);
+    assert!(parsed.errors.is_empty(), "{text}: {:?}", parsed.errors);
+    parsed.documents.remove(0)
+}
+
+fn field<'n>(root: &'n Node, key: &'static str) -> Field<'n> {
+    let entry = root.entry(key).expect(key);
+    Field {
+        key,
+        key_span: entry.key_span,
+        node: &entry.value,
+    }
+}
+
+/// `code line:column` of all that is said.
+fn said(reader: Reader<'_>) -> Vec<String> {
+    let found = reader.into_diagnostics();
+    found
+        .iter()
+        .map(|d| format!("{} {}:{}", d.code, d.line, d.column))
+        .collect()
+}
+
+/// What is said about the query of a file `q: …`.
+fn about(text: &str, ranges: Ranges) -> Vec<String> {
+    let root = root(text);
+    let mut reader = Reader::new(text, "f.yaml");
+    read(&mut reader, field(&root, "q"), ranges);
+    said(reader)
+}
+
+#[test]
+fn errors_stand_at_their_character_in_every_kind_of_scalar() {
+    for (text, place) in [
+        ("q: sum(rat(x[5m]))\n", "N040 1:8"),
+        ("q: \"sum(rat(x[5m]))\"\n", "N040 1:9"),
+        ("q: 'x{a=\"it''s\"} / rat(x[5m])'\n", "N040 1:20"),
+        ("q: \"x{a=\\\"b\\\"} / rat(x[5m])\"\n", "N040 1:18"),
+        ("q: |\n  sum(\n    rat(x[5m])\n  )\n", "N040 3:5"),
+        ("q: |-\n  sum(\n    rat(x[5m])\n  )\n", "N040 3:5"),
+        ("q: >-\n  sum(\n  rat(x[5m])\n  )\n", "N040 3:3"),
+        ("q: >\n\n  sum(rate(x[5m]))\n  /\n\n  rat(x[5m])\n", "N040 6:3"),
+        ("q: sum(\n   rat(x[5m]))\n", "N040 2:4"),
+        ("q: \"sum(\\\n  rat(x[5m]))\"\n", "N040 2:3"),
+        ("q: \"sum(\\n  rat(x[5m]))\"\n", "N040 1:13"),
+        ("q: \"ä{\"\n", "N040 1:5"),
+        ("q: sum(x\n", "N040 1:9"),
+        ("q: |\n  sum(x\n  # é\n  )) \n", "N040 4:4"),
+        ("\"q\": \"x{a=\\\"\\u00e9\\\"} )\"\n", "N040 1:23"),
+    ] {
+        assert_eq!(about(text, Ranges::Any), [place], "{text}");
+    }
+}
+
+#[test]
+fn a_template_is_asked_for_at_the_fixed_range() {
+    for (text, expected) in [
+        ("q: sum(rate(x[{{.window}}]))\n", vec![]),
+        ("q: |\n  sum(rate(x{a=\"b\"}[5m]))\n", vec!["N041 2:21"]),
+        ("q: a / b\n", vec!["N041 1:4"]),
+        ("q: sum(rate(x[{{.window}}])) / sum(rate(y[5m]))\n", vec!["L013 1:43"]),
+        ("q: max_over_time((rate(x[5m]))[{{.window}}:1m])\n", vec![]),
+    ] {
+        assert_eq!(about(text, Ranges::Template), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_rewritten_query_keeps_its_places() {
+    let text = "q: sum(rate(x[window])) / rat(x[5m])\n";
+    let root = root(text);
+    let mut reader = Reader::new(text, "f.yaml");
+    let rewritten = "sum(rate(x[{{.window}}])) / rat(x[5m])";
+    assert!(parse(&mut reader, field(&root, "q").node, rewritten, Ranges::Template).is_none());
+    assert_eq!(said(reader), ["N040 1:27"]);
+}
+
+/// The indicator of `t` and `p`, and what is said about it.
+fn of_two(total: &str, part: &str, part_is: RatioPart) -> (Indicator, Vec<String>) {
+    let text = format!("t: {total}\np: {part}\n");
+    let root = root(&text);
+    let mut reader = Reader::new(&text, "f.yaml");
+    let [total, part] = ["t", "p"].map(|key| read(&mut reader, field(&root, key), Ranges::Any).expect(key));
+    let indicator = ratio(&mut reader, &total, &part, part_is);
+    (indicator, said(reader))
+}
+
+#[test]
+fn what_is_odd_about_two_queries_is_said() {
+    const RATE: &str = "sum(rate(t[{{.window}}]))";
+    for (part, expected) in [
+        ("sum(rate(b{code=~\"5..\"}[{{.window}}]))", vec![]),
+        ("sum(rate(b{code=~\"2..\"}[{{.window}}]))", vec!["L015 2:13"]),
+        ("sum(rate(b{status!~\"5..\"}[{{.window}}]))", vec!["L015 2:13"]),
+        ("sum(rate(b{code!~\"4..\"}[{{.window}}]))", vec![]),
+        (
+            "sum(rate(t[{{.window}}])) - sum(rate(t{code=\"200\"}[{{.window}}]))",
+            vec![],
+        ),
+        ("sum(rate(t[{{ .window }}]))", vec!["L001 2:4"]),
+        ("sum(rate(b[5m]))", vec!["I001 2:4", "L013 2:15"]),
+        (
+            "histogram_quantile(0.9, sum by (le) (rate(h_bucket[{{.window}}]))) > 0.2",
+            vec!["L014 2:4", "I001 2:4"],
+        ),
+        ("sum(rate(b[{{.window}}])) > 0", vec!["I001 2:4"]),
+    ] {
+        assert_eq!(of_two(RATE, part, RatioPart::Bad).1, expected, "{part}");
+    }
+}
+
+#[test]
+fn selectors_are_counters_and_understood_queries_keep_their_text() {
+    let (indicator, said) = of_two("t_total", "b_total", RatioPart::Bad);
+    assert!(
+        matches!(indicator.kind, IndicatorKind::Ratio { .. }) && said.is_empty(),
+        "{said:?}"
+    );
+    let (indicator, _) = of_two("sum by (x) (rate(t[1m]))", "sum by (x) (rate(b[1m]))", RatioPart::Good);
+    assert_eq!(indicator.group_by, ["x"]);
+    let IndicatorKind::PromQl(promql) = &indicator.kind else {
+        panic!("{indicator:?}");
+    };
+    assert!(matches!(promql.scraped.as_deref(), Some(IndicatorKind::Ratio { .. })));
+    assert!(matches!(indicator.scraped().kind, IndicatorKind::Ratio { .. }));
+}
+
+fn query(reader: &mut Reader<'_>, root: &Node) -> Query {
+    read(reader, field(root, "q"), Ranges::Any).expect("a query")
+}
+
+#[test]
+fn single_queries_become_shares_and_gauges() {
+    let text = "q: 1 - sum(rate(g[{{.window}}])) / sum(rate(t[{{.window}}]))\n";
+    let root = root(text);
+    let mut reader = Reader::new(text, "f.yaml");
+    let found = query(&mut reader, &root);
+    let indicator = raw_ratio(&mut reader, &found, RatioPart::Bad).scraped();
+    assert!(matches!(
+        indicator.kind,
+        IndicatorKind::Ratio {
+            part_is: RatioPart::Good,
+            ..
+        }
+    ));
+    assert!(same(&found, &found.clone()));
+    let indicator = threshold(&mut reader, &found, CompareOp::Lt, 0.1);
+    assert!(matches!(&indicator.kind, IndicatorKind::PromQl(promql) if promql.scraped.is_none()));
+    assert_eq!(said(reader), ["I001 1:4"]);
+}
+
+#[test]
+fn a_metric_must_be_a_selector() {
+    for (text, expected) in [
+        ("q: x{a=\"b\"}\n", None),
+        ("q: sum(x)\n", Some("aggregation (sum)")),
+        ("q: sum(rate(x[5m]))\n", Some("aggregation (sum)")),
+        ("q: a / b\n", Some("operation (/)")),
+        ("q: x[5m]\n", Some("with a range")),
+        ("q: x offset 5m\n", Some("`offset`")),
+    ] {
+        let root = root(text);
+        let mut reader = Reader::new(text, "f.yaml");
+        let found = selector(&mut reader, field(&root, "q"));
+        assert_eq!(found.is_some(), expected.is_none(), "{text}");
+        let diagnostics = reader.into_diagnostics();
+        if let Some(word) = expected {
+            assert!(
+                diagnostics[0].code == "N014" && diagnostics[0].message.contains(word),
+                "{diagnostics:?}"
+            );
+        }
+    }
+}
