@@ -8,6 +8,7 @@ pub mod detect;
 pub mod diagnostic;
 pub mod document;
 pub mod examples;
+mod fields;
 mod foreign;
 mod lints;
 pub mod load;

@@ -208,7 +208,10 @@ fn mistakes_are_told_with_their_place() {
         (indicator("{}"), vec!["N020 7:5"]),
         (indicator("{probe: web}"), vec!["I004 4:1"]),
         (indicator("{probe: web, source: main}"), vec!["N034 7:29"]),
-        (indicator("{source: main, total: 'sum(x)', bad: y}"), vec!["N020 7:53"]),
+        (
+            indicator("{source: main, total: 'sum(rate(x[{{.window}}]))', bad: y}"),
+            vec!["N020 7:72"],
+        ),
         (indicator("{composite: []}"), vec!["N045 7:28"]),
         (indicator("{composite: [{slo: b, weight: 0}]}"), vec!["N022 7:46"]),
         (indicator("{composite: [{slo: b}]}"), vec!["I004 4:1", "N032 7:35"]),
@@ -378,9 +381,11 @@ fn the_shipped_examples_load_without_a_word() {
     }
     files.sort();
     let set = load_all(&files, &Options::default());
-    let words: Vec<_> = set.diagnostics().map(super::diagnostic::Diagnostic::full).collect();
+    // What this version does not compute yet, or only a server can answer, is a note.
+    let told = set.diagnostics().filter(|found| !matches!(found.code, "I001" | "I004"));
+    let words: Vec<_> = told.map(super::diagnostic::Diagnostic::full).collect();
     assert_eq!(words.concat(), "");
-    assert!(files.len() >= 5 && set.files.iter().all(|file| !file.slos.is_empty()));
+    assert!(files.len() >= 13 && set.files.iter().all(|file| !file.slos.is_empty()));
 }
 
 proptest! {
@@ -446,9 +451,38 @@ fn hostile_files_cost_little() {
     }
 }
 
+/// A piece of an SLO, completed by what it leaves out.
+fn completed(piece: &str) -> String {
+    let has = |key: &str| piece.lines().any(|line| line.starts_with(key));
+    let mut lines: Vec<&str> = piece.lines().collect();
+    if !has("objective") {
+        lines.push("objective: 99.9");
+    }
+    if !has("window") {
+        lines.push("window: 30d");
+    }
+    if !has("indicator") {
+        lines.push("indicator: {total: t_total, bad: b_total}");
+    }
+    let body: Vec<String> = lines.iter().map(|line| format!("    {line}\n")).collect();
+    with(&body.concat())
+}
+
 #[test]
 fn the_documentation_shows_what_loads() {
     let page = include_str!("../../docs/spec.md");
-    let first = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
-    only(first.expect("an example"));
+    let blocks = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let mut seen = 0;
+    for block in blocks {
+        let is_whole = block.starts_with("version:");
+        let text = if is_whole { block.to_owned() } else { completed(block) };
+        let loaded = load(&text, "docs/spec.md");
+        let told = loaded.diagnostics.iter().find(|found| !found.code.starts_with('I'));
+        assert!(told.is_none() && !loaded.slos.is_empty(), "{text}: {told:?}");
+        seen += 1;
+    }
+    assert!(seen >= 15, "{seen}");
 }

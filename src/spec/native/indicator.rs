@@ -194,23 +194,15 @@ fn read_ratio(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
         RatioPart::Good
     };
     let part = query::read(reader, part_field, keys.ranges, keys.is_fixed())?;
-    let same = |reader: &mut Reader<'_>, what: &str| {
-        let message = format!("`{}` is the same {what} as `total`", part_field.key);
-        reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
-    };
     match (total?, part) {
         (Counted::Selector(total), Counted::Selector(part)) => {
             if part == total {
-                same(reader, "selector");
+                let message = format!("`{}` is the same selector as `total`", part_field.key);
+                reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
             }
             Some(plain(IndicatorKind::Ratio { total, part, part_is }))
         }
-        (Counted::Query(total), Counted::Query(part)) => {
-            if part.text == total.text {
-                same(reader, "query");
-            }
-            Some(ratio(reader, &total, &part, part_is))
-        }
+        (Counted::Query(total), Counted::Query(part)) => Some(ratio(reader, &total, &part, part_is)),
         _ => {
             let message = format!(
                 "one of `total` and `{}` is a selector, the other a query",

@@ -199,7 +199,11 @@ fn slips_are_told_with_the_mend() {
             "beside `indicator`",
         ),
         (only("{error_ratio: x, total: t}"), "N020", "different forms"),
-        (only("{total: t, bad: 'sum(b)'}"), "N020", "write both"),
+        (
+            only("{total: t, bad: 'sum(rate(b[{{.window}}]))'}"),
+            "N020",
+            "write both",
+        ),
         (and("threshold: 300ms"), "N004", "`threshold` belongs into `indicator`"),
         (and("burn: []"), "N004", "belongs into `alerting`"),
         (and("runbook_url: x"), "N004", "`annotations`"),

@@ -1,6 +1,8 @@
 //! Writes SLOs as files, in the native format and as OpenSLO.
 
 mod alert_policies;
+#[cfg(test)]
+mod generate;
 mod native;
 mod openslo;
 #[cfg(test)]
