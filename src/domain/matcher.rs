@@ -83,10 +83,14 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
     if let Some(regex) = KEPT.with_borrow(|kept| kept.get(pattern).cloned()) {
         return Ok(regex);
     }
-    let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(REGEX_SIZE_MAX)
-        .build()
-        .map_err(|error| error.to_string())?;
+    let build = |pattern: &str| {
+        regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+            .size_limit(REGEX_SIZE_MAX)
+            .build()
+            .map_err(|error| error.to_string())
+    };
+    // What Prometheus takes literally is an error of grammar here: `/users/{id}`.
+    let regex = build(pattern).or_else(|error| build(&with_literal_braces(pattern)).map_err(|_| error))?;
     if pattern.len() <= KEPT_BYTES_MAX {
         KEPT.with_borrow_mut(|kept| {
             if kept.len() >= KEPT_MAX {
@@ -96,6 +100,36 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
         });
     }
     Ok(regex)
+}
+
+/// The pattern with a backslash before each brace that begins no repetition.
+fn with_literal_braces(pattern: &str) -> String {
+    let is_repetition = |rest: &str| {
+        let (bounds, _) = rest.split_once('}').unwrap_or_default();
+        let (least, most) = bounds.split_once(',').unwrap_or((bounds, ""));
+        !least.is_empty()
+            && [least, most]
+                .iter()
+                .all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mut escaped = String::with_capacity(pattern.len() + 8);
+    let (mut is_escaped, mut in_class, mut in_name) = (false, false, false);
+    for (at, c) in pattern.char_indices() {
+        let is_plain = !is_escaped && !in_class && !in_name;
+        if c == '{' && is_plain && !is_repetition(&pattern[at + 1..]) {
+            escaped.push('\\');
+        }
+        // Of `\p{Greek}` and `\x{41}` the braces belong to the escape.
+        in_name = (is_escaped && "pPx".contains(c)) || (in_name && c != '}');
+        match c {
+            '[' if is_plain => in_class = true,
+            ']' if in_class && !is_escaped => in_class = false,
+            _ => {}
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        escaped.push(c);
+    }
+    escaped
 }
 
 impl PartialEq for Matcher {
@@ -172,4 +206,29 @@ pub struct SelectorError {
     pub at: usize,
     /// What is wrong there.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MatchOp, Matcher};
+
+    #[test]
+    fn patterns_match_whole_values_as_in_prometheus() {
+        for (pattern, value, expected) in [
+            ("5..", "503", true),
+            ("5..", "5030", false),
+            ("a|b", "b", true),
+            ("/users/{id}", "/users/{id}", true),
+            ("/users/{id}/x{2}", "/users/{id}/xx", true),
+            ("[{]a{1,}{", "{aa{", true),
+            ("\\p{Greek}{x}", "α{x}", true),
+            ("\\{x{", "{x{", true),
+        ] {
+            let matcher = Matcher::new("l", MatchOp::Regex, pattern).expect(pattern);
+            assert_eq!(matcher.matches(value), expected, "{pattern} {value}");
+        }
+        for pattern in ["(", "/users/{id}("] {
+            assert!(Matcher::new("l", MatchOp::Regex, pattern).is_err(), "{pattern}");
+        }
+    }
 }

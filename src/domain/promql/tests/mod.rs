@@ -88,6 +88,7 @@ pub(super) const VALID: &[(&str, &str)] = &[
     ("a == b", "a == b"),
     ("up[5m]", "up[5m]"),
     ("a{b=\"\"}", "a{b=\"\"}"),
+    ("a{b=~\"/users/{id}\"}", "a{b=~\"/users/{id}\"}"),
     ("a{b=\"x\\\\.y\"}", "a{b=\"x\\\\.y\"}"),
 ];
 

@@ -51,7 +51,7 @@ pub fn understand_ratio(total: &Expr, part: &Expr, part_is: RatioPart) -> Result
         is_total: true,
         ..error
     })?;
-    ratio(total, counted(part)?, part_is)
+    ratio(total, &counted(part)?, part_is)
 }
 
 /// What a query counts that gives the share of bad or good events.
@@ -75,7 +75,7 @@ pub fn understand_raw(query: &Expr, ratio_of: RatioPart) -> Result<Understood, N
                         "`on`, `ignoring` or `group_left` pairs other series than the sums",
                     ));
                 }
-                ratio(total, part, ratio_of)
+                ratio(total, &part, ratio_of)
             }
             // What counts as no error may stand for what is missing.
             BinaryOp::Or if constant(right) == Some(harmless(ratio_of)) => understand_raw(left, ratio_of),
@@ -112,7 +112,7 @@ pub fn understand_threshold(query: &Expr, op: CompareOp, value: f64) -> Result<U
     }
 }
 
-fn ratio(total: Counted, part: Counted, part_is: RatioPart) -> Result<Understood, NotUnderstood> {
+fn ratio(total: Counted, part: &Counted, part_is: RatioPart) -> Result<Understood, NotUnderstood> {
     if total.groups != part.groups {
         return Err(NotUnderstood::new("the two sides are grouped by different labels"));
     }
