@@ -2,8 +2,6 @@
 
 mod alerting;
 mod catalog;
-#[cfg(test)]
-mod golden;
 mod known_plugins;
 mod sli;
 mod sli_plugins;

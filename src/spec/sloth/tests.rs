@@ -1,5 +1,6 @@
 //! Sloth's formats from outside: a text, and what must come of it.
 
+mod golden;
 mod plugins;
 mod refused;
 
