@@ -1,6 +1,6 @@
 //! The kinds that are no SLOs, each as a document of its own, and the other versions.
 
-use super::{check_rules, lost, one, said};
+use super::{check_rules, lost, one};
 
 const SLI: &str = "\
 apiVersion: openslo/v1
