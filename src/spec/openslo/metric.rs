@@ -11,7 +11,7 @@ use crate::spec::yaml::{Entry, Node};
 #[derive(Clone, Debug)]
 pub(super) enum Metric {
     /// PromQL, for this server of nines.yml or for whoever serves it.
-    PromQl { query: Query, source: Option<String> },
+    PromQl { query: Box<Query>, source: Option<String> },
     /// A query to a system that nines cannot ask.
     Foreign(String),
 }
@@ -155,7 +155,7 @@ fn read_spec(reader: &mut Reader<'_>, spec: Option<Field<'_>>, metric: Field<'_>
     if system.speaks_promql().is_none() && promql::parse(text.trim()).is_err() {
         return Some(Metric::Foreign(system.name()));
     }
-    let query = query::read(reader, field, Ranges::Any)?;
+    let query = Box::new(query::read(reader, field, Ranges::Any)?);
     Some(Metric::PromQl {
         query,
         source: system.reference.clone(),
@@ -221,7 +221,7 @@ pub(super) fn read_v1alpha(reader: &mut Reader<'_>, field: Field<'_>) -> Option<
     if !text.is_empty() && (is_promql == Some(false) || (is_promql.is_none() && promql::parse(text).is_err())) {
         return Some(Metric::Foreign(system.name()));
     }
-    let query = query::read(reader, query_field, Ranges::Any)?;
+    let query = Box::new(query::read(reader, query_field, Ranges::Any)?);
     Some(Metric::PromQl { query, source: None })
 }
 

@@ -121,7 +121,7 @@ pub(super) fn read_spec(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<
 pub(super) fn threshold_of(metric: Metric) -> Sli {
     match metric {
         Metric::PromQl { query, source } => Sli::Threshold {
-            query,
+            query: *query,
             source,
             elsewhere: false,
         },
