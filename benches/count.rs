@@ -49,7 +49,7 @@ fn slos(count: usize, of_all: bool) -> Arc<Desired> {
     });
     Arc::new(Desired {
         slos: slos.collect(),
-        broken: Vec::new(),
+        idle: Vec::new(),
     })
 }
 

@@ -124,7 +124,7 @@ fn tick(criterion: &mut Criterion) {
     });
     let desired = Desired {
         slos: desired.collect(),
-        broken: Vec::new(),
+        idle: Vec::new(),
     };
     let (catalog, alerts) = (Catalog::new(&desired, &records, 1), Alerts::default());
     let evaluations = evaluate_all(&slos, &keys, &ledger, now);

@@ -14,8 +14,10 @@ mod engine_cases {
     pub mod faulty;
     pub mod history;
     pub mod notices;
+    pub mod pending;
     pub mod shown;
     pub mod unsure;
+    pub mod words;
     pub mod world;
 }
 
@@ -69,6 +71,19 @@ on! { sqlite:
         few_events_and_few_failures_call_nobody,
         a_jump_of_the_clock_resolves_nothing,
         a_page_and_its_ticket;
+    pending:
+        it_is_pending_until_its_time_is_over_and_nobody_hears_of_it,
+        an_interruption_begins_the_time_anew,
+        the_first_condition_whose_time_is_over_calls,
+        a_crash_and_a_takeover_neither_lose_nor_lengthen_what_was_seen,
+        a_reload_does_not_stop_the_clock,
+        a_store_that_fails_stops_it,
+        other_labels_do_not_make_it_wait_again;
+    words:
+        a_page_by_another_word_keeps_its_ticket_quiet,
+        another_word_ends_it_under_the_old_and_begins_it_under_the_new,
+        a_paused_slo_resolves_is_shown_and_takes_a_baseline,
+        one_window_makes_one_sentence;
     notices:
         a_silence_keeps_quiet_and_its_end_is_heard,
         an_unchanged_alert_is_told_again_after_the_repeat_interval,
@@ -88,6 +103,8 @@ on! { sqlite:
 }
 
 on! { postgres:
+    pending:
+        a_crash_and_a_takeover_neither_lose_nor_lengthen_what_was_seen;
     crash:
         a_crash_at_any_step_loses_no_message_and_repeats_at_most_one;
     unsure:

@@ -20,7 +20,7 @@ use crate::http::control::{Control, ReloadOutcome};
 use crate::source::scrape::discovery;
 use crate::spec::Options;
 
-/// Where files are, and what of a reload may remove.
+/// Where files are, how they are read, and what of them a reload may remove.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The config file.
@@ -29,6 +29,8 @@ pub struct Paths {
     pub slos: Vec<PathBuf>,
     /// `--slo.allow-removal`
     pub allow_removal: bool,
+    /// How SLO files are read: `--slo.default-period`.
+    pub options: Options,
 }
 
 /// Config and SLO files as they were read, before anything of them runs.
@@ -74,8 +76,7 @@ impl Paths {
                 .iter()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         );
-        let files =
-            specs::read(&paths, &base, Options::default()).map_err(|error| vec![format!("SLO files: {error}")])?;
+        let files = specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
         Ok(Read { config, files })
     }
 }

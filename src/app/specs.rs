@@ -14,9 +14,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::catalog::{Desired, DesiredSlo, IdleSlo};
 use crate::engine::ports::RevisionRecord;
 use crate::engine::snapshot::DiagnosticView;
-use crate::spec::codes::Severity;
+use crate::spec::codes::{IDLE, Severity};
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::{Loaded, NamedSlo, Options, SourceFile, load_files};
+use crate::spec::{Loaded, NamedSlo, Options, SourceFile, load_files, read_files};
 
 /// The SLO files as they lie on disk.
 #[derive(Debug, Default)]
@@ -72,84 +72,137 @@ pub fn read(paths: &[PathBuf], base: &Path, options: Options) -> Result<SpecFile
 impl SpecFiles {
     /// Puts the last good revision in the place of every file that does not load.
     pub fn resolve(&self, last_good: &LastGood, now: Timestamp) -> Specs {
+        self.resolve_by(&|files| read_files(files, &self.options).files, last_good, now)
+    }
+
+    fn resolve_by(&self, read: &ReadFiles<'_>, last_good: &LastGood, now: Timestamp) -> Specs {
         let mut specs = Specs {
             warnings: self.warnings.clone(),
             ..Specs::default()
         };
         let mut running = BTreeSet::new();
+        let sources: HashMap<&str, &SourceFile> = self.sources.iter().map(|file| (file.file.as_str(), file)).collect();
         for file in &self.loaded {
             let told = file.diagnostics.iter().filter(|found| found.severity != Severity::Note);
             specs.warnings.extend(told.map(Diagnostic::concise));
             if file.is_valid() {
-                let diagnostics = views(&file.diagnostics);
-                specs.run(&file.slos, false, &diagnostics, &mut running);
-                specs.revisions.extend(self.revision(&file.file, now));
+                specs.run(&file.slos, false, &file.diagnostics, &mut running);
+                let source = sources.get(file.file.as_str());
+                specs.revisions.extend(source.map(|source| revision(source, now)));
             }
         }
-        let earlier = self.last_good_slos(last_good);
+        let earlier = self.last_good_slos(read, last_good);
+        if earlier.needs_old_objects {
+            // What the last good revisions refer to stays the last good revision as well, until all of them load again.
+            specs.revisions.retain(|revision| {
+                let refers = sources
+                    .get(revision.file.as_str())
+                    .is_some_and(|file| file.has_objects());
+                !refers || !last_good.contains_key(&revision.file)
+            });
+        }
         for file in self.loaded.iter().filter(|file| !file.is_valid()) {
-            let earlier = earlier.get(&file.file).map(Vec::as_slice).unwrap_or_default();
+            let earlier = earlier.slos.get(&file.file).map(Vec::as_slice).unwrap_or_default();
             specs.run_last_good(file, earlier, &mut running);
         }
         specs
     }
 
-    /// The SLOs of the last good revisions of the files that do not load, read together with the files that do: they may
-    /// refer to one another.
-    fn last_good_slos(&self, last_good: &LastGood) -> HashMap<String, Vec<Slo>> {
-        let revised = |file: &SourceFile| {
-            let revision = last_good.get(&file.file)?;
-            Some(SourceFile::new(revision.file.clone(), &revision.text))
-        };
-        let is_valid: Vec<bool> = self.loaded.iter().map(Loaded::is_valid).collect();
-        if is_valid.iter().all(|valid| *valid) {
-            return HashMap::new();
+    /// The SLOs of the last good revisions of the files that do not load. They are read together with the files that
+    /// do, since they may refer to one another; where what they refer to is gone, with the last good revisions of all.
+    fn last_good_slos(&self, read: &ReadFiles<'_>, last_good: &LastGood) -> Earlier {
+        let mut earlier = Earlier::default();
+        let is_valid: HashMap<&str, bool> = self
+            .loaded
+            .iter()
+            .map(|file| (file.file.as_str(), file.is_valid()))
+            .collect();
+        let valid = |file: &&SourceFile| is_valid.get(file.file.as_str()) == Some(&true);
+        let revised = |revision: &RevisionRecord| SourceFile::new(revision.file.clone(), &revision.text);
+        let broken = self.sources.iter().filter(|file| !valid(file));
+        let old: Vec<SourceFile> = broken
+            .filter_map(|file| last_good.get(&file.file))
+            .map(revised)
+            .collect();
+        if old.is_empty() {
+            return earlier;
         }
-        let files = self.sources.iter().zip(&is_valid);
-        let earlier: Vec<Option<SourceFile>> = files
-            .map(|(file, valid)| if *valid { None } else { revised(file) })
-            .collect();
-        let files = self.sources.iter().zip(&earlier).zip(&is_valid);
-        let together: Vec<&SourceFile> = files
-            .filter_map(|((file, earlier), valid)| if *valid { Some(file) } else { earlier.as_ref() })
-            .collect();
-        let loaded = load_files(&together, &self.options).files;
-        loaded.into_iter().map(|file| (file.file, file.slos)).collect()
+        let mut lost = BTreeSet::new();
+        let present = self.sources.iter().filter(valid);
+        for file in read(&old.iter().chain(present).collect::<Vec<_>>())
+            .into_iter()
+            .take(old.len())
+        {
+            if file.is_valid() {
+                earlier.slos.insert(file.file, file.slos);
+            } else {
+                lost.insert(file.file);
+            }
+        }
+        if lost.is_empty() {
+            return earlier;
+        }
+        let old: Vec<SourceFile> = last_good.values().map(revised).collect();
+        let newer = self
+            .sources
+            .iter()
+            .filter(|file| valid(file) && !last_good.contains_key(&file.file));
+        for file in read(&old.iter().chain(newer).collect::<Vec<_>>()) {
+            if lost.contains(&file.file) && file.is_valid() {
+                earlier.needs_old_objects = true;
+                earlier.slos.insert(file.file, file.slos);
+            }
+        }
+        earlier
     }
+}
 
-    fn revision(&self, file: &str, now: Timestamp) -> Option<RevisionRecord> {
-        let text = self.sources.iter().find(|source| source.file == file)?.text.clone();
-        let hash = hex(&Sha256::digest(&text));
-        Some(RevisionRecord {
-            file: file.to_owned(),
-            hash,
-            text,
-            loaded_at: now,
-        })
+/// Reads files together, each for itself.
+type ReadFiles<'a> = dyn Fn(&[&SourceFile]) -> Vec<Loaded> + 'a;
+
+/// What ran before of files that do not load.
+#[derive(Default)]
+struct Earlier {
+    slos: HashMap<String, Vec<Slo>>,
+    /// Some of them refer to objects that only earlier revisions of other files hold.
+    needs_old_objects: bool,
+}
+
+fn revision(source: &SourceFile, now: Timestamp) -> RevisionRecord {
+    RevisionRecord {
+        file: source.file.clone(),
+        hash: hex(&Sha256::digest(&source.text)),
+        text: source.text.clone(),
+        loaded_at: now,
     }
 }
 
 impl Specs {
-    fn run(&mut self, slos: &[Slo], invalid: bool, diagnostics: &[DiagnosticView], running: &mut BTreeSet<SloId>) {
+    fn run(&mut self, slos: &[Slo], invalid: bool, diagnostics: &[Diagnostic], running: &mut BTreeSet<SloId>) {
         for slo in slos {
             if !running.insert(slo.id.clone()) {
                 continue;
             }
             let slo = slo.clone().scraped();
-            if slo.idle_reason().is_some() {
+            let is_idle = slo.idle_reason().is_some();
+            // Why another SLO of the file is not computed is none of this one's business.
+            let is_own = |found: &&Diagnostic| found.code != IDLE.code || (is_idle && found.line == slo.origin.line);
+            let diagnostics = diagnostics.iter().filter(is_own).map(view).collect();
+            if is_idle {
                 self.desired.idle.push(IdleSlo {
                     service: Some(slo.id.service.clone()),
                     name: Some(slo.id.name.clone()),
                     file: slo.origin.file.clone(),
                     line: Some(slo.origin.line),
                     slo: Some(Arc::new(slo)),
-                    diagnostics: diagnostics.to_vec(),
+                    invalid,
+                    diagnostics,
                 });
             } else {
                 self.desired.slos.push(DesiredSlo {
                     slo: Arc::new(slo),
                     invalid,
-                    diagnostics: diagnostics.to_vec(),
+                    diagnostics,
                 });
             }
         }
@@ -157,14 +210,15 @@ impl Specs {
 
     /// A file that does not load: its SLOs run as they last loaded, the others are shown as broken.
     fn run_last_good(&mut self, file: &Loaded, earlier: &[Slo], running: &mut BTreeSet<SloId>) {
-        let diagnostics = views(&file.diagnostics);
-        self.run(earlier, true, &diagnostics, running);
+        self.run(earlier, true, &file.diagnostics, running);
+        let diagnostics: Vec<DiagnosticView> = file.diagnostics.iter().map(view).collect();
         let runs = |named: &&NamedSlo| {
             let id = named.service.as_ref().zip(named.name.as_ref());
             id.is_some_and(|(service, name)| earlier.iter().any(|slo| slo.id == SloId::new(service, name)))
         };
         let broken = |named: Option<&NamedSlo>| IdleSlo {
             slo: None,
+            invalid: true,
             service: named.and_then(|named| named.service.clone()),
             name: named.and_then(|named| named.name.clone()),
             file: file.file.clone(),
@@ -181,29 +235,26 @@ impl Specs {
     }
 }
 
-fn views(diagnostics: &[Diagnostic]) -> Vec<DiagnosticView> {
-    let view = |diagnostic: &Diagnostic| DiagnosticView {
+fn view(diagnostic: &Diagnostic) -> DiagnosticView {
+    DiagnosticView {
         code: diagnostic.code.to_owned(),
         message: diagnostic.message.clone(),
         file: Some(diagnostic.file.clone()),
         line: Some(diagnostic.line),
         column: Some(diagnostic.column),
         hint: diagnostic.hint.clone(),
-    };
-    diagnostics.iter().map(view).collect()
+    }
 }
 
-/// Why a reload is refused that would leave much less than there was; `None` when it may go on.
+/// Why a reload is refused that would leave much less than there was; `None` when it may go on. An SLO that is paused
+/// is not removed: its file still has it.
 pub fn refuse_removal(before: &Desired, after: &Desired) -> Option<String> {
-    let ids = |desired: &Desired| {
-        desired
-            .slos
-            .iter()
-            .map(|desired| desired.slo.id.clone())
-            .collect::<BTreeSet<_>>()
-    };
-    let (before, after) = (ids(before), ids(after));
-    let removed: Vec<String> = before.difference(&after).map(ToString::to_string).collect();
+    let running =
+        |desired: &Desired| -> BTreeSet<SloId> { desired.slos.iter().map(|slo| slo.slo.id.clone()).collect() };
+    let (before, mut kept) = (running(before), running(after));
+    let idle = after.idle.iter().filter_map(|idle| idle.slo.as_ref());
+    kept.extend(idle.map(|slo| slo.id.clone()));
+    let removed: Vec<String> = before.difference(&kept).map(ToString::to_string).collect();
     (2 * removed.len() > before.len()).then(|| {
         format!(
             "this would remove {} of {} SLOs ({}); start with --slo.allow-removal if that is meant",
@@ -213,3 +264,6 @@ pub fn refuse_removal(before: &Desired, after: &Desired) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use crate::domain::labels::Group;
 use crate::domain::time::{Hour, Timestamp};
 use crate::engine::clock::Clock;
 use crate::engine::ports::{CatalogStore, Credit, LeaseState, LeaseStore, LedgerStore};
+use crate::spec::Options;
 use crate::spec::load::load;
 use crate::store::SqlStore;
 
@@ -54,6 +55,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
             config: world.config_file.clone(),
             slos: Vec::new(),
             allow_removal: false,
+            options: Options::default(),
         },
         storage_url: Some(storage_url),
         listen: vec![args.listen],

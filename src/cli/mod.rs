@@ -2,12 +2,29 @@
 
 pub mod check;
 pub mod client;
+mod convert;
 pub mod demo;
+pub mod explain;
+pub mod export;
+pub mod generate;
+pub mod import;
 pub mod serve;
 pub mod silence;
 pub mod status;
 
-use clap::{Parser, Subcommand};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::path::Path;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::domain::time::parse_duration;
+use crate::domain::window::WindowLength;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::yaml::BYTES_MAX;
+use crate::spec::{Options, codes};
+
+/// What standard input is called in diagnostics.
+const STDIN: &str = "<stdin>";
 
 /// Keeps service level objectives honest: scrapes, counts exactly, keeps error budgets, alerts while there is budget.
 #[derive(Debug, Parser)]
@@ -24,8 +41,16 @@ pub struct Cli {
 pub enum Command {
     /// Run the daemon.
     Serve(Box<serve::ServeArgs>),
-    /// Check SLO files, folders and nines.yml: exit status 0 all valid, 1 some invalid, 2 wrong usage.
+    /// Check SLO files of all formats, folders and nines.yml, before they run.
     Check(check::CheckArgs),
+    /// Say what diagnostics mean and how they are mended, with an example of each.
+    Explain(explain::ExplainArgs),
+    /// Convert SLO files of any format to nines's own (or to OpenSLO), and report what is lost.
+    Import(import::ImportArgs),
+    /// Convert SLO files to OpenSLO (or to nines's own format), and report what is lost.
+    Export(export::ExportArgs),
+    /// Generate what other tools need: JSON Schemas for editors.
+    Generate(generate::GenerateArgs),
     /// Run the daemon beside a fake shop with an incident, and print what it tells.
     Demo(demo::DemoArgs),
     /// Show the SLOs of a running nines, the worst first; fail on what `--fail-on` names.
@@ -36,19 +61,81 @@ pub enum Command {
     Version,
 }
 
-/// Runs a command; gives back the exit status: 0 ok, 1 failed, 2 wrong usage, 4 the server cannot be reached.
+/// Where a command reads, writes and complains.
+pub struct Streams<'a> {
+    /// Standard input.
+    pub input: &'a mut dyn Read,
+    /// For data.
+    pub out: &'a mut dyn Write,
+    /// For messages.
+    pub err: &'a mut dyn Write,
+    /// A person looks at `out` on a terminal that may be coloured.
+    pub is_terminal: bool,
+}
+
+/// How SLO files are read, whichever command reads them.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ReadArgs {
+    /// The window of SLOs whose format has none (Sloth).
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "30d",
+        value_parser = parse_period,
+        env = "NINES_SLO_DEFAULT_PERIOD"
+    )]
+    pub default_slo_period: WindowLength,
+}
+
+impl ReadArgs {
+    /// As the front end wants it.
+    pub fn options(self, strict: bool) -> Options {
+        Options {
+            strict,
+            default_period: self.default_slo_period,
+        }
+    }
+}
+
+/// Runs a command; gives back the exit status: 0 ok, 1 failed, 2 wrong usage, 3 warnings with `--lint-fatal`, 4 the server
+/// cannot be reached.
 pub fn run(cli: Cli) -> anyhow::Result<i32> {
     match cli.command {
         Command::Serve(args) => block_on(serve::run(*args)),
-        Command::Check(args) => Ok(check::run(&args, &mut std::io::stdout())),
+        Command::Check(args) => Ok(with_streams(|streams| check::run(&args, streams))),
+        Command::Explain(args) => Ok(with_streams(|streams| explain::run(&args, streams))),
+        Command::Import(args) => Ok(with_streams(|streams| import::run(&args, streams))),
+        Command::Export(args) => Ok(with_streams(|streams| export::run(&args, streams))),
+        Command::Generate(args) => Ok(with_streams(|streams| generate::run(&args, streams))),
         Command::Demo(args) => block_on(demo::run(args)),
-        Command::Status(args) => block_on(status::run(args, &mut std::io::stdout())),
-        Command::Silence(args) => block_on(silence::run(args, &mut std::io::stdout())),
+        Command::Status(args) => block_on(status::run(args, &mut io::stdout())),
+        Command::Silence(args) => block_on(silence::run(args, &mut io::stdout())),
         Command::Version => {
             println!("nines, version {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
     }
+}
+
+/// Gives a command the process's own streams; what it writes is flushed at its end.
+fn with_streams(work: impl FnOnce(&mut Streams<'_>) -> i32) -> i32 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command line is where the environment is read"
+    )]
+    let no_color = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+    let stdout = io::stdout();
+    let is_terminal = stdout.is_terminal() && !no_color;
+    let mut out = BufWriter::new(stdout.lock());
+    let status = work(&mut Streams {
+        input: &mut io::stdin(),
+        out: &mut out,
+        err: &mut io::stderr(),
+        is_terminal,
+    });
+    // A closed pipe is no reason to complain: whoever read has seen enough.
+    let _ = out.flush();
+    status
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Result<i32> {
@@ -57,4 +144,50 @@ fn block_on(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Result<i
     // A name that does not resolve or a file on a dead disk must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+/// Whether a path stands for standard input.
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads standard input as the text of one file.
+fn read_stdin(input: &mut dyn Read) -> Result<String, Diagnostic> {
+    let unreadable = |why: String| Diagnostic::of_file(&codes::UNREADABLE, STDIN, why);
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, so that the reader of the text sees that it is too large.
+    input
+        .take(BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(format!("standard input cannot be read: {error}")))?;
+    if bytes.len() > BYTES_MAX {
+        let message = format!("standard input has more than {BYTES_MAX} bytes");
+        return Err(Diagnostic::of_file(&codes::TOO_LARGE, STDIN, message));
+    }
+    String::from_utf8(bytes).map_err(|_| unreadable("standard input is not UTF-8".to_owned()))
+}
+
+/// A window as it is written on the command line.
+fn parse_period(text: &str) -> Result<WindowLength, String> {
+    let duration = parse_duration(text).map_err(|error| format!("not a duration: {error}"))?;
+    WindowLength::from_duration(duration)
+        .ok_or_else(|| "a window is whole minutes, at least 1m and at most ten years".to_owned())
+}
+
+fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Runs a command on an input; gives back its exit status, what it wrote and what it complained of.
+#[cfg(test)]
+fn test_streams(input: &str, work: impl FnOnce(&mut Streams<'_>) -> i32) -> (i32, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = work(&mut Streams {
+        input: &mut input.as_bytes(),
+        out: &mut out,
+        err: &mut err,
+        is_terminal: false,
+    });
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status, text(out), text(err))
 }

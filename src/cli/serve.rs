@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::parse_period;
 use crate::app::reload::Paths;
 use crate::app::serve::{Invalid, ServeOptions, serve, without_credentials};
 use crate::app::telemetry::{self, LogFormat};
+use crate::domain::window::WindowLength;
+use crate::spec::Options;
 
 /// Where nines listens by default.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8999";
@@ -29,6 +32,15 @@ pub struct ServeArgs {
     /// Let a reload remove more than half of the SLOs.
     #[arg(long = "slo.allow-removal", env = "NINES_SLO_ALLOW_REMOVAL")]
     pub allow_removal: bool,
+    /// The window of SLOs whose format has none (Sloth).
+    #[arg(
+        long = "slo.default-period",
+        value_name = "DURATION",
+        default_value = "30d",
+        value_parser = parse_period,
+        env = "NINES_SLO_DEFAULT_PERIOD"
+    )]
+    pub default_period: WindowLength,
     /// `sqlite:FILE` or `postgres://USER@HOST/DATABASE`; else the config's, else sqlite:nines.db.
     #[arg(
         long = "storage.url",
@@ -95,6 +107,10 @@ impl ServeArgs {
                 config: self.config_file,
                 slos: self.slo_path,
                 allow_removal: self.allow_removal,
+                options: Options {
+                    default_period: self.default_period,
+                    ..Options::default()
+                },
             },
             storage_url: self.storage_url,
             listen: self.listen,
@@ -111,6 +127,7 @@ impl ServeArgs {
             ("config.file", self.config_file.display().to_string()),
             ("slo.path", slos.join(",")),
             ("slo.allow-removal", self.allow_removal.to_string()),
+            ("slo.default-period", self.default_period.to_prometheus()),
             (
                 "storage.url",
                 self.storage_url.as_deref().map(without_credentials).unwrap_or_default(),

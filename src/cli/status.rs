@@ -73,6 +73,7 @@ struct Slo {
     #[serde(default)]
     labels: BTreeMap<String, String>,
     state: String,
+    spec: String,
     objective: Option<f64>,
     objective_text: Option<String>,
     window: Option<BTreeMap<String, String>>,
@@ -189,6 +190,8 @@ impl Slo {
     fn word(&self) -> String {
         if self.objective.is_none() {
             "INVALID".to_owned()
+        } else if self.spec == "paused" {
+            "PAUSED".to_owned()
         } else {
             self.state.to_uppercase().replace('_', " ")
         }
@@ -200,8 +203,9 @@ impl Slo {
             (_, "exhausted") => 0,
             _ if self.fires("page") => 1,
             (_, "at_risk") => 2,
+            _ if self.spec == "paused" => 5,
             (_, "no_data") => 4,
-            _ => 5,
+            _ => 6,
         }
     }
 
@@ -296,7 +300,10 @@ fn plain(text: &str) -> String {
 }
 
 fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
-    let running = || slos.iter().filter(|slo| slo.objective.is_some());
+    let running = || {
+        slos.iter()
+            .filter(|slo| slo.objective.is_some() && slo.spec != "paused")
+    };
     let window = common(running().map(|slo| slo.window()));
     let burn = common(running().map(|slo| slo.burn_windows().join("/")));
     let (names_window, names_burn) = (window.is_none(), burn.is_none());
@@ -343,7 +350,7 @@ impl Diagnostic {
 }
 
 fn summary(slos: &[&Slo]) -> String {
-    let words = ["EXHAUSTED", "AT RISK", "INVALID", "NO DATA", "HEALTHY"];
+    let words = ["EXHAUSTED", "AT RISK", "INVALID", "NO DATA", "PAUSED", "HEALTHY"];
     let counts = words.iter().filter_map(|word| {
         let count = slos.iter().filter(|slo| slo.word() == *word).count();
         (count > 0).then(|| format!("{count} {}", word.to_lowercase()))
@@ -408,6 +415,31 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_paused_slo_is_no_invalid_one_and_does_not_change_the_columns() {
+        let (server, _stop) = served(crate::http::paused::state());
+        let args = StatusArgs {
+            server,
+            matchers: Vec::new(),
+            fail_on: Vec::new(),
+            output: Output::Table,
+        };
+        let mut out = Vec::new();
+        run(args, &mut out).await.expect("it runs");
+        let text = String::from_utf8(out).expect("text");
+        assert!(
+            text.contains("SLI(30d)") && text.contains("1 no data, 1 paused, 3 healthy"),
+            "{text}"
+        );
+        let line = text
+            .lines()
+            .find(|line| line.contains("billing/invoices"))
+            .expect("it is listed");
+        assert!(line.starts_with("PAUSED") && line.contains("99.9%"), "{line}");
+        let why = "slos/billing.yaml:4:1: I004 billing/invoices is not computed: calendar windows";
+        assert!(text.contains(why), "{text}");
     }
 
     #[tokio::test]

@@ -205,20 +205,6 @@ fn in_micro(events: u64) -> i64 {
     i64::try_from(events).unwrap_or(i64::MAX).saturating_mul(MICRO)
 }
 
-/// Whether any condition of a severity holds: true when one does, false when none does, `None` when that is unknown.
-pub fn any_holds(conditions: &[ConditionResult], severity: Severity) -> Option<bool> {
-    let of_severity = || {
-        conditions
-            .iter()
-            .filter(|condition| condition.severity == severity)
-            .map(|c| c.holds)
-    };
-    if of_severity().any(|holds| holds == Some(true)) {
-        return Some(true);
-    }
-    of_severity().all(|holds| holds == Some(false)).then_some(false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,18 +228,5 @@ mod tests {
         let objective = Objective::from_percent("90").expect("an objective");
         assert!(!burns_above(counts(200, 1000), objective, 2.0));
         assert!(burns_above(counts(201, 1000), objective, 2.0));
-    }
-
-    #[test]
-    fn an_empty_window_is_unknown_unless_another_condition_holds() {
-        let of = |holds| ConditionResult {
-            severity: Severity::Page,
-            long: None,
-            short: None,
-            holds,
-        };
-        assert_eq!(any_holds(&[of(None), of(Some(true))], Severity::Page), Some(true));
-        assert_eq!(any_holds(&[of(None), of(Some(false))], Severity::Page), None);
-        assert_eq!(any_holds(&[of(Some(false))], Severity::Page), Some(false));
     }
 }

@@ -234,6 +234,10 @@ impl Indicator {
         let what = match &self.kind {
             IndicatorKind::Ratio { .. } | IndicatorKind::Latency { .. } | IndicatorKind::Gauge { .. } => return None,
             IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::PromQl(PromQlIndicator {
+                form: PromQlForm::Latency { .. },
+                ..
+            }) => "native histograms are not read by this version yet",
             IndicatorKind::PromQl(_) => {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it; servers are \
                  not asked by this version yet"

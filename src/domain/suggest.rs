@@ -10,7 +10,7 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (lower.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&lower, candidate), candidate))
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -41,13 +41,14 @@ mod tests {
 
     #[test]
     fn slips_find_their_word() {
-        let keys = ["objective", "window", "indicator", "name", "to"];
+        let keys = ["objective", "window", "indicator", "name", "to", "PageAlert"];
         for (word, meant) in [
             ("objectve", Some("objective")),
             ("Objective", Some("objective")),
             ("widnow", Some("window")),
             ("windw", Some("window")),
             ("nmae", Some("name")),
+            ("pagealerts", Some("PageAlert")),
             ("colour", None),
             ("", None),
         ] {

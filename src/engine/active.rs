@@ -84,7 +84,9 @@ impl Active {
 
     /// Takes over other settings. What was visited and is not committed yet goes on waiting.
     pub async fn reload(&mut self, settings: Arc<Settings>) -> StoreResult<()> {
-        self.evaluator = load(&self.engine, self.epoch, &self.collector, &settings).await?;
+        let mut evaluator = load(&self.engine, self.epoch, &self.collector, &settings).await?;
+        evaluator.go_on_from(&self.evaluator);
+        self.evaluator = evaluator;
         self.settings = settings;
         Ok(())
     }

@@ -37,8 +37,10 @@ pub struct DesiredSlo {
 /// An SLO that does not run: one that never loaded, or one that is valid and cannot be computed.
 #[derive(Clone, Debug)]
 pub struct IdleSlo {
-    /// The SLO, where its file is valid.
+    /// The SLO, where its file, or an earlier revision of it, is valid.
     pub slo: Option<Arc<Slo>>,
+    /// The file on disk does not load.
+    pub invalid: bool,
     /// The service, if it can be read.
     pub service: Option<String>,
     /// The name, if it can be read.

@@ -321,6 +321,7 @@ fn message(
         let annotations = serde_json::from_value(content["annotations"].clone()).unwrap_or_default();
         alerts.push(MessageAlert {
             firing,
+            severity: text("severity"),
             labels: alert.labels.clone(),
             annotations,
             starts_at: alert.starts_at,
@@ -374,6 +375,7 @@ fn content_of(alert: &StoredAlert, ended: Option<&str>, present: &Present<'_>) -
         .or_insert_with(|| summary.clone());
     serde_json::json!({
         "summary": summary,
+        "severity": alert.severity,
         "annotations": annotations,
         "slo_id": slo_id,
         "path": page_path(&key),

@@ -69,6 +69,9 @@ pub struct Message {
 pub struct MessageAlert {
     /// It calls, or it has ended.
     pub firing: bool,
+    /// `page | ticket`, whatever its label `severity` says; empty in messages of earlier versions.
+    #[serde(default)]
+    pub severity: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.

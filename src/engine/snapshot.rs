@@ -94,6 +94,9 @@ pub struct SloView {
     /// The YAML of its document; for its page only.
     #[serde(skip)]
     pub source_text: String,
+    /// Why nothing is computed for it although it is valid; empty for one that runs.
+    #[serde(skip)]
+    pub idle_reason: String,
     /// All events ever counted, in millionths: good, total; for `/metrics` only.
     #[serde(skip)]
     pub lifetime: Option<(i64, i64)>,
@@ -137,13 +140,43 @@ impl WindowView {
         }
     }
 
-    /// In a few words.
+    /// In a few words: `30d`, `month`.
     pub fn text(&self) -> &str {
         match self {
             Self::Rolling { rolling } => rolling,
             Self::Calendar { calendar, .. } => calendar,
         }
     }
+
+    /// What its budget is the budget of: `30d`, `this month`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Rolling { rolling } => rolling.clone(),
+            Self::Calendar { calendar, .. } => this(calendar),
+        }
+    }
+
+    /// As it is called within a sentence: `the last 30d`, `this month`, `this period of 2 weeks`.
+    pub fn phrase(&self) -> String {
+        match self {
+            Self::Rolling { rolling } => format!("the last {rolling}"),
+            Self::Calendar { calendar, .. } => this(calendar),
+        }
+    }
+
+    /// With its zone: `30d`, `month (Europe/Berlin)`.
+    pub fn long_text(&self) -> String {
+        match self {
+            Self::Rolling { rolling } => rolling.clone(),
+            Self::Calendar { calendar, zone } => format!("{calendar} ({zone})"),
+        }
+    }
+}
+
+/// A calendar window within a sentence: `this month`, `this period of 2 weeks`.
+pub fn this(calendar: &str) -> String {
+    let period = if calendar.contains(' ') { "period of " } else { "" };
+    format!("this {period}{calendar}")
 }
 
 /// Events, each with at most six decimals.
@@ -180,6 +213,9 @@ pub struct SloAlertView {
     pub name: String,
     /// `page | ticket`
     pub severity: &'static str,
+    /// What its label `severity` says: another word, where the policy has one.
+    #[serde(skip)]
+    pub called: String,
     /// `inactive | pending | firing`
     pub state: &'static str,
     /// Since when it is in this state; `None` while inactive.
@@ -200,6 +236,9 @@ pub struct ConditionView {
     pub short: String,
     /// The factor.
     pub factor: f64,
+    /// For how long it must hold before it calls: `2m`; not present where it calls at once.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub pending_for: Option<String>,
     /// Burn rate over the long window.
     pub long_burn_rate: Option<f64>,
     /// Burn rate over the short window.
@@ -232,6 +271,9 @@ pub struct AlertView {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// `page | ticket`, whatever its label says.
+    #[serde(skip)]
+    pub severity: &'static str,
     /// `pending | firing`
     pub state: &'static str,
     /// Since when.

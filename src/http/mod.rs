@@ -17,6 +17,8 @@ mod serve;
 mod web;
 
 #[cfg(test)]
+pub(crate) mod paused;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use axum::Router;

@@ -331,6 +331,7 @@ fn condition(severity: &'static str, long: &str, short: &str, factor: f64, rate:
         long: long.to_owned(),
         short: short.to_owned(),
         factor,
+        pending_for: None,
         long_burn_rate: rate,
         short_burn_rate: rate.map(|rate| rate * 1.1),
         holds: rate.map(|rate| rate > factor),
@@ -342,6 +343,7 @@ fn slo_alert(severity: &'static str, state: &'static str) -> SloAlertView {
     SloAlertView {
         name: "SLOBurn".to_owned(),
         severity,
+        called: severity.to_owned(),
         state,
         since,
         stale: false,
@@ -362,6 +364,7 @@ fn alert() -> AlertView {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
         annotations: BTreeMap::new(),
+        severity: "page",
         state: "firing",
         active_at: Some(NOW - Duration::from_mins(10)),
         value: "15".to_owned(),

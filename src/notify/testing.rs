@@ -34,6 +34,7 @@ pub(super) fn firing() -> Message {
         reason: "first notification".to_owned(),
         external_url: "https://nines.example/slo".to_owned(),
         alerts: vec![MessageAlert {
+            severity: "page".to_owned(),
             firing: true,
             labels: map(&[
                 ("alertname", "SLOBurn"),

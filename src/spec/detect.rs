@@ -38,6 +38,17 @@ pub enum DocumentKind {
 
 /// Top-level keys that only a configuration has.
 const CONFIG_KEYS: [&str; 6] = ["global", "scrape_configs", "receivers", "slo_files", "route", "storage"];
+/// Kinds that only SLO formats have: with another `apiVersion` they are mistakes, not objects of somebody else.
+const SLO_KINDS: [&str; 8] = [
+    "SLO",
+    "SLI",
+    "AlertCondition",
+    "AlertNotificationTarget",
+    "AlertWindows",
+    "PrometheusServiceLevel",
+    "PrometheusSLO",
+    "ServiceLevelObjective",
+];
 /// What the markers of the formats begin with, and the versions that are read.
 const FAMILIES: [(&str, &str); 6] = [
     ("nines", "nines/v1"),
@@ -64,13 +75,31 @@ impl DocumentKind {
             (_, Some("pyrra.dev/v1alpha1")) => Self::Pyrra,
             (_, Some("sre.google.com/v2")) => Self::SloGenerator,
             (Some(marker), _) | (_, Some(marker)) if family(marker).is_some() => Self::UnknownVersion,
-            (None, Some(_)) if kind.is_some() => Self::OtherObject,
+            (None, Some(api)) if is_kubernetes(api) && kind.is_some_and(|kind| !SLO_KINDS.contains(&kind)) => {
+                Self::OtherObject
+            }
             (None, None) if root.entry("groups").is_some_and(|entry| entry.value.items().is_some()) => {
                 Self::PrometheusRules
             }
             (None, None) if CONFIG_KEYS.iter().any(|key| root.entry(key).is_some()) => Self::Config,
             _ => Self::Unknown,
         }
+    }
+
+    /// The format's marker, for programs; `None` where nines reads no SLOs from it.
+    pub fn marker(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Native => "nines/v1",
+            Self::OpenSloV1 => "openslo/v1",
+            Self::OpenSloV1Alpha => "openslo/v1alpha",
+            Self::OpenSloV2Alpha => "openslo.com/v2alpha",
+            Self::Sloth => "prometheus/v1",
+            Self::SlothResource | Self::AlertWindows => "sloth.slok.dev/v1",
+            Self::Pyrra => "pyrra.dev/v1alpha1",
+            Self::SloGenerator => "sre.google.com/v2",
+            Self::Config => "nines.yml",
+            Self::OtherObject | Self::PrometheusRules | Self::UnknownVersion | Self::Unknown => return None,
+        })
     }
 
     /// The format's name, for people.
@@ -91,6 +120,13 @@ impl DocumentKind {
             Self::UnknownVersion | Self::Unknown => "unknown",
         }
     }
+}
+
+/// `v1`, `apps/v1`, `monitoring.coreos.com/v1beta1`
+fn is_kubernetes(api_version: &str) -> bool {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    let number = version.strip_prefix('v').unwrap_or_default();
+    number.starts_with(|c: char| c.is_ascii_digit()) && number.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The versions that are read of the format whose marker this is like; `None` when it is like none.

@@ -1,6 +1,11 @@
 //! Diagnostics: what is wrong in a file, where, and how it is mended.
 
+use std::fmt::Write;
+
 use super::codes::{Code, Severity};
+
+/// The colour of what frames a source line.
+const MARGIN: &str = "1;34";
 
 /// One thing that is wrong, or odd, at one place of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,22 +67,51 @@ impl Diagnostic {
 
     /// As compilers draw it: the message, the place, the line, and what is meant underlined.
     pub fn full(&self) -> String {
-        let mut lines = vec![
-            format!("{}[{}]: {}", self.severity.word(), self.code, self.message),
-            format!("  --> {}:{}:{}", self.file, self.line, self.column),
-        ];
+        self.draw(false)
+    }
+
+    /// As [`Diagnostic::full`], with a terminal's colours where they are wanted.
+    pub fn draw(&self, colours: bool) -> String {
+        let paint = |style: &str, text: &str| {
+            let text = printable(text);
+            if colours {
+                format!("\u{1b}[{style}m{text}\u{1b}[0m")
+            } else {
+                text
+            }
+        };
+        let marked = match self.severity {
+            Severity::Error => "1;31",
+            Severity::Warning => "1;33",
+            Severity::Note => "1;36",
+        };
+        let head = paint(marked, &format!("{}[{}]", self.severity.word(), self.code));
+        let message = paint("1", &format!(": {}", self.message));
+        let arrow = paint(MARGIN, "-->");
+        let place = printable(&format!("{}:{}:{}", self.file, self.line, self.column));
+        let mut text = format!("{head}{message}\n  {arrow} {place}\n");
         if let Some(snippet) = &self.snippet {
             let number = self.line.to_string();
-            let margin = " ".repeat(number.len());
+            let margin = paint(MARGIN, &format!("{} |", " ".repeat(number.len())));
+            let numbered = paint(MARGIN, &format!("{number} |"));
             let (shown, indent, carets) = self.excerpt(snippet);
             let hint = self.hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default();
-            lines.push(format!("{margin} |"));
-            lines.push(format!("{number} | {shown}"));
-            lines.push(format!("{margin} | {indent}{carets}{hint}"));
+            let below = paint(marked, &format!("{carets}{hint}"));
+            // Writing into a String cannot fail.
+            let _ = write!(
+                text,
+                "{margin}\n{numbered} {}\n{margin} {indent}{below}\n",
+                printable(&shown)
+            );
         } else if let Some(hint) = &self.hint {
-            lines.push(format!("   = {hint}"));
+            let _ = writeln!(text, "   {} {}", paint(MARGIN, "="), printable(hint));
         }
-        lines.iter().map(|line| printable(line) + "\n").collect()
+        text
+    }
+
+    /// The column after the last character that is meant.
+    pub fn end_column(&self) -> u32 {
+        self.column.saturating_add(self.length.max(1))
     }
 
     /// The part of the line that is shown, the space before the carets, and the carets. Very long lines (minified
@@ -85,7 +119,7 @@ impl Diagnostic {
     fn excerpt(&self, snippet: &str) -> (String, String, String) {
         const WIDTH: usize = 120;
         const BEFORE: usize = 60;
-        let characters: Vec<char> = snippet.chars().collect();
+        let characters: Vec<char> = snippet.trim_end().chars().collect();
         let place = (self.column as usize).saturating_sub(1).min(characters.len());
         let start = if characters.len() > WIDTH {
             place.saturating_sub(BEFORE)
@@ -96,15 +130,19 @@ impl Diagnostic {
         let cut = |is_cut: bool| if is_cut { "…" } else { "" };
         let text: String = characters[start..end].iter().collect();
         let shown = format!("{}{text}{}", cut(start > 0), cut(end < characters.len()));
-        // Tabs stay tabs, so that the carets stand below their place whatever a tab's width is.
         let mut indent = " ".repeat(usize::from(start > 0));
-        indent.extend(
-            characters[start..place]
-                .iter()
-                .map(|c| if *c == '\t' { '\t' } else { ' ' }),
-        );
+        for c in &characters[start..place] {
+            // Tabs stay tabs, so that the carets stand below their place whatever a tab's width is.
+            if *c == '\t' {
+                indent.push('\t');
+            } else {
+                indent.extend(std::iter::repeat_n(' ', cells(*c)));
+            }
+        }
         let length = (self.length as usize).clamp(1, (end - place).max(1));
-        (shown, indent, "^".repeat(length))
+        let meant = &characters[place..(place + length).min(end)];
+        let carets = meant.iter().map(|c| cells(*c)).sum::<usize>().max(1);
+        (shown, indent, "^".repeat(carets))
     }
 }
 
@@ -113,10 +151,48 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(Diagnostic::is_error)
 }
 
-/// Takes from a text what would command a terminal.
+/// Takes from a text what would command a terminal, or make it show another text than is there.
 fn printable(text: &str) -> String {
-    let visible = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let commands = |c: char| (c.is_control() && c != '\t') || turns(c);
+    let visible = |c: char| if commands(c) { '\u{fffd}' } else { c };
     text.chars().map(visible).collect()
+}
+
+/// How many cells of a terminal a character takes: two where East Asian scripts and emoji are, none for marks that
+/// stand on the character before.
+fn cells(c: char) -> usize {
+    const NONE: [(u32, u32); 5] = [
+        (0x0300, 0x036f),
+        (0x200b, 0x200d),
+        (0x20d0, 0x20ff),
+        (0xfe00, 0xfe0f),
+        (0xfe20, 0xfe2f),
+    ];
+    const TWO: [(u32, u32); 10] = [
+        (0x1100, 0x115f),
+        (0x2e80, 0x303e),
+        (0x3041, 0xa4cf),
+        (0xac00, 0xd7a3),
+        (0xf900, 0xfaff),
+        (0xfe30, 0xfe6f),
+        (0xff00, 0xff60),
+        (0xffe0, 0xffe6),
+        (0x1f300, 0x1faff),
+        (0x20000, 0x3fffd),
+    ];
+    let within = |ranges: &[(u32, u32)]| {
+        ranges
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&(c as u32)))
+    };
+    if c.is_ascii() {
+        1
+    } else if within(&NONE) {
+        0
+    } else {
+        1 + usize::from(within(&TWO))
+    }
 }
 
 #[cfg(test)]
@@ -169,5 +245,44 @@ error[N004]: unknown key \"objektive\"
             "{text}"
         );
         assert!(text.contains("| …xxx"), "{text}");
+    }
+
+    #[test]
+    fn carets_stand_below_what_is_meant() {
+        for (snippet, column, length, expected) in [
+            ("\tname: a", 2, 4, "\t^^^^"),
+            ("名前: [a", 1, 2, "^^^^"),
+            ("名前: [a", 5, 1, "      ^"),
+            ("e\u{301}a: b", 3, 1, " ^"),
+            ("name: a", 99, 5, "       ^"),
+            ("name: a   ", 7, 4, "      ^"),
+            ("", 1, 1, "^"),
+        ] {
+            let found = Diagnostic {
+                column,
+                length,
+                hint: None,
+                snippet: Some(snippet.to_owned()),
+                ..unknown_key()
+            };
+            let text = found.full();
+            let last = text.lines().last().unwrap_or_default();
+            assert_eq!(last, format!("   | {expected}"), "{snippet:?} {column}");
+        }
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_colour() {
+        let painted = unknown_key().draw(true);
+        assert!(painted.starts_with("\u{1b}[1;31merror[N004]\u{1b}[0m"), "{painted:?}");
+        let mut plain = String::new();
+        for (index, part) in painted.split('\u{1b}').enumerate() {
+            plain.push_str(if index == 0 {
+                part
+            } else {
+                part.split_once('m').unwrap_or_default().1
+            });
+        }
+        assert_eq!(plain, unknown_key().full());
     }
 }

@@ -48,6 +48,28 @@ impl SourceFile {
         }
     }
 
+    /// The format of the first document.
+    pub fn kind(&self) -> DocumentKind {
+        self.documents.first().map(|document| document.kind).unwrap_or_default()
+    }
+
+    /// The format of the document that holds this line.
+    pub fn kind_at(&self, line: u32) -> DocumentKind {
+        // Documents stand in the order of the text, those of a list too.
+        let after = self
+            .documents
+            .partition_point(|document| document.root.span.line <= line);
+        let document = self.documents.get(after.saturating_sub(1));
+        document.map(|document| document.kind).unwrap_or_default()
+    }
+
+    /// It holds objects to which documents of other files may refer.
+    pub fn has_objects(&self) -> bool {
+        self.documents
+            .iter()
+            .any(|document| document.root.get("kind").is_some())
+    }
+
     /// A file that could not even be read.
     pub fn unreadable(diagnostic: Diagnostic) -> Self {
         Self {

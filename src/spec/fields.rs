@@ -117,7 +117,8 @@ impl<'n> Fields<'n> {
         self.report_missing(reader, &[]);
     }
 
-    fn has_key(&self, key: &str) -> bool {
+    /// Whether the map has this key, whatever its value.
+    pub fn has_key(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
     }
 

@@ -38,14 +38,21 @@ pub fn load_all(files: &[(String, String)], options: &Options) -> LoadedSet {
 
 /// Reads parsed files, which are in the order of their paths; documents may refer to objects in any of them.
 pub fn load_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
+    let mut set = join(read_files(files, options).files);
+    references::check(files, &mut set);
+    set
+}
+
+/// The same where files may name the same SLO: that is for the caller to settle.
+pub fn read_files(files: &[&SourceFile], options: &Options) -> LoadedSet {
     let objects = Objects::of(files);
     let context = Context {
         options,
         objects: &objects,
     };
-    let mut set = join(files.iter().map(|file| load_file(file, &context)).collect());
-    references::check(files, &mut set);
-    set
+    LoadedSet {
+        files: files.iter().map(|file| load_file(file, &context)).collect(),
+    }
 }
 
 /// Puts files together: an SLO that an earlier file names already is an error of the later one, which then does not

@@ -338,6 +338,8 @@ fn what_is_no_slo_is_told_or_skipped() {
         ("services: {web: {}}\n", "N019"),
         ("apiVersion: openslo/v9\nkind: SLO\n", "N037"),
         ("apiVersion: v1\nkind: Pod\n", "I003"),
+        ("apiVersion: foo\nkind: Service\n", "N019"),
+        ("apiVersion: example.org/v1\nkind: SLO\n", "N019"),
         ("groups: [{name: x, rules: []}]\n", "I003"),
         ("{{- if .Values.slo }}\nversion: prometheus/v1\n{{- end }}\n", "I003"),
     ] {

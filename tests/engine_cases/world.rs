@@ -12,9 +12,10 @@ use nines::domain::alert::route::Route;
 use nines::domain::labels::Labels;
 use nines::domain::reading::{Missing, MissingReason, Page, Reading, Sample, Series, Target};
 use nines::domain::selection::Selection;
+use nines::domain::slo::Slo;
 use nines::domain::time::Timestamp;
 use nines::engine::active::Active;
-use nines::engine::catalog::{Catalog, Desired, DesiredSlo, Keys};
+use nines::engine::catalog::{Catalog, Desired, DesiredSlo, IdleSlo, Keys};
 use nines::engine::clock::{Clock, ManualClock};
 use nines::engine::collect::Collector;
 use nines::engine::deliver::Deliverer;
@@ -80,6 +81,11 @@ impl World {
     /// A fresh store, these SLOs, the target `a`, and one receiver with one webhook; `None` where the environment asks
     /// for no such database.
     pub async fn begin(database: Database, slos: &str) -> Option<Self> {
+        Self::begin_as(database, slos, |_| ()).await
+    }
+
+    /// The same, with SLOs that say what the native format cannot.
+    pub async fn begin_as(database: Database, slos: &str, change: impl Fn(&mut Slo)) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = match database {
             Database::sqlite => format!("sqlite:{}", folder.path().join("nines.db").display()),
@@ -91,7 +97,7 @@ impl World {
             receivers: BTreeMap::from([("oncall".to_owned(), vec![webhook(0, &web)])]),
             external_url: "http://nines".to_owned(),
         }));
-        let settings = watch::Sender::new(Arc::new(settings(slos, 1)));
+        let settings = watch::Sender::new(Arc::new(settings(slos, 1, change)));
         let clock = Arc::new(ManualClock::at(NOW));
         let mut world = Self::open(url, Some(folder), clock, web, routing, settings).await;
         world.list(&["a"]).await;
@@ -180,8 +186,13 @@ impl World {
 
     /// The files say this from now on.
     pub async fn reload(&mut self, slos: &str) {
+        self.reload_as(slos, |_| ()).await;
+    }
+
+    /// The same, with SLOs that say what the native format cannot.
+    pub async fn reload_as(&mut self, slos: &str, change: impl Fn(&mut Slo)) {
         let revision = self.settings.borrow().revision + 1;
-        let settings = Arc::new(settings(slos, revision));
+        let settings = Arc::new(settings(slos, revision, change));
         self.settings.send_replace(Arc::clone(&settings));
         self.active.reload(settings).await.expect("the settings are taken over");
     }
@@ -408,17 +419,33 @@ pub fn webhook(index: usize, receiver: &Arc<Receiver>) -> Integration {
     }
 }
 
-fn settings(slos: &str, revision: u64) -> Settings {
+fn settings(slos: &str, revision: u64, change: impl Fn(&mut Slo)) -> Settings {
     let loaded = nines::spec::load::load(slos, "slos.yaml");
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
-    let desired = |slo| DesiredSlo {
-        slo: Arc::new(slo),
-        invalid: false,
-        diagnostics: Vec::new(),
-    };
-    let slos = loaded.slos.into_iter().map(desired).collect();
+    let mut desired = Desired::default();
+    for mut slo in loaded.slos {
+        change(&mut slo);
+        let slo = Arc::new(slo);
+        if slo.idle_reason().is_some() {
+            desired.idle.push(IdleSlo {
+                service: Some(slo.id.service.clone()),
+                name: Some(slo.id.name.clone()),
+                file: slo.origin.file.clone(),
+                line: Some(slo.origin.line),
+                slo: Some(slo),
+                invalid: false,
+                diagnostics: Vec::new(),
+            });
+        } else {
+            desired.slos.push(DesiredSlo {
+                slo,
+                invalid: false,
+                diagnostics: Vec::new(),
+            });
+        }
+    }
     Settings {
-        desired: Arc::new(Desired { slos, idle: Vec::new() }),
+        desired: Arc::new(desired),
         revisions: Arc::default(),
         evaluation_interval: Duration::from_secs(10),
         revision,

@@ -32,6 +32,7 @@ fn message(kind: MessageKind) -> Message {
         reason: "first notification".to_owned(),
         external_url: "http://nines".to_owned(),
         alerts: vec![MessageAlert {
+            severity: "page".to_owned(),
             firing: true,
             labels: labels([("service", "shop"), ("slo", "a\0b")]),
             annotations: BTreeMap::new(),

@@ -33,6 +33,7 @@ fn attempt(now: Timestamp) -> Attempt {
             reason: "first notification".to_owned(),
             external_url: "http://127.0.0.1:8999".to_owned(),
             alerts: vec![MessageAlert {
+                severity: "page".to_owned(),
                 firing: true,
                 labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
                 annotations: BTreeMap::new(),

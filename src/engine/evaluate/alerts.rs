@@ -1,13 +1,14 @@
 //! Alerts at one tick: which ones there are, how they step, and what must be stored of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::alert::policy::{NO_DATA_NAME, Severity};
-use crate::domain::alert::state::{AlertStatus, TransitionKind};
-use crate::domain::alert::{AlertKey, fingerprint};
-use crate::domain::evaluation::{Evaluation, any_holds};
+use crate::domain::alert::policy::{BurnCondition, NO_DATA_NAME, Severity};
+use crate::domain::alert::state::{AlertCause, AlertStatus, TransitionKind, any_holds};
+use crate::domain::alert::{AlertKey, AlertState, fingerprint};
+use crate::domain::evaluation::{ConditionResult, Evaluation};
 use crate::domain::labels::{Group, Labels};
 use crate::domain::slo::{Slo, SloId};
 use crate::domain::time::{Timestamp, format_duration, millis};
@@ -60,14 +61,14 @@ pub struct StoredTransition {
     pub alert: StoredAlert,
 }
 
-/// What is known of one alert's condition at one tick.
+/// What is known of one alert's conditions at one tick.
 pub struct Condition<'a> {
     /// Which alert.
     pub key: AlertKey,
     /// Its SLO.
     pub slo: &'a Slo,
-    /// It holds, it does not, or nobody can tell.
-    pub holds: Option<bool>,
+    /// What makes it call: any of these.
+    pub causes: Vec<AlertCause>,
     /// The burn rate over the long window.
     pub value: Option<f64>,
     /// What is wrong, in one sentence.
@@ -81,18 +82,32 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// From the store; what cannot be read is left out and logged.
-    pub fn load(records: &[AlertRecord]) -> Self {
+    /// From the store; what cannot be read is left out and logged. Nobody has looked at the conditions since
+    /// `last_look`: their pending clocks stand still until they are seen to hold again.
+    pub fn load(records: &[AlertRecord], last_look: Option<Timestamp>) -> Self {
         let mut stored = BTreeMap::new();
         for record in records {
-            match serde_json::from_str(&record.body) {
-                Ok(alert) => drop(stored.insert(record.key.clone(), alert)),
+            match serde_json::from_str::<StoredAlert>(&record.body) {
+                Ok(mut alert) => {
+                    // The next step changes each clock that this stops, and so stores it.
+                    alert.status.look_away(last_look.unwrap_or_default());
+                    stored.insert(record.key.clone(), alert);
+                }
                 Err(error) => {
                     tracing::error!(alert = record.key, %error, "a stored alert cannot be read; it starts anew");
                 }
             }
         }
         Self { stored }
+    }
+
+    /// Goes on from these alerts, whose conditions were looked at until now: their pending clocks did not stop.
+    pub fn go_on_from(&mut self, before: &Self) {
+        for (key, alert) in &mut self.stored {
+            if let Some(before) = before.stored.get(key) {
+                alert.status.clocks.clone_from(&before.status.clocks);
+            }
+        }
     }
 
     /// An alert's stored state.
@@ -106,6 +121,12 @@ impl Alerts {
     /// All alerts that fire.
     pub fn firing(&self) -> impl Iterator<Item = (&String, &StoredAlert)> {
         self.stored.iter().filter(|(_, alert)| alert.status.firing)
+    }
+
+    /// All alerts that are pending or fire.
+    pub fn active(&self) -> impl Iterator<Item = (&String, &StoredAlert)> {
+        let is_active = |alert: &StoredAlert| alert.status.state() != AlertState::Inactive;
+        self.stored.iter().filter(move |(_, alert)| is_active(alert))
     }
 
     /// How long an SLO has been without data, in milliseconds, by its `SLONoData`.
@@ -132,12 +153,13 @@ impl Alerts {
             let before = self.stored.get(&key);
             let mut alert = before.cloned().unwrap_or_else(|| describe(&condition));
             let labels = pairs(&condition.key.labels(condition.slo));
-            if alert.status.firing && alert.labels != labels {
+            let is_relabelled = alert.status.firing && alert.labels != labels;
+            if is_relabelled {
                 let ended = alert.clone();
                 alert.status.resolve();
                 push(commit, &key, TransitionKind::Resolved, "relabelled", &ended);
             }
-            step_one(&mut alert, &condition, unseen, commit, &key);
+            step_one(&mut alert, &condition, unseen, commit, (&key, is_relabelled));
             if before.map(StoredAlert::lasting) != Some(alert.lasting()) {
                 store(commit, &key, &alert);
             }
@@ -153,12 +175,13 @@ impl Alerts {
     }
 }
 
+/// Steps one alert. One that has just ended under its old labels does not wait again before it calls under the new.
 fn step_one(
     alert: &mut StoredAlert,
     condition: &Condition<'_>,
     unseen: &BTreeMap<SloId, i64>,
     commit: &mut EvaluationCommit,
-    key: &str,
+    (key, is_relabelled): (&str, bool),
 ) {
     let before = alert.clone();
     if condition.key.alertname == NO_DATA_NAME {
@@ -167,17 +190,17 @@ fn step_one(
     if condition.value.is_some() {
         alert.status.value = condition.value;
     }
-    match alert
-        .status
-        .step(condition.holds, condition.slo.alerting.keep_firing_for, commit.at)
-    {
+    let keep_for = condition.slo.alerting.keep_firing_for;
+    let step = alert.status.step(&condition.causes, keep_for, commit.at);
+    let goes_on = is_relabelled && any_holds(condition.causes.iter().map(|cause| cause.holds)) == Some(true);
+    match step.or_else(|| goes_on.then(|| alert.status.fire(commit.at))) {
         Some(TransitionKind::Fired) => {
-            let fresh = describe(condition);
-            (alert.labels, alert.annotations, alert.summary) = (fresh.labels, fresh.annotations, fresh.summary);
+            alert.say(describe(condition));
             push(commit, key, TransitionKind::Fired, "", alert);
         }
         Some(TransitionKind::Resolved) => push(commit, key, TransitionKind::Resolved, "recovered", &before),
         None if alert.status.firing => alert.summary.clone_from(&condition.summary),
+        None if alert.status.state() == AlertState::Pending => alert.say(describe(condition)),
         None => {}
     }
 }
@@ -241,15 +264,24 @@ impl StoredAlert {
         }
     }
 
-    /// What is worth a write: not the numbers that change with every tick.
+    /// Takes over labels and words.
+    fn say(&mut self, fresh: Self) {
+        (self.labels, self.annotations, self.summary) = (fresh.labels, fresh.annotations, fresh.summary);
+    }
+
+    /// What is worth a write: not the numbers that change with every tick. Of a pending clock that is that it begins,
+    /// stops, goes on and ends.
     fn lasting(&self) -> Self {
         let unseen_ms = self.status.unseen_ms / UNSEEN_STEP_MS * UNSEEN_STEP_MS;
-        let status = AlertStatus {
+        let mut status = AlertStatus {
             value: None,
             held_at: self.status.held_at.map(|at| at / HELD_STEP_MS),
             unseen_ms,
             ..self.status.clone()
         };
+        for clock in status.clocks.values_mut().filter(|clock| !clock.stopped) {
+            clock.seen_at = clock.since;
+        }
         Self {
             status,
             summary: String::new(),
@@ -283,32 +315,16 @@ pub fn key_text(key: &AlertKey) -> String {
 pub fn burn_conditions<'a>(slo: &'a Slo, group: Option<&Group>, evaluation: &Evaluation) -> Vec<Condition<'a>> {
     let severities: BTreeSet<Severity> = slo.alerting.burn.iter().map(|condition| condition.severity).collect();
     let of = |severity: Severity| {
-        let results = evaluation
+        let results: Vec<(&ConditionResult, &BurnCondition)> = evaluation
             .conditions
             .iter()
             .zip(&slo.alerting.burn)
-            .filter(|(result, _)| result.severity == severity);
+            .filter(|(result, _)| result.severity == severity)
+            .collect();
         let holding = results
-            .clone()
+            .iter()
             .find(|(result, _)| result.holds == Some(true))
-            .or_else(|| results.clone().next());
-        let summary = holding.as_ref().map_or_else(String::new, |(result, condition)| {
-            let rate = |rate: Option<f64>| rate.map_or("unknown".to_owned(), |rate| format!("{rate:.1}x"));
-            let comparison = if result.holds == Some(true) {
-                "both above"
-            } else {
-                "against"
-            };
-            format!(
-                "{} burns its error budget: {} over {} and {} over {}, {comparison} {}x",
-                slo.id.with_group(group),
-                rate(result.long),
-                condition.long.written,
-                rate(result.short),
-                condition.short.written,
-                condition.factor,
-            )
-        });
+            .or(results.first());
         Condition {
             key: AlertKey {
                 slo: slo.id.clone(),
@@ -317,12 +333,54 @@ pub fn burn_conditions<'a>(slo: &'a Slo, group: Option<&Group>, evaluation: &Eva
                 severity,
             },
             slo,
-            holds: any_holds(&evaluation.conditions, severity),
+            causes: results
+                .iter()
+                .map(|(result, condition)| cause(result, condition))
+                .collect(),
             value: holding.and_then(|(result, _)| result.long),
-            summary,
+            summary: holding.map_or_else(String::new, |(result, condition)| {
+                format!("{} {}", slo.id.with_group(group), complaint(result, condition))
+            }),
         }
     };
     severities.into_iter().map(of).collect()
+}
+
+/// A burn condition as a cause; a changed `for` leaves it the condition that it was.
+fn cause(result: &ConditionResult, condition: &BurnCondition) -> AlertCause {
+    let name = || {
+        let [long, short] = [&condition.long, &condition.short].map(|window| window.length.to_prometheus());
+        format!("{long}/{short} {}", condition.factor)
+    };
+    AlertCause {
+        // Most call at once, and this is done for every condition at every tick.
+        name: if condition.pending_for.is_zero() {
+            String::new()
+        } else {
+            name()
+        },
+        holds: result.holds,
+        pending_for: condition.pending_for,
+    }
+}
+
+fn complaint(result: &ConditionResult, condition: &BurnCondition) -> String {
+    let rate = |rate: Option<f64>| rate.map_or("unknown".to_owned(), |rate| format!("{rate:.1}x"));
+    let BurnCondition {
+        long, short, factor, ..
+    } = condition;
+    let burns = format!("burns its error budget: {} over {}", rate(result.long), long.written);
+    let holds = result.holds == Some(true);
+    if long.length == short.length {
+        let comparison = if holds { "above" } else { "against" };
+        return format!("{burns}, {comparison} {factor}x");
+    }
+    let comparison = if holds { "both above" } else { "against" };
+    let short_rate = rate(result.short);
+    format!(
+        "{burns} and {short_rate} over {}, {comparison} {factor}x",
+        short.written
+    )
 }
 
 /// The key of an SLO's `SLONoData`.
@@ -354,7 +412,11 @@ pub fn no_data_condition<'a>(
     Some(Condition {
         key: no_data_key(slo),
         slo,
-        holds: Some(unseen_ms >= millis(after)),
+        causes: vec![AlertCause {
+            name: NO_DATA_NAME.to_owned(),
+            holds: Some(unseen_ms >= millis(after)),
+            pending_for: Duration::ZERO,
+        }],
         value: None,
         summary: format!("{} has no data: for {} {what}", slo.id, format_duration(after)),
     })

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use self::alerts::{Alerts, Condition, burn_conditions, no_data_condition, no_data_key};
-use self::view::{ViewFacts, firing_views, idle_view, slo_view};
+use self::view::{ViewFacts, active_views, idle_view, slo_view};
 use super::catalog::{Catalog, Entry, Keys};
 use super::collect::notes::{PART_ABOVE_TOTAL, running};
 use super::collect::{Collector, SloHealth};
@@ -17,7 +17,7 @@ use super::history::History;
 use super::ports::{Epoch, EvaluationCommit, KeyId, Store, StoreResult};
 use super::snapshot::{DiagnosticView, SloView, Snapshot};
 use super::stats::Stats;
-use crate::domain::alert::state::AlertStatus;
+use crate::domain::alert::AlertState;
 use crate::domain::evaluation::{Evaluation, evaluate};
 use crate::domain::labels::Group;
 use crate::domain::slo::SloId;
@@ -64,7 +64,7 @@ struct Unit<'a> {
 }
 
 impl Evaluator {
-    /// Reads ledger and alerts from the store.
+    /// Reads ledger and alerts from the store. Nobody is taken to have looked since the last evaluation that it knows.
     pub async fn load(
         store: Arc<dyn Store>,
         epoch: Epoch,
@@ -74,7 +74,8 @@ impl Evaluator {
         revision: u64,
     ) -> StoreResult<Self> {
         let history = History::load(store.as_ref(), &wanted_keys(&catalog, &keys), now).await?;
-        let alerts = Alerts::load(&store.load_alerts().await?);
+        let last_look = store.last_evaluation_at().await?;
+        let alerts = Alerts::load(&store.load_alerts().await?, last_look);
         Ok(Self {
             store,
             epoch,
@@ -97,6 +98,14 @@ impl Evaluator {
     /// The alerts as they stand.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
+    }
+
+    /// Goes on from the evaluator that looked until now: its settings were reloaded.
+    pub fn go_on_from(&mut self, before: &Self) {
+        // What a failed commit has left in memory is not trusted.
+        if !before.stale {
+            self.alerts.go_on_from(&before.alerts);
+        }
     }
 
     /// One tick of the active process: commit, advance, evaluate, step, store. After an error memory is read again at
@@ -159,7 +168,7 @@ impl Evaluator {
             self.keys = Keys::default();
             self.keys.extend(&self.store.load_keys().await?);
             self.history = History::load(self.store.as_ref(), &wanted_keys(&self.catalog, &self.keys), now).await?;
-            self.alerts = Alerts::load(&self.store.load_alerts().await?);
+            self.alerts = Alerts::load(&self.store.load_alerts().await?, self.last_tick);
             self.stale = false;
         }
         Ok(())
@@ -261,9 +270,9 @@ impl Evaluator {
                 of_unit.extend(no_data_condition(slo, &of_slo, unseen_ms, now));
             }
             for mut condition in of_unit {
-                let status = self.alerts.status(&condition.key);
-                if !(waited || of_slo.settled) || (self.untrusted && status.firing) {
-                    condition.holds = hold(&status);
+                let is_active = || self.alerts.status(&condition.key).state() != AlertState::Inactive;
+                if !(waited || of_slo.settled) || (self.untrusted && is_active()) {
+                    condition.causes.iter_mut().for_each(|cause| cause.holds = None);
                 }
                 conditions.push(condition);
             }
@@ -376,17 +385,12 @@ impl Evaluator {
             revision: self.revision,
             as_of: now,
             slos,
-            alerts: firing_views(&self.alerts, muted_by),
+            alerts: active_views(&self.alerts, muted_by),
             targets: collector.target_views(),
             discrepancy_micro: None,
             active,
         }
     }
-}
-
-/// What keeps an alert as it is.
-fn hold(status: &AlertStatus) -> Option<bool> {
-    if status.firing { None } else { Some(false) }
 }
 
 /// Every ledger key of the catalog with the windows that are to be summed.

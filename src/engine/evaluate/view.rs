@@ -4,7 +4,7 @@ use super::alerts::{Alerts, burn_conditions, no_data_key, pairs};
 use crate::domain::evaluation::Evaluation;
 use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm, RatioPart};
 use crate::domain::labels::Group;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, format_duration};
 use crate::engine::catalog::{Entry, IdleSlo};
 use crate::engine::ports::Lifetime;
 use crate::engine::snapshot::{
@@ -79,6 +79,7 @@ pub fn slo_view(entry: &Entry, evaluation: &Evaluation, facts: ViewFacts<'_>, no
         line: Some(slo.origin.line),
         indicator: Some(describe_indicator(&slo.indicator)),
         source_text: slo.source_text.clone(),
+        idle_reason: String::new(),
         lifetime: Some((facts.lifetime.good, facts.lifetime.total)),
         resets: facts.resets,
         budget_history: facts.budget_history,
@@ -97,7 +98,7 @@ pub fn idle_view(idle: &IdleSlo) -> SloView {
         service: idle.service.clone(),
         name: idle.name.clone(),
         state: "no_data",
-        spec: if idle.slo.is_some() { "paused" } else { "invalid" },
+        spec: if idle.invalid { "invalid" } else { "paused" },
         diagnostics: idle.diagnostics.clone(),
         file: Some(idle.file.clone()),
         line: idle.line,
@@ -117,6 +118,7 @@ pub fn idle_view(idle: &IdleSlo) -> SloView {
         window: Some(WindowView::of(&slo.window)),
         indicator: Some(describe_indicator(&slo.indicator)),
         source_text: slo.source_text.clone(),
+        idle_reason: slo.idle_reason().unwrap_or_default(),
         ..view
     }
 }
@@ -131,6 +133,7 @@ fn condition_views(entry: &Entry, evaluation: &Evaluation) -> Vec<ConditionView>
             long: condition.long.written.clone(),
             short: condition.short.written.clone(),
             factor: condition.factor,
+            pending_for: (!condition.pending_for.is_zero()).then(|| format_duration(condition.pending_for)),
             long_burn_rate: result.long,
             short_burn_rate: result.short,
             holds: result.holds,
@@ -163,18 +166,19 @@ fn alert_states(entry: &Entry, evaluation: &Evaluation, group: Option<&Group>, a
         let status = alerts.status(&key);
         SloAlertView {
             state: status.state().word(),
-            since: status.since.map(Timestamp),
+            since: status.active_since().map(Timestamp),
             stale: status.stale,
             severity: key.severity.word(),
+            called: key.labels(slo).get("severity").to_owned(),
             name: key.alertname,
         }
     };
     keys.into_iter().map(view).collect()
 }
 
-/// The alerts that fire, in Prometheus's shape.
-pub fn firing_views(alerts: &Alerts, muted_by: impl Fn(&str) -> Vec<String>) -> Vec<AlertView> {
-    let views = alerts.firing().map(|(key, alert)| {
+/// The alerts that are pending or fire, in Prometheus's shape.
+pub fn active_views(alerts: &Alerts, muted_by: impl Fn(&str) -> Vec<String>) -> Vec<AlertView> {
+    let views = alerts.active().map(|(key, alert)| {
         let mut annotations = alert.annotations.clone();
         annotations
             .entry("summary".to_owned())
@@ -182,8 +186,9 @@ pub fn firing_views(alerts: &Alerts, muted_by: impl Fn(&str) -> Vec<String>) -> 
         AlertView {
             labels: alert.labels.clone(),
             annotations,
-            state: "firing",
-            active_at: alert.status.since.map(Timestamp),
+            severity: alert.key().severity.word(),
+            state: alert.status.state().word(),
+            active_at: alert.status.active_since().map(Timestamp),
             value: alert
                 .status
                 .value

@@ -82,7 +82,7 @@ pub fn find<'a>(
         .iter()
         .filter(is_it)
         .filter(of_group)
-        .max_by_key(|slo| slo.events.is_some());
+        .max_by_key(|slo| (slo.events.is_some(), slo.objective.is_some()));
     found.ok_or_else(|| unknown(snapshot, service, name, wanted.is_some()))
 }
 

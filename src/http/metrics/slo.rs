@@ -8,8 +8,9 @@ use crate::engine::snapshot::{SloView, Snapshot};
 
 /// Writes them.
 pub fn write(writer: &mut Writer, snapshot: &Snapshot) {
-    let running: Vec<Running<'_>> = snapshot.slos.iter().filter_map(Running::of).collect();
-    write_info(writer, &running);
+    let known: Vec<Running<'_>> = snapshot.slos.iter().filter_map(Running::of).collect();
+    write_info(writer, &known);
+    let running: Vec<Running<'_>> = known.into_iter().filter(|slo| slo.view.as_of.is_some()).collect();
     write_budget(writer, &running);
     write_events(writer, &running);
     write_spec_valid(writer, &snapshot.slos);
@@ -17,7 +18,7 @@ pub fn write(writer: &mut Writer, snapshot: &Snapshot) {
     write_targets(writer, snapshot);
 }
 
-/// An SLO that runs, or one of its groups, with its identifying labels.
+/// An SLO, or one of its groups, with its identifying labels. One that is paused has no numbers, and is only named.
 struct Running<'a> {
     view: &'a SloView,
     labels: [Label<'a>; 3],
@@ -196,9 +197,7 @@ fn write_spec_valid(writer: &mut Writer, slos: &[SloView]) {
 
 fn write_alerts(writer: &mut Writer, snapshot: &Snapshot) {
     let firing = |severity: &str| {
-        let is_it = |alert: &&crate::engine::snapshot::AlertView| {
-            alert.state == "firing" && alert.labels.get("severity").map(String::as_str) == Some(severity)
-        };
+        let is_it = |alert: &&crate::engine::snapshot::AlertView| alert.state == "firing" && alert.severity == severity;
         snapshot.alerts.iter().filter(is_it).count() as u64
     };
     writer.family("nines_alerts_firing", Kind::Gauge, "Alerts that fire.");

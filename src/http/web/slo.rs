@@ -11,7 +11,7 @@ use super::slos::{Meter, Problem, Row, href, meter, problem, row, sli};
 use super::verdict::{self, State};
 use super::{Frame, Time, page, problem_page};
 use crate::domain::time::Timestamp;
-use crate::engine::snapshot::{BudgetView, ConditionView, EventsView, SloView, Snapshot};
+use crate::engine::snapshot::{BudgetView, ConditionView, EventsView, SloAlertView, SloView, Snapshot, WindowView};
 use crate::http::api::slos::find;
 use crate::http::error::ApiError;
 use crate::http::format;
@@ -32,6 +32,8 @@ struct SloPage {
     labels: Vec<(String, String)>,
     links: Vec<(String, String)>,
     window: String,
+    window_phrase: String,
+    why_unknown: &'static str,
     objective: String,
     sli: String,
     numbers: Numbers,
@@ -52,6 +54,7 @@ struct SloPage {
     coverage: String,
     problems: Vec<Problem>,
     is_invalid: bool,
+    heading: &'static str,
     indicator: String,
     file: String,
     source_text: String,
@@ -64,6 +67,7 @@ struct Condition {
     factor: String,
     long: String,
     long_rate: String,
+    one_window: bool,
     short: String,
     short_rate: String,
     holds: &'static str,
@@ -71,7 +75,7 @@ struct Condition {
 
 struct Alert {
     name: String,
-    severity: &'static str,
+    severity: String,
     state: String,
     class: &'static str,
     icon: &'static str,
@@ -120,19 +124,20 @@ impl SloPage {
             owner: slo.owner.clone().unwrap_or_default(),
             labels: slo.labels.clone().into_iter().collect(),
             links: links(slo),
-            window: slo
-                .window
-                .as_ref()
-                .map_or_else(unknown, |window| window.text().to_owned()),
+            window: slo.window.as_ref().map_or_else(unknown, WindowView::long_text),
+            window_phrase: slo.window.as_ref().map_or_else(String::new, WindowView::phrase),
+            why_unknown: why_unknown(slo),
             objective: slo.objective_text.clone().unwrap_or_else(unknown),
             sli: sli(slo),
             numbers: Numbers::of(slo),
             budget: slo.error_budget.and_then(meter),
             burn: format::rate(shown.and_then(|condition| condition.long_burn_rate)),
             burn_window: shown.map_or_else(String::new, |condition| condition.long.clone()),
-            burn_short: shown.map_or_else(String::new, |condition| {
-                format!("{} over {}", format::rate(condition.short_burn_rate), condition.short)
-            }),
+            burn_short: shown
+                .filter(|condition| condition.short != condition.long)
+                .map_or_else(String::new, |condition| {
+                    format!("{} over {}", format::rate(condition.short_burn_rate), condition.short)
+                }),
             burn_state: shown.map(verdict::burn),
             sentence: verdict::sentence(slo),
             low_traffic: verdict::low_traffic(slo).unwrap_or_default(),
@@ -153,6 +158,7 @@ impl SloPage {
                 .map_or_else(unknown, |coverage| format::percent(coverage, 2)),
             problems: slo.diagnostics.iter().map(problem).collect(),
             is_invalid: slo.spec == "invalid",
+            heading: heading(slo),
             indicator: slo.indicator.clone().unwrap_or_default(),
             file: slo.file.clone().map_or_else(String::new, |file| {
                 slo.line.map_or(file.clone(), |line| format!("{file}:{line}"))
@@ -160,6 +166,23 @@ impl SloPage {
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
         }
+    }
+}
+
+fn why_unknown(slo: &SloView) -> &'static str {
+    if slo.idle_reason.is_empty() {
+        "no events in the window"
+    } else {
+        "nothing is computed"
+    }
+}
+
+/// What stands above the diagnostics.
+fn heading(slo: &SloView) -> &'static str {
+    match (slo.spec, slo.idle_reason.is_empty()) {
+        ("invalid", true) => "The file on disk does not load; an earlier revision runs",
+        ("invalid", false) => "The file on disk does not load, and the earlier revision is not computed",
+        _ => "Diagnostics",
     }
 }
 
@@ -199,9 +222,13 @@ fn condition(condition: &ConditionView) -> Condition {
     Condition {
         verdict: verdict::burn(condition),
         severity: condition.severity,
-        factor: format::factor(condition.factor),
+        factor: match &condition.pending_for {
+            Some(time) => format!("{} for {time}", format::factor(condition.factor)),
+            None => format::factor(condition.factor),
+        },
         long: condition.long.clone(),
         long_rate: format::rate(condition.long_burn_rate),
+        one_window: condition.long == condition.short,
         short: condition.short.clone(),
         short_rate: format::rate(condition.short_burn_rate),
         holds: match condition.holds {
@@ -213,7 +240,7 @@ fn condition(condition: &ConditionView) -> Condition {
 }
 
 fn alerts(slo: &SloView, now: Timestamp) -> Vec<Alert> {
-    let alert = |alert: &crate::engine::snapshot::SloAlertView| {
+    let alert = |alert: &SloAlertView| {
         let (class, icon) = match alert.state {
             "firing" => ("bad", "■"),
             "pending" => ("warn", "▲"),
@@ -222,7 +249,11 @@ fn alerts(slo: &SloView, now: Timestamp) -> Vec<Alert> {
         let stale = if alert.stale { " (stale: data is missing)" } else { "" };
         Alert {
             name: alert.name.clone(),
-            severity: alert.severity,
+            severity: if alert.called.is_empty() || alert.called == alert.severity {
+                alert.severity.to_owned()
+            } else {
+                format!("{} (called {})", alert.severity, alert.called)
+            },
             state: format!("{}{stale}", alert.state),
             class,
             icon,

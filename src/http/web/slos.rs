@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::verdict::{self, STATES, State};
 use super::{Frame, page};
 use crate::domain::time::Timestamp;
-use crate::engine::snapshot::{BudgetView, DiagnosticView, SloView, Snapshot};
+use crate::engine::snapshot::{BudgetView, ConditionView, DiagnosticView, SloView, Snapshot};
 use crate::http::format;
 use crate::http::query::Query;
 use crate::http::state::HttpState;
@@ -77,6 +77,8 @@ pub struct Row {
     pub alerts: String,
     /// What is wrong with its file.
     pub problems: Vec<Problem>,
+    /// What else is to be said of it, with its sign.
+    pub note: Option<(State, String)>,
     /// Groups that are not listed.
     pub more_groups: usize,
 }
@@ -305,15 +307,13 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
         burn: shown.map_or_else(
             || format::UNKNOWN.to_owned(),
             |condition| {
-                format!(
-                    "{} / {}",
-                    format::rate(condition.long_burn_rate),
+                pair(condition, format::rate(condition.long_burn_rate), || {
                     format::rate(condition.short_burn_rate)
-                )
+                })
             },
         ),
         burn_windows: shown.map_or_else(String::new, |condition| {
-            format!("{} / {}", condition.long, condition.short)
+            pair(condition, condition.long.clone(), || condition.short.clone())
         }),
         exhausts: slo.exhausts_at.map(|at| super::Time::of(at, now)),
         alerts: alerts(slo),
@@ -322,7 +322,17 @@ pub fn row(slo: &SloView, now: Timestamp) -> Row {
         } else {
             Vec::new()
         },
+        note: note(slo),
         more_groups: 0,
+    }
+}
+
+/// What is to be said of the long and the short window; of one window where they are the same.
+fn pair(condition: &ConditionView, long: String, short: impl Fn() -> String) -> String {
+    if condition.long == condition.short {
+        long
+    } else {
+        format!("{long} / {}", short())
     }
 }
 
@@ -365,10 +375,32 @@ pub fn meter(budget: BudgetView) -> Option<Meter> {
 }
 
 fn unknown(slo: &SloView) -> &'static str {
+    if !slo.idle_reason.is_empty() {
+        return "not computed";
+    }
     match (slo.objective, slo.coverage) {
         (None, _) => "never loaded",
         (_, Some(coverage)) if coverage > 0.0 => "no events",
         _ => "no data yet",
+    }
+}
+
+/// An SLO whose file does not load, or that is not computed: what that means.
+fn note(slo: &SloView) -> Option<(State, String)> {
+    match (slo.spec, slo.idle_reason.is_empty()) {
+        ("invalid", true) if slo.objective.is_some() => Some((
+            verdict::INVALID,
+            "An earlier revision runs, the file on disk does not load:".to_owned(),
+        )),
+        (_, true) => None,
+        ("invalid", false) => Some((
+            verdict::INVALID,
+            format!(
+                "The file on disk does not load, and of the earlier revision {}:",
+                slo.idle_reason
+            ),
+        )),
+        (_, false) => Some((verdict::PAUSED, format!("It is not computed: {}.", slo.idle_reason))),
     }
 }
 

@@ -27,6 +27,8 @@ struct AlertRow {
     is_firing: bool,
     state: String,
     name: String,
+    /// Pages come first, whatever they are called.
+    rank: &'static str,
     severity: String,
     slo: String,
     href: String,
@@ -54,7 +56,7 @@ pub async fn alerts(Extract(state): Extract<HttpState>) -> Response {
     };
     let snapshot = state.snapshot.load();
     let mut alerts: Vec<AlertRow> = snapshot.alerts.iter().map(|alert| alert_row(alert, now)).collect();
-    alerts.sort_by(|a, b| (!a.is_firing, &a.severity, &a.slo).cmp(&(!b.is_firing, &b.severity, &b.slo)));
+    alerts.sort_by(|a, b| (!a.is_firing, a.rank, &a.slo).cmp(&(!b.is_firing, b.rank, &b.slo)));
     page(&AlertsPage {
         frame: Frame::of(&state, &snapshot, "Alerts", "alerts"),
         alerts,
@@ -72,6 +74,7 @@ fn alert_row(alert: &AlertView, now: Timestamp) -> AlertRow {
         is_firing: alert.state == "firing",
         state: format!("{}{stale}", alert.state),
         name: label("alertname"),
+        rank: alert.severity,
         severity: label("severity"),
         href: format!("/slos/{}/{}", format::escaped(&service), format::escaped(&slo)),
         slo: format!("{service}/{slo}"),

@@ -35,7 +35,8 @@ const AT_RISK: State = State {
     class: "warn",
     rank: 2,
 };
-const INVALID: State = State {
+/// The file on disk does not load.
+pub const INVALID: State = State {
     word: "Invalid",
     icon: "✕",
     class: "warn",
@@ -47,15 +48,22 @@ const NO_DATA: State = State {
     class: "none",
     rank: 4,
 };
+/// Valid, and not computed.
+pub const PAUSED: State = State {
+    word: "Paused",
+    icon: "‖",
+    class: "none",
+    rank: 5,
+};
 const HEALTHY: State = State {
     word: "Healthy",
     icon: "●",
     class: "good",
-    rank: 5,
+    rank: 6,
 };
 
 /// All of them, the worst first.
-pub const STATES: [State; 6] = [EXHAUSTED, BURNING, AT_RISK, INVALID, NO_DATA, HEALTHY];
+pub const STATES: [State; 7] = [EXHAUSTED, BURNING, AT_RISK, INVALID, NO_DATA, PAUSED, HEALTHY];
 
 /// The state that a row shows. Burning is a healthy or shrinking budget whose page fires.
 pub fn state(slo: &SloView) -> State {
@@ -66,6 +74,7 @@ pub fn state(slo: &SloView) -> State {
     match slo.state {
         "exhausted" => EXHAUSTED,
         _ if slo.objective.is_none() => INVALID,
+        _ if slo.spec == "paused" => PAUSED,
         "no_data" => NO_DATA,
         _ if pages => BURNING,
         "at_risk" => AT_RISK,
@@ -125,9 +134,13 @@ pub fn shown(slo: &SloView) -> Option<&ConditionView> {
 
 /// One sentence or two: where the budget stands, and where it goes.
 pub fn sentence(slo: &SloView) -> String {
-    let Some(window) = slo.window.as_ref().map(|window| window.text()) else {
+    let Some(window) = slo.window.as_ref() else {
         return "This document has never loaded, so nothing is counted for it yet.".to_owned();
     };
+    if !slo.idle_reason.is_empty() {
+        let reason = slo.idle_reason.trim_end_matches('.');
+        return format!("This SLO is paused: {reason}. What was counted for it earlier is kept.");
+    }
     let (Some(budget), Some(ratio)) = (
         slo.error_budget,
         slo.error_budget.and_then(|budget| budget.remaining_ratio),
@@ -137,8 +150,10 @@ pub fn sentence(slo: &SloView) -> String {
         } else {
             "no target that feeds it was seen"
         };
-        return format!("Nothing is known about the last {window}: {why}. The budget is unknown, not full.");
+        let window = window.phrase();
+        return format!("Nothing is known about {window}: {why}. The budget is unknown, not full.");
     };
+    let window = window.name();
     let (left, allowed) = (format::amount(budget.remaining), format::amount(budget.allowed));
     if ratio <= 0.0 {
         let spent = format::budget_percent(1.0 - ratio);
@@ -198,7 +213,7 @@ pub fn low_traffic(slo: &SloView) -> Option<String> {
         format!(
             "Little traffic: {} events in {} allow {} bad ones, so a single failure overspends the budget.",
             format::events(events.total),
-            window.text(),
+            window.name(),
             format::amount(budget.allowed),
         )
     })
@@ -221,6 +236,7 @@ mod tests {
             long_burn_rate: burn,
             short_burn_rate: burn,
             holds: None,
+            pending_for: None,
         };
         SloView {
             window: Some(WindowView::Rolling {

@@ -200,6 +200,47 @@ fn follow_ups_belong_to_the_thread_of_the_first() {
 }
 
 #[test]
+fn severities_are_called_what_their_labels_say_and_stay_what_they_are() {
+    let mut message = firing();
+    let mut ticket = message.alerts[0].clone();
+    ticket.severity = "ticket".to_owned();
+    for (alert, word) in [(&mut ticket, "page"), (&mut message.alerts[0], "critical")] {
+        alert.labels.insert("severity".to_owned(), word.to_owned());
+    }
+    message.alerts.insert(0, ticket);
+    let mail = compose(&attempt(message.clone()));
+    let (headers, text, html) = read(&mail);
+    assert!(
+        header(&headers, "Subject").is_some_and(|subject| subject.ends_with("(critical)")),
+        "{headers:?}"
+    );
+    assert_eq!(header(&headers, "X-Nines-Severity"), Some("critical"));
+    assert!(
+        text.contains("- critical above 14.4x: ") && text.contains("- page above 1x: "),
+        "{text}"
+    );
+    assert!(html.contains("#d9413a"), "a page is red, whatever it is called");
+    message.alerts.remove(1);
+    assert!(
+        read(&compose(&attempt(message))).2.contains("#d98a1f"),
+        "and a ticket is not"
+    );
+}
+
+#[test]
+fn one_window_a_time_to_wait_and_a_calendar_read_well() {
+    let mut message = firing();
+    let slo = message.slo.as_mut().expect("an SLO");
+    slo["window"] = serde_json::json!({"calendar": "month", "zone": "Europe/Berlin"});
+    slo["conditions"][0]["short"] = "1h".into();
+    slo["conditions"][0]["for"] = "2m".into();
+    let text = read(&compose(&attempt(message))).1;
+    for needed in ["60% this month: ", "- page above 14.4x for 2m: 20x over 1h; holds"] {
+        assert!(text.contains(needed), "{needed}: {text}");
+    }
+}
+
+#[test]
 fn a_late_mail_says_so_and_keeps_its_id() {
     let mut late = attempt(firing());
     late.at.0 += 3_600_000;

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use crate::domain::alert::policy::NO_DATA_NAME;
+use crate::domain::alert::policy::{NO_DATA_NAME, Severity};
 use crate::domain::time::Timestamp;
 use crate::engine::message::{Attempt, Message, MessageAlert};
+use crate::engine::snapshot::this;
 use crate::notify::figures;
 
 /// More alerts than this are only counted; the page shows them all.
@@ -26,8 +27,10 @@ pub(super) struct View {
     pub(super) service: String,
     /// The SLO's id, or its name as far as the labels tell.
     pub(super) slo: String,
-    /// The loudest severity.
+    /// What the loudest alerts call themselves: `page`, or the policy's word for it.
     pub(super) severity: String,
+    /// An alert is a page, whatever it calls itself.
+    pub(super) is_page: bool,
     /// One sentence.
     pub(super) verdict: String,
     /// The message comes late, and by how much.
@@ -51,9 +54,9 @@ pub(super) struct View {
 impl View {
     /// The stripe's colour; readable on light and on dark.
     pub(super) fn colour(&self) -> &'static str {
-        match (self.state, self.severity.as_str()) {
+        match (self.state, self.is_page) {
             ("resolved", _) => "#2e9e5b",
-            (_, "page") => "#d9413a",
+            (_, true) => "#d9413a",
             _ => "#d98a1f",
         }
     }
@@ -63,7 +66,8 @@ impl View {
 pub(super) struct Condition {
     pub(super) severity: String,
     pub(super) long: String,
-    pub(super) short: String,
+    /// `None` where there is one window only.
+    pub(super) short: Option<String>,
     pub(super) factor: String,
     pub(super) holds: &'static str,
 }
@@ -95,6 +99,7 @@ pub(super) fn of(attempt: &Attempt) -> View {
         state,
         service: label(message, "service"),
         severity,
+        is_page: message.alerts.iter().any(is_page),
         verdict: verdict.unwrap_or_else(|| format!("{state}: {tail}.")),
         delay: (late >= WORTH_MENTIONING_MS).then(|| {
             format!(
@@ -103,7 +108,7 @@ pub(super) fn of(attempt: &Attempt) -> View {
             )
         }),
         facts: facts(slo),
-        conditions: conditions(slo),
+        conditions: conditions(message, slo),
         alerts: message
             .alerts
             .iter()
@@ -162,18 +167,33 @@ fn label(message: &Message, name: &str) -> String {
 }
 
 fn severity(message: &Message) -> String {
-    let mut severities = message.alerts.iter().filter_map(|alert| alert.labels.get("severity"));
-    let first = severities.next().cloned().unwrap_or_default();
-    let loudest = if severities.any(|severity| severity == "page") {
-        "page".to_owned()
+    let alerts = &message.alerts;
+    let loudest = alerts.iter().find(|alert| is_page(alert)).or(alerts.first());
+    let word = loudest
+        .and_then(|alert| alert.labels.get("severity"))
+        .map(|word| clean(word));
+    word.filter(|word| !word.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn is_page(alert: &MessageAlert) -> bool {
+    let word = if alert.severity.is_empty() {
+        alert.labels.get("severity").map_or("", String::as_str)
     } else {
-        clean(&first)
+        &alert.severity
     };
-    if loudest.is_empty() {
-        "unknown".to_owned()
-    } else {
-        loudest
-    }
+    word == Severity::Page.word()
+}
+
+/// What the alerts of a severity call themselves in this message.
+fn called(message: &Message, severity: &str) -> String {
+    let own = message.alerts.iter().find(|alert| {
+        alert.severity == severity && alert.labels.get("alertname").is_some_and(|name| name != NO_DATA_NAME)
+    });
+    clean(
+        own.and_then(|alert| alert.labels.get("severity"))
+            .map_or(severity, String::as_str),
+    )
 }
 
 fn complaint(message: &Message) -> &'static str {
@@ -190,10 +210,11 @@ fn facts(slo: &Value) -> Vec<(&'static str, String)> {
         return Vec::new();
     }
     let number = |path: &str| slo.pointer(path).and_then(Value::as_f64);
-    let window = slo.pointer("/window/rolling").and_then(Value::as_str).map_or_else(
-        || "in its window".to_owned(),
-        |window| format!("over {}", clean(window)),
-    );
+    let window = match (slo["window"]["rolling"].as_str(), slo["window"]["calendar"].as_str()) {
+        (Some(rolling), _) => format!("over {}", clean(rolling)),
+        (_, Some(calendar)) => this(&clean(calendar)),
+        _ => "in its window".to_owned(),
+    };
     let objective = slo["objective_text"]
         .as_str()
         .map_or_else(|| figures::percent(number("/objective"), 4), clean);
@@ -241,18 +262,22 @@ fn facts(slo: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn conditions(slo: &Value) -> Vec<Condition> {
+fn conditions(message: &Message, slo: &Value) -> Vec<Condition> {
     let list = slo["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter()
         .map(|condition| {
             let word = |key: &str| clean(condition[key].as_str().unwrap_or(figures::UNKNOWN));
             let number = |key: &str| condition[key].as_f64();
             let rate = |key: &str, window: &str| format!("{} over {}", figures::times(number(key)), word(window));
+            let one_window = condition["long"] == condition["short"];
             Condition {
-                severity: word("severity"),
+                severity: called(message, &word("severity")),
                 long: rate("long_burn_rate", "long"),
-                short: rate("short_burn_rate", "short"),
-                factor: figures::times(number("factor")),
+                short: (!one_window).then(|| rate("short_burn_rate", "short")),
+                factor: match condition["for"].as_str() {
+                    Some(time) => format!("{} for {}", figures::times(number("factor")), clean(time)),
+                    None => figures::times(number("factor")),
+                },
                 holds: match condition["holds"].as_bool() {
                     Some(true) => "holds",
                     Some(false) => "does not hold",

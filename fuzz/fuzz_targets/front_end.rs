@@ -1,0 +1,49 @@
+//! The whole front end on arbitrary bytes: several files that may refer to one another, both modes, every diagnostic
+//! drawn, and whatever loads written and read again.
+//!
+//! The first byte chooses the mode; a line `%%%` ends a file.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nines::spec::{Options, SourceFile, load_files, write};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((mode, rest)) = bytes.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(rest);
+    let files: Vec<SourceFile> = text
+        .split("\n%%%\n")
+        .take(4)
+        .enumerate()
+        .map(|(index, text)| SourceFile::new(format!("{index}.yaml"), text))
+        .collect();
+    let options = Options {
+        strict: mode & 1 == 1,
+        ..Options::default()
+    };
+    let set = load_files(&files.iter().collect::<Vec<_>>(), &options);
+    for diagnostic in set.diagnostics() {
+        assert!(!diagnostic.full().is_empty() && !diagnostic.concise().is_empty());
+        assert!(diagnostic.line >= 1 && diagnostic.column >= 1);
+    }
+    let slos: Vec<_> = set.slos().cloned().collect();
+    for slo in &slos {
+        let _ = (slo.clone().scraped().idle_reason(), slo.indicator.fingerprint());
+    }
+    if slos.is_empty() {
+        return;
+    }
+    let native = write::native(&slos);
+    let again = nines::spec::load(&native.text, "again.yaml");
+    assert!(again.is_valid(), "{:?}\n{}", again.diagnostics, native.text);
+    assert!(
+        native.losses.len() + again.slos.len() >= slos.len(),
+        "something was lost in silence\n{}",
+        native.text
+    );
+    let openslo = write::openslo(&slos);
+    let again = nines::spec::load(&openslo.text, "again.yaml");
+    assert!(again.is_valid(), "{:?}\n{}", again.diagnostics, openslo.text);
+});

@@ -1,0 +1,186 @@
+//! What `nines import` and `nines export` share: files of any format in, files of one format out, and a report of all
+//! that is lost on the way.
+
+mod report;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::check::{INVALID, USAGE, VALID};
+use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin};
+use crate::app::files::{FindError, find_slo_files, read_text};
+use crate::config;
+use crate::domain::slo::Slo;
+use crate::spec::detect::DocumentKind;
+use crate::spec::write::{self, Written};
+use crate::spec::{Loaded, SourceFile, load_files};
+
+use report::{Fate, Report};
+
+/// The formats that nines writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `version: nines/v1`
+    Native,
+    /// `apiVersion: openslo/v1`
+    Openslo,
+}
+
+impl Format {
+    fn write(self, slos: &[Slo]) -> Written {
+        match self {
+            Self::Native => write::native(slos),
+            Self::Openslo => write::openslo(slos),
+        }
+    }
+}
+
+/// What is converted, and where to.
+#[derive(Args, Clone, Debug)]
+pub struct ConvertArgs {
+    /// SLO files, folders, globs, or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The folder into which one file is written for each file that is read; - for one stream on standard output, which
+    /// is the default for one file.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Exit with status 1 when anything is lost.
+    #[arg(long)]
+    pub strict: bool,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub force: bool,
+    /// Write the report into this file, too.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How files are read.
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// Converts, reports on standard error, and gives back the exit status.
+pub fn run(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> i32 {
+    // A closed pipe is no reason to complain: whoever read has seen enough.
+    convert(args, to, streams).unwrap_or(INVALID)
+}
+
+fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Result<i32> {
+    let (sources, warnings) = match read(&args.paths, streams) {
+        Ok(read) => read,
+        Err(error) => {
+            writeln!(streams.err, "error: {error}")?;
+            return Ok(USAGE);
+        }
+    };
+    let folder = match &args.output {
+        Some(folder) if !is_stdin(folder) => Some(folder.as_path()),
+        None if sources.len() > 1 => {
+            let message = "several files need a folder to be written to: -o DIR, or -o - for one stream";
+            writeln!(streams.err, "error: {message}")?;
+            return Ok(USAGE);
+        }
+        _ => None,
+    };
+    for warning in &warnings {
+        writeln!(streams.err, "warning: {warning}")?;
+    }
+    let files: Vec<&SourceFile> = sources.iter().map(|(_, source)| source).collect();
+    let loaded = load_files(&files, &args.read.options(false)).files;
+    let mut report = Report::default();
+    let mut taken = HashSet::new();
+    let mut is_first = true;
+    for ((path, source), file) in sources.iter().zip(&loaded) {
+        let fate = match one(path, source, file, to) {
+            Ok(written) => {
+                let saved = if let Some(folder) = folder {
+                    let name = target::name(path, &args.paths, &mut taken);
+                    target::save(folder, &name, &written.text, args.force)
+                } else {
+                    write_stream(streams.out, &written.text, is_first)?;
+                    is_first = false;
+                    Ok("standard output".to_owned())
+                };
+                match saved {
+                    Ok(place) => Fate::Written(place, written.losses),
+                    Err(why) => Fate::Failed(why),
+                }
+            }
+            Err(fate) => fate,
+        };
+        report.add(file, fate);
+    }
+    finish(args, &report, streams)
+}
+
+/// What one file becomes, or why it becomes nothing.
+fn one(path: &Path, source: &SourceFile, file: &Loaded, to: Format) -> Result<Written, Fate> {
+    if config::is_config(path, "") || source.kind() == DocumentKind::Config {
+        return Err(Fate::Skipped("it is a configuration, not an SLO file"));
+    }
+    if !file.is_valid() {
+        return Err(Fate::Invalid);
+    }
+    if file.slos.is_empty() {
+        return Err(Fate::Skipped("it defines no SLOs"));
+    }
+    Ok(to.write(&file.slos))
+}
+
+fn finish(args: &ConvertArgs, report: &Report, streams: &mut Streams<'_>) -> io::Result<i32> {
+    streams.out.flush()?;
+    let text = report.text();
+    write!(streams.err, "{text}")?;
+    let mut is_well = !report.has_failed() && !(args.strict && report.losses() > 0);
+    if let Some(path) = &args.report {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        if let Err(why) = target::save(folder.unwrap_or(Path::new(".")), &name, &text, args.force) {
+            writeln!(streams.err, "error: the report is not written: {why}")?;
+            is_well = false;
+        }
+    }
+    Ok(if is_well { VALID } else { INVALID })
+}
+
+/// Files that were read and parsed, with their paths.
+type Sources = Vec<(PathBuf, SourceFile)>;
+
+/// Reads what lies behind these paths; beside it, what a person should know about the paths themselves.
+fn read(paths: &[PathBuf], streams: &mut Streams<'_>) -> Result<(Sources, Vec<String>), FindError> {
+    let (dashes, paths): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| is_stdin(path));
+    let paths: Vec<PathBuf> = paths.into_iter().cloned().collect();
+    let found = find_slo_files(&paths)?;
+    let mut sources: Sources = Vec::new();
+    if !dashes.is_empty() {
+        let source = match read_stdin(streams.input) {
+            Ok(text) => SourceFile::new(STDIN, &text),
+            Err(diagnostic) => SourceFile::unreadable(diagnostic),
+        };
+        sources.push((PathBuf::from(STDIN), source));
+    }
+    for path in found.files {
+        let shown = path.display().to_string();
+        let source = match read_text(&path, &shown) {
+            Ok(text) => SourceFile::new(shown, &text),
+            Err(diagnostic) => SourceFile::unreadable(*diagnostic),
+        };
+        sources.push((path, source));
+    }
+    Ok((sources, found.warnings))
+}
+
+/// Writes one part of a stream of documents.
+fn write_stream(out: &mut dyn Write, text: &str, is_first: bool) -> io::Result<()> {
+    if !is_first && !text.starts_with("---") {
+        writeln!(out, "---")?;
+    }
+    write!(out, "{text}")?;
+    if text.ends_with('\n') { Ok(()) } else { writeln!(out) }
+}
