@@ -232,8 +232,10 @@ impl Indicator {
             ));
         }
         let what = match &self.kind {
-            IndicatorKind::Ratio { .. } | IndicatorKind::Latency { .. } | IndicatorKind::Gauge { .. } => return None,
-            IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::Ratio { .. }
+            | IndicatorKind::Latency { .. }
+            | IndicatorKind::Gauge { .. }
+            | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
                 ..

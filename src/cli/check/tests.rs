@@ -90,7 +90,7 @@ error[N012]: objective 100: out of range (0 < objective < 100)
   --> z.yaml:5:16
   |
 5 |     objective: 100
-  |                ^^^
+  |                ^^^ 100 leaves no error budget; `99.99` may be meant
 error[N004]: unknown key \"windw\"
   --> z.yaml:6:5
   |
@@ -232,7 +232,8 @@ fn json_holds_files_findings_and_a_summary() {
     let report = json_of(folder.path(), "json");
     let expected = serde_json::json!({
         "code": "N012", "severity": "error", "message": "objective 100: out of range (0 < objective < 100)",
-        "file": "a.yaml", "line": 5, "column": 16, "end_column": 19, "hint": null, "snippet": "    objective: 100",
+        "file": "a.yaml", "line": 5, "column": 16, "end_column": 19,
+        "hint": "100 leaves no error budget; `99.99` may be meant", "snippet": "    objective: 100",
     });
     assert_eq!(report["files"][0]["diagnostics"][0], expected);
     let severities: Vec<&Value> = report["files"][0]["diagnostics"]

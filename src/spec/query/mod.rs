@@ -9,7 +9,6 @@ use super::codes;
 use super::reader::{Field, Reader};
 use super::yaml::{Node, Span};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
-use crate::domain::matcher::Selector;
 use crate::domain::promql::{self, Expr, ExprKind, NotUnderstood, TEMPLATE, Understood};
 
 /// What a format asks of its queries.
@@ -72,29 +71,6 @@ pub(super) fn parse(reader: &mut Reader<'_>, node: &Node, text: &str, ranges: Ra
         lints::fixed_ranges(reader, &query);
     }
     Some(query)
-}
-
-/// A metric that must be a plain selector, as Pyrra's; what stands there instead is said.
-pub(super) fn selector(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Selector> {
-    let query = read(reader, field, Ranges::Any)?;
-    let found = match &query.expr.kind {
-        ExprKind::Selector(found) if found.modifiers.is_empty() => return Some(found.selector.clone()),
-        ExprKind::Selector(_) => "a selector with `offset` or `@`".to_owned(),
-        _ => described(&query.expr),
-    };
-    let mut inner = Vec::new();
-    query.expr.walk(&mut |expr| match &expr.kind {
-        ExprKind::Selector(found) | ExprKind::Matrix { selector: found, .. } => inner.push(found.selector.to_string()),
-        _ => {}
-    });
-    let hint = match inner.as_slice() {
-        [only] => Some(format!("write only {only}")),
-        _ => None,
-    };
-    let message = format!("`{}` must be a plain vector selector, not {found}", field.key);
-    let span = query.place(reader, query.expr.place);
-    reader.report_with(&codes::SELECTOR, span, message, hint);
-    None
 }
 
 /// Whether two queries say the same.
@@ -194,22 +170,6 @@ fn report_no_window(reader: &mut Reader<'_>, query: &Query) {
         None => (query.span, format!("for example rate(http_requests_total[{TEMPLATE}])")),
     };
     reader.report_with(&codes::WINDOW_TEMPLATE, span, message, Some(hint));
-}
-
-/// What an expression is, in a few words.
-fn described(expr: &Expr) -> String {
-    match &expr.kind {
-        ExprKind::Number(_) => "a number".to_owned(),
-        ExprKind::Text(_) => "a text".to_owned(),
-        ExprKind::Selector(_) => "a selector".to_owned(),
-        ExprKind::Matrix { .. } => "a selector with a range".to_owned(),
-        ExprKind::Subquery { .. } => "a subquery".to_owned(),
-        ExprKind::Unary { .. } => "a signed expression".to_owned(),
-        ExprKind::Binary { op, .. } => format!("an operation ({})", op.symbol()),
-        ExprKind::Call { function, .. } => format!("a function's call ({})", function.name),
-        ExprKind::Aggregate(aggregation) => format!("an aggregation ({})", aggregation.op.name()),
-        ExprKind::Paren(_) => "an expression in parentheses".to_owned(),
-    }
 }
 
 /// The name, number or sign that stands at a byte.

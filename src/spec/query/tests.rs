@@ -1,6 +1,6 @@
 //! Queries in files: where their errors stand, and what is said about them.
 
-use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, selector, threshold};
+use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, threshold};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
 use crate::spec::reader::{Field, Reader};
 use crate::spec::yaml::{self, Node};
@@ -155,28 +155,4 @@ fn single_queries_become_shares_and_gauges() {
     let indicator = threshold(&mut reader, &found, CompareOp::Lt, 0.1);
     assert!(matches!(&indicator.kind, IndicatorKind::PromQl(promql) if promql.scraped.is_none()));
     assert_eq!(said(reader), ["I001 1:4"]);
-}
-
-#[test]
-fn a_metric_must_be_a_selector() {
-    for (text, expected) in [
-        ("q: x{a=\"b\"}\n", None),
-        ("q: sum(x)\n", Some("aggregation (sum)")),
-        ("q: sum(rate(x[5m]))\n", Some("aggregation (sum)")),
-        ("q: a / b\n", Some("operation (/)")),
-        ("q: x[5m]\n", Some("with a range")),
-        ("q: x offset 5m\n", Some("`offset`")),
-    ] {
-        let root = root(text);
-        let mut reader = Reader::new(text, "f.yaml");
-        let found = selector(&mut reader, field(&root, "q"));
-        assert_eq!(found.is_some(), expected.is_none(), "{text}");
-        let diagnostics = reader.into_diagnostics();
-        if let Some(word) = expected {
-            assert!(
-                diagnostics[0].code == "N014" && diagnostics[0].message.contains(word),
-                "{diagnostics:?}"
-            );
-        }
-    }
 }
