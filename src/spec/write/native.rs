@@ -114,6 +114,12 @@ fn write_slo(slo: &Slo, common: &Labels, losses: &mut Vec<String>) -> Out {
             slo.id
         ));
     }
+    for name in slo.indicator.group_by.iter().filter(|name| !may_be_set(name)) {
+        losses.push(format!(
+            "{}: groups by the label {name} cannot be told from what nines sets.",
+            slo.id
+        ));
+    }
     let own = slo.labels.iter();
     let own: Labels = own
         .filter(|(name, _)| common.get(name).is_empty() && may_be_set(name))
@@ -212,7 +218,8 @@ fn indicator(indicator: &Indicator) -> Out {
         IndicatorKind::Foreign { .. } => {}
     }
     if !indicator.group_by.is_empty() || by_itself {
-        let names = indicator.group_by.iter().map(Out::text).collect();
+        let names = indicator.group_by.iter().filter(|name| may_be_set(name));
+        let names = names.map(Out::text).collect();
         out.set("group_by", Out::List(names).inline());
     }
     out.done()

@@ -186,3 +186,51 @@ fn what_cannot_be_said_natively_is_told() {
     }
     assert_eq!(load(&written.text, "f.yaml").slos.len(), 1);
 }
+
+/// Every YAML file below a folder.
+fn files_below(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn public_files_survive_being_written() {
+    let Some(folder) = std::env::var_os("NINES_CORPUS") else {
+        eprintln!("skipped: NINES_CORPUS is not set");
+        return;
+    };
+    let mut files = Vec::new();
+    files_below(folder.as_ref(), &mut files);
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in files {
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let slos = load(&text, "f.yaml").slos;
+        let written = native(&slos);
+        let kept: Vec<Slo> = bare(&slos).into_iter().filter(|slo| !loses(&written, slo)).collect();
+        seen += kept.len();
+        let loaded = load(&written.text, "f.yaml");
+        let again = bare(&loaded.slos);
+        for slo in kept {
+            let same = again.iter().find(|found| found.id == slo.id);
+            if same != Some(&slo) {
+                let errors: Vec<_> = loaded.diagnostics.iter().filter(|found| found.is_error()).collect();
+                wrong.push(format!(
+                    "{}: {}\n{errors:#?}\n{slo:#?}\n{same:#?}\n",
+                    path.display(),
+                    slo.id
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {seen} differ\n{}", wrong.len(), wrong.concat());
+    assert!(seen > 0);
+}
