@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
+use super::mend::mend_of;
 use super::{
     ALIAS_BYTES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Entry, NODES_MAX, Node, Parsed, Scalar, Span, Value,
     YamlError,
@@ -353,52 +354,8 @@ fn value_bytes(value: &Value) -> usize {
 fn syntax_error(scan: &ScanError, text: &str) -> YamlError {
     let span = Span::new(*scan.marker(), *scan.marker());
     let mut found = error(&codes::SYNTAX, span, format!("not YAML: {}", scan.info()));
-    let hints = [
-        ("mapping values are not allowed", "quote a value that holds `: `"),
-        ("tab", "indent with spaces"),
-        (
-            "flow",
-            "a `]` or `}` is missing, or a comma stands where nothing follows",
-        ),
-        (
-            "escape character",
-            "within double quotes a backslash is written twice; single quotes take it as it is",
-        ),
-        ("unknown anchor", "quote a value that begins with `*`"),
-        ("node content", "quote a value that begins with a sign"),
-        (
-            "parsing a block",
-            "this line is indented further or less than its neighbours",
-        ),
-        ("scanning a quoted scalar", "the closing quote is missing"),
-    ];
-    let hint = hints.iter().find(|(words, _)| found.message.contains(words));
-    found.hint = hint.map(|(_, hint)| (*hint).to_owned());
-    if found.message.contains("flow")
-        && let Some(value) = unquoted_selector(text, span.start)
-    {
-        found.hint = Some(format!("quote the selector: '{value}'"));
-    }
+    found.hint = mend_of(&scan.info(), text, span.start);
     found
-}
-
-/// The value around a brace that belongs to a selector or a query and not to YAML: `{total: a{b="c"}}`.
-fn unquoted_selector(text: &str, at: usize) -> Option<String> {
-    let (before, after) = (text.get(..at)?, text.get(at..)?);
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "_:()".contains(c);
-    let word = before.len() - before.trim_end_matches(is_word).len();
-    let line = after.lines().next()?;
-    if word == 0 || !line.starts_with(['{', '[']) {
-        return None;
-    }
-    let name = &before[before.len() - word..];
-    let mut depth = 0_i32;
-    let end = line.char_indices().find_map(|(at, c)| {
-        depth += i32::from("{[(".contains(c)) - i32::from("}])".contains(c));
-        (depth <= 0).then_some(at + c.len_utf8())
-    })?;
-    let open = name.matches('(').count().saturating_sub(name.matches(')').count());
-    Some(format!("{name}{}{}", &line[..end], ")".repeat(open)))
 }
 
 fn error(code: &'static Code, span: Span, message: impl Into<String>) -> YamlError {

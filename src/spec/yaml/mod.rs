@@ -4,6 +4,7 @@
 //! `12:30`. JSON is YAML, so JSON files are read by the same code.
 
 mod build;
+mod mend;
 
 use super::codes::Code;
 
