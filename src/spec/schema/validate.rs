@@ -63,13 +63,6 @@ fn keyword_errors(
         }
         "enum" => listed().contains(value),
         "const" => argument == value,
-        "pattern" => {
-            // Rust's expressions have no look-ahead; ours only keep `__` away from the front.
-            let pattern = argument.as_str().unwrap_or_default();
-            let plain = regex::Regex::new(&pattern.replace("(?!__)", "")).expect("a pattern");
-            let refused = |text: &str| pattern.contains("(?!__)") && text.starts_with("__");
-            value.as_str().is_none_or(|text| plain.is_match(text) && !refused(text))
-        }
         "anyOf" => listed().iter().any(is_valid),
         "oneOf" => listed().iter().filter(|schema| is_valid(schema)).count() == 1,
         "allOf" => {
@@ -89,7 +82,7 @@ fn keyword_errors(
     }
 }
 
-/// The keywords about sizes.
+/// The keywords about sizes and texts.
 fn fits(keyword: &str, argument: &Value, value: &Value) -> bool {
     let at_least = |size: Option<usize>| size.is_none_or(|size| size as u64 >= argument.as_u64().unwrap_or(0));
     let at_most = |size: Option<usize>| size.is_none_or(|size| size as u64 <= argument.as_u64().unwrap_or(0));
@@ -110,6 +103,13 @@ fn fits(keyword: &str, argument: &Value, value: &Value) -> bool {
         "maximum" => number(|n, bound| n <= bound),
         "exclusiveMinimum" => number(|n, bound| n > bound),
         "exclusiveMaximum" => number(|n, bound| n < bound),
+        "pattern" => {
+            // Rust's expressions have no look-ahead; ours only keep `__` away from the front.
+            let pattern = argument.as_str().unwrap_or_default();
+            let plain = regex::Regex::new(&pattern.replace("(?!__)", "")).expect("a pattern");
+            let refused = |text: &str| pattern.contains("(?!__)") && text.starts_with("__");
+            value.as_str().is_none_or(|text| plain.is_match(text) && !refused(text))
+        }
         other => panic!("unknown keyword {other}"),
     }
 }
