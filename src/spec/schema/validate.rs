@@ -24,13 +24,6 @@ fn keyword_errors(
 ) -> Vec<String> {
     let is_valid = |schema: &Value| errors(root, schema, value, path).is_empty();
     let listed = || argument.as_array().cloned().unwrap_or_default();
-    let at_least = |size: Option<usize>| size.is_none_or(|size| size as u64 >= argument.as_u64().unwrap_or(0));
-    let at_most = |size: Option<usize>| size.is_none_or(|size| size as u64 <= argument.as_u64().unwrap_or(0));
-    let number = |holds: fn(f64, f64) -> bool| {
-        value
-            .as_f64()
-            .is_none_or(|n| holds(n, argument.as_f64().unwrap_or(f64::NAN)))
-    };
     let items = value.as_array();
     let holds = match keyword {
         "$schema" | "title" | "description" | "definitions" | "then" => true,
@@ -70,23 +63,6 @@ fn keyword_errors(
         }
         "enum" => listed().contains(value),
         "const" => argument == value,
-        "pattern" => {
-            // Rust's expressions have no look-ahead; ours only keep `__` away from the front.
-            let pattern = argument.as_str().unwrap_or_default();
-            let plain = regex::Regex::new(&pattern.replace("(?!__)", "")).expect("a pattern");
-            let refused = |text: &str| pattern.contains("(?!__)") && text.starts_with("__");
-            value.as_str().is_none_or(|text| plain.is_match(text) && !refused(text))
-        }
-        "minLength" => at_least(value.as_str().map(str::len)),
-        "maxLength" => at_most(value.as_str().map(str::len)),
-        "minItems" => at_least(items.map(Vec::len)),
-        "maxItems" => at_most(items.map(Vec::len)),
-        "maxProperties" => at_most(value.as_object().map(serde_json::Map::len)),
-        "uniqueItems" => items.is_none_or(|items| items.iter().enumerate().all(|(n, item)| !items[..n].contains(item))),
-        "minimum" => number(|n, bound| n >= bound),
-        "maximum" => number(|n, bound| n <= bound),
-        "exclusiveMinimum" => number(|n, bound| n > bound),
-        "exclusiveMaximum" => number(|n, bound| n < bound),
         "anyOf" => listed().iter().any(is_valid),
         "oneOf" => listed().iter().filter(|schema| is_valid(schema)).count() == 1,
         "allOf" => {
@@ -97,12 +73,44 @@ fn keyword_errors(
         }
         "not" => !is_valid(argument),
         "if" => !is_valid(argument) || schema.get("then").is_none_or(is_valid),
-        other => panic!("{path}: unknown keyword {other}"),
+        other => fits(other, argument, value),
     };
     if holds {
         Vec::new()
     } else {
         vec![format!("{path}: {keyword} {argument}")]
+    }
+}
+
+/// The keywords about sizes and texts.
+fn fits(keyword: &str, argument: &Value, value: &Value) -> bool {
+    let at_least = |size: Option<usize>| size.is_none_or(|size| size as u64 >= argument.as_u64().unwrap_or(0));
+    let at_most = |size: Option<usize>| size.is_none_or(|size| size as u64 <= argument.as_u64().unwrap_or(0));
+    let number = |holds: fn(f64, f64) -> bool| {
+        value
+            .as_f64()
+            .is_none_or(|n| holds(n, argument.as_f64().unwrap_or(f64::NAN)))
+    };
+    let items = value.as_array();
+    match keyword {
+        "minLength" => at_least(value.as_str().map(str::len)),
+        "maxLength" => at_most(value.as_str().map(str::len)),
+        "minItems" => at_least(items.map(Vec::len)),
+        "maxItems" => at_most(items.map(Vec::len)),
+        "maxProperties" => at_most(value.as_object().map(serde_json::Map::len)),
+        "uniqueItems" => items.is_none_or(|items| items.iter().enumerate().all(|(n, item)| !items[..n].contains(item))),
+        "minimum" => number(|n, bound| n >= bound),
+        "maximum" => number(|n, bound| n <= bound),
+        "exclusiveMinimum" => number(|n, bound| n > bound),
+        "exclusiveMaximum" => number(|n, bound| n < bound),
+        "pattern" => {
+            // Rust's expressions have no look-ahead; ours only keep `__` away from the front.
+            let pattern = argument.as_str().unwrap_or_default();
+            let plain = regex::Regex::new(&pattern.replace("(?!__)", "")).expect("a pattern");
+            let refused = |text: &str| pattern.contains("(?!__)") && text.starts_with("__");
+            value.as_str().is_none_or(|text| plain.is_match(text) && !refused(text))
+        }
+        other => panic!("unknown keyword {other}"),
     }
 }
 

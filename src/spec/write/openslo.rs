@@ -8,6 +8,7 @@ use super::yaml::{Map, Out, document};
 use super::{OPENSLO_SCHEMA, Written, modeline};
 use crate::domain::indicator::{CompositePart, Indicator, IndicatorKind, PromQlForm, RatioPart};
 use crate::domain::labels::Labels;
+use crate::domain::matcher::Selector;
 use crate::domain::objective::Objective;
 use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Slo};
 use crate::domain::window::{CalendarUnit, CalendarWindow, TimeWindow};
@@ -251,96 +252,104 @@ fn ratio(objective: Objective) -> Out {
 }
 
 fn inline_indicator(telling: &mut Telling<'_>, name: &str, indicator: &Indicator) -> Out {
-    let metric = |query: &str| {
-        let mut inner = Map::new();
-        inner.text("query", query);
-        let mut source = Map::new();
-        if let Some(server) = &indicator.source {
-            source.text("metricSourceRef", server.as_str());
-        }
-        source.text("type", "Prometheus");
-        source.set("spec", inner.done());
-        Out::Map(vec![("metricSource".to_owned(), source.done())])
-    };
-    let of_ratio = |total: &str, part: &str, part_is: RatioPart| {
-        let mut ratio = Map::new();
-        ratio.set("counter", Out::bare(true));
-        ratio.set(if part_is == RatioPart::Bad { "bad" } else { "good" }, metric(part));
-        ratio.set("total", metric(total));
-        ("ratioMetric", ratio.done())
-    };
-    let of_raw = |query: &str, ratio_of: RatioPart| {
-        let mut ratio = Map::new();
-        ratio.set("raw", metric(query));
-        let word = if ratio_of == RatioPart::Bad {
-            "failure"
-        } else {
-            "success"
-        };
-        ratio.text("rawType", word);
-        ("ratioMetric", ratio.done())
-    };
-    let mut groups_are_told = false;
     let (key, value) = match &indicator.kind {
-        IndicatorKind::Ratio { total, part, part_is } => of_ratio(&total.to_string(), &part.to_string(), *part_is),
+        IndicatorKind::Ratio { total, part, part_is } => {
+            of_ratio(indicator, &total.to_string(), &part.to_string(), *part_is)
+        }
         IndicatorKind::Latency {
             histogram, threshold, ..
-        } => {
-            let family = histogram.metric.as_deref().unwrap_or_default();
-            let mut bucket = histogram.with_metric(format!("{family}_bucket")).to_string();
-            let le = format!("le=\"{threshold}\"");
-            bucket = match bucket.strip_suffix('}') {
-                Some(open) => format!("{open},{le}}}"),
-                None => format!("{bucket}{{{le}}}"),
-            };
-            let count = histogram.with_metric(format!("{family}_count")).to_string();
-            of_ratio(&count, &bucket, RatioPart::Good)
-        }
-        IndicatorKind::Gauge { gauge, .. } => ("thresholdMetric", metric(&gauge.to_string())),
-        IndicatorKind::PromQl(promql) => {
-            groups_are_told = true;
-            match &promql.form {
-                PromQlForm::Ratio { total, part, part_is } => {
-                    tell_template(telling, &[total, part]);
-                    of_ratio(total, part, *part_is)
-                }
-                PromQlForm::RawRatio { query, ratio_of } => {
-                    tell_template(telling, &[query]);
-                    of_raw(query, *ratio_of)
-                }
-                PromQlForm::Threshold { query, .. } => {
-                    tell_template(telling, &[query]);
-                    ("thresholdMetric", metric(query))
-                }
-                PromQlForm::Latency {
-                    histogram, threshold, ..
-                } => {
-                    telling.lose(
-                        "a native histogram's threshold becomes a raw ratio, in which each second weighs the same",
-                    );
-                    groups_are_told = false;
-                    let query = format!("histogram_fraction(0, {threshold}, sum(rate({histogram}[{{{{.window}}}}])))");
-                    tell_template(telling, &[&query]);
-                    of_raw(&query, RatioPart::Good)
-                }
-            }
-        }
+        } => of_histogram(indicator, histogram, *threshold),
+        IndicatorKind::Gauge { gauge, .. } => ("thresholdMetric", metric(indicator, &gauge.to_string())),
+        IndicatorKind::PromQl(promql) => of_promql(telling, indicator, &promql.form),
         // Left out before.
         IndicatorKind::Probe { .. }
         | IndicatorKind::Events
         | IndicatorKind::Composite(_)
         | IndicatorKind::Foreign { .. } => ("ratioMetric", Out::Map(Vec::new())),
     };
-    if !indicator.group_by.is_empty() && !groups_are_told {
-        telling.lose(format!(
-            "OpenSLO has no groups; `group_by: [{}]` is left out",
-            indicator.group_by.join(", ")
-        ));
+    // The labels by which PromQL sums say the groups themselves.
+    let says_groups = match &indicator.kind {
+        IndicatorKind::PromQl(promql) => !matches!(promql.form, PromQlForm::Latency { .. }),
+        _ => false,
+    };
+    if !indicator.group_by.is_empty() && !says_groups {
+        let groups = indicator.group_by.join(", ");
+        telling.lose(format!("OpenSLO has no groups; `group_by: [{groups}]` is left out"));
     }
     let mut out = Map::new();
     out.set("metadata", named(name).done());
     out.set("spec", Out::Map(vec![(key.to_owned(), value)]));
     out.done()
+}
+
+fn metric(indicator: &Indicator, query: &str) -> Out {
+    let mut inner = Map::new();
+    inner.text("query", query);
+    let mut source = Map::new();
+    if let Some(server) = &indicator.source {
+        source.text("metricSourceRef", server.as_str());
+    }
+    source.text("type", "Prometheus");
+    source.set("spec", inner.done());
+    Out::Map(vec![("metricSource".to_owned(), source.done())])
+}
+
+fn of_ratio(indicator: &Indicator, total: &str, part: &str, part_is: RatioPart) -> (&'static str, Out) {
+    let mut ratio = Map::new();
+    ratio.set("counter", Out::bare(true));
+    let key = if part_is == RatioPart::Bad { "bad" } else { "good" };
+    ratio.set(key, metric(indicator, part));
+    ratio.set("total", metric(indicator, total));
+    ("ratioMetric", ratio.done())
+}
+
+fn of_raw(indicator: &Indicator, query: &str, ratio_of: RatioPart) -> (&'static str, Out) {
+    let mut ratio = Map::new();
+    ratio.set("raw", metric(indicator, query));
+    let word = if ratio_of == RatioPart::Bad {
+        "failure"
+    } else {
+        "success"
+    };
+    ratio.text("rawType", word);
+    ("ratioMetric", ratio.done())
+}
+
+/// The bucket that ends at the threshold, and all observations.
+fn of_histogram(indicator: &Indicator, histogram: &Selector, threshold: f64) -> (&'static str, Out) {
+    let family = histogram.metric.as_deref().unwrap_or_default();
+    let bucket = histogram.with_metric(format!("{family}_bucket")).to_string();
+    let bucket = match bucket.strip_suffix('}') {
+        Some(open) => format!("{open},le=\"{threshold}\"}}"),
+        None => format!("{bucket}{{le=\"{threshold}\"}}"),
+    };
+    let count = histogram.with_metric(format!("{family}_count")).to_string();
+    of_ratio(indicator, &count, &bucket, RatioPart::Good)
+}
+
+fn of_promql(telling: &mut Telling<'_>, indicator: &Indicator, form: &PromQlForm) -> (&'static str, Out) {
+    match form {
+        PromQlForm::Ratio { total, part, part_is } => {
+            tell_template(telling, &[total, part]);
+            of_ratio(indicator, total, part, *part_is)
+        }
+        PromQlForm::RawRatio { query, ratio_of } => {
+            tell_template(telling, &[query]);
+            of_raw(indicator, query, *ratio_of)
+        }
+        PromQlForm::Threshold { query, .. } => {
+            tell_template(telling, &[query]);
+            ("thresholdMetric", metric(indicator, query))
+        }
+        PromQlForm::Latency {
+            histogram, threshold, ..
+        } => {
+            telling.lose("a native histogram's threshold becomes a raw ratio, in which each second weighs the same");
+            let query = format!("histogram_fraction(0, {threshold}, sum(rate({histogram}[{{{{.window}}}}])))");
+            tell_template(telling, &[&query]);
+            of_raw(indicator, &query, RatioPart::Good)
+        }
+    }
 }
 
 fn tell_template(telling: &mut Telling<'_>, queries: &[&String]) {
