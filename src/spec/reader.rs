@@ -14,8 +14,7 @@ use crate::domain::time::parse_duration;
 use super::fields::did_you_mean;
 pub use super::fields::{Field, Fields};
 
-/// The labels that nines sets on every alert.
-pub const RESERVED_LABELS: [&str; 4] = ["alertname", "service", "slo", "severity"];
+pub use crate::domain::alert::RESERVED_LABELS;
 
 /// How many diagnostics of each severity are kept of one file; nobody mends more in one pass.
 const DIAGNOSTICS_MAX: usize = 200;

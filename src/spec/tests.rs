@@ -231,7 +231,7 @@ fn mistakes_are_told_with_their_place() {
             indicator("{gauge: x, op: eq, value: abc}"),
             vec!["N024 7:31", "N022 7:42"],
         ),
-        (indicator("{total: a, bad: b, group_by: [slo]}"), vec!["N016 7:46"]),
+        (indicator("{total: a, bad: b, group_by: [a-b]}"), vec!["N016 7:46"]),
         (indicator("{total: a, bad: b, group_by: region}"), vec!["N006 7:45"]),
         (
             burn("{severity: page, long: 5m, short: 5m, factor: 2}"),

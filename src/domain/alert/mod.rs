@@ -16,6 +16,9 @@ use super::digest::hex;
 use super::labels::{Group, Labels};
 use super::slo::{Slo, SloId};
 
+/// The labels that nines sets on every alert.
+pub const RESERVED_LABELS: [&str; 4] = ["alertname", "service", "slo", "severity"];
+
 /// An alert's identity: SLO, group, alert name, severity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertKey {
@@ -39,7 +42,7 @@ impl AlertKey {
             labels.set(name, value);
         }
         for (name, value) in self.group.iter().flat_map(|group| &group.0) {
-            labels.set(name.as_str(), value.as_str());
+            labels.set(group_label(name), value.as_str());
         }
         labels.set("alertname", self.alertname.as_str());
         labels.set("service", self.slo.service.as_str());
@@ -47,6 +50,16 @@ impl AlertKey {
         let word = settings.labels.get("severity");
         labels.set("severity", if word.is_empty() { self.severity.word() } else { word });
         labels
+    }
+}
+
+/// The label under which a group's value stands on its alerts: its own name and, where nines sets a label of that name
+/// itself, `exported_<name>`, as Prometheus calls what it displaces.
+pub fn group_label(name: &str) -> String {
+    if RESERVED_LABELS.contains(&name) {
+        format!("exported_{name}")
+    } else {
+        name.to_owned()
     }
 }
 
@@ -83,4 +96,21 @@ pub fn fingerprint(labels: &Labels) -> String {
         hash.update(value);
     }
     hex(&hash.finalize()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_by_what_nines_sets_itself_stay_apart() {
+        let loaded = [
+            ("service", "exported_service"),
+            ("region", "region"),
+            ("slo", "exported_slo"),
+        ];
+        for (name, label) in loaded {
+            assert_eq!(group_label(name), label);
+        }
+    }
 }

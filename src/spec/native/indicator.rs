@@ -6,7 +6,7 @@ use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, 
 use crate::domain::matcher::Selector;
 use crate::spec::codes;
 use crate::spec::query::{Ranges, ratio, raw_ratio, threshold as query_threshold};
-use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
+use crate::spec::reader::{Field, Fields, Reader};
 
 /// More labels than this make no group that a person could name.
 const GROUP_LABELS_MAX: usize = 8;
@@ -355,7 +355,7 @@ fn read_group_by(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<String> {
         if names.contains(&name) {
             let message = format!("`group_by` names \"{name}\" twice");
             reader.report(&codes::DUPLICATE_NAME, item.node.span, message);
-        } else if reader.check_label(&name, item.node.span, &RESERVED_LABELS) {
+        } else if reader.check_label(&name, item.node.span, &[]) {
             names.push(name);
         }
     }

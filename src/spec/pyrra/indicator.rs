@@ -1,12 +1,13 @@
 //! Indicators of Pyrra: each metric is a plain selector.
 
 use super::TOOL;
+use crate::domain::alert::group_label;
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::selector_parser::{NEEDS_A_SERVER, is_label_name, parse_selector};
 use crate::domain::time::parse_duration;
 use crate::spec::codes;
-use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
+use crate::spec::reader::{Field, Fields, Reader};
 
 const BOUND: &str = "le";
 const AGGREGATIONS: [&str; 12] = [
@@ -328,9 +329,11 @@ fn read_grouping(reader: &mut Reader<'_>, field: Field<'_>, is_histogram: bool) 
                 format!("`grouping` names \"{name}\" twice"),
             );
         } else {
-            if RESERVED_LABELS.contains(&name.as_str()) {
-                let message =
-                    format!("nines sets the label `{name}` on every alert, so that alerts do not show the group's");
+            if group_label(&name) != name {
+                let message = format!(
+                    "nines sets the label `{name}` on every alert; the group's value is `{}` there",
+                    group_label(&name)
+                );
                 reader.report(&codes::NOT_CARRIED, span, message);
             }
             names.push(name);

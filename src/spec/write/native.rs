@@ -96,7 +96,11 @@ fn common_labels(slos: &[&Slo]) -> Labels {
 }
 
 fn may_be_set(name: &str) -> bool {
-    is_label_name(name) && !name.starts_with("__") && !RESERVED_LABELS.contains(&name)
+    may_group(name) && !RESERVED_LABELS.contains(&name)
+}
+
+fn may_group(name: &str) -> bool {
+    is_label_name(name) && !name.starts_with("__")
 }
 
 fn write_slo(slo: &Slo, common: &Labels, losses: &mut Vec<String>) -> Out {
@@ -114,9 +118,9 @@ fn write_slo(slo: &Slo, common: &Labels, losses: &mut Vec<String>) -> Out {
             slo.id
         ));
     }
-    for name in slo.indicator.group_by.iter().filter(|name| !may_be_set(name)) {
+    for name in slo.indicator.group_by.iter().filter(|name| !may_group(name)) {
         losses.push(format!(
-            "{}: groups by the label {name} cannot be told from what nines sets.",
+            "{}: groups by the label {name} cannot be named in a file.",
             slo.id
         ));
     }
@@ -218,7 +222,7 @@ fn indicator(indicator: &Indicator) -> Out {
         IndicatorKind::Foreign { .. } => {}
     }
     if !indicator.group_by.is_empty() || by_itself {
-        let names = indicator.group_by.iter().filter(|name| may_be_set(name));
+        let names = indicator.group_by.iter().filter(|name| may_group(name));
         let names = names.map(Out::text).collect();
         out.set("group_by", Out::List(names).inline());
     }

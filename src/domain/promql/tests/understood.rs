@@ -157,11 +157,6 @@ fn what_is_not_certain_is_not_understood() {
             "belong together",
         ),
         ("rate(t[5m])", "rate(t[5m]) - rate(g[5m])", "belong together"),
-        (
-            "sum by (service) (rate(t[5m]))",
-            "sum by (service) (rate(b[5m]))",
-            "`service`",
-        ),
         ("sum by (le) (rate(t[5m]))", "sum by (le) (rate(b[5m]))", "`le`"),
         (
             "sum by (z) (sum by (x) (rate(t[5m])))",

@@ -13,8 +13,8 @@ use crate::domain::matcher::Selector;
 
 /// More labels than this make no group that a person could name.
 const GROUP_LABELS_MAX: usize = 8;
-/// Labels that nines sets itself, and the bounds of histograms: nothing can be grouped by them.
-const NO_GROUPS: [&str; 5] = ["alertname", "le", "service", "severity", "slo"];
+/// The bounds of histograms: nothing can be grouped by them.
+const NO_GROUPS: [&str; 1] = ["le"];
 /// Gauges that are 0 or 1 by what they are.
 const BOOLEANS: [&str; 2] = ["probe_success", "up"];
 
