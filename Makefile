@@ -1,6 +1,6 @@
 # Two commands are enough: `make demo` to see nines at work, `make test` to prove it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt release bench proof
+.PHONY: help demo test check fmt release bench proof fuzz
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -35,3 +35,9 @@ proof: release ## the exactness proofs against the release binary (STORAGE=sqlit
 	$(PYTHON) bench/proof/two_daemons.py --nines $(NINES) --storage $(STORAGE)
 	$(PYTHON) bench/proof/rolling_deploy.py --nines $(NINES) --storage $(STORAGE)
 	$(PYTHON) bench/proof/cut_commit.py --nines $(NINES)
+
+FUZZ_SECONDS ?= 600
+fuzz: ## fuzzes the front end for ten minutes (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz
+	mkdir -p fuzz/corpus/front_end
+	for file in slo-specs/*.yaml; do (printf 0; cat "$$file") > "fuzz/corpus/front_end/$$(basename "$$file")"; done
+	$(CARGO) +nightly fuzz run front_end -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 -dict=fuzz/front_end.dict
