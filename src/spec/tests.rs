@@ -326,6 +326,29 @@ fn formats_are_told_apart_by_their_markers() {
         ("apiVersion: openslo/v9\nkind: SLO\n", DocumentKind::UnknownVersion),
         ("version: prometheus/v2\n", DocumentKind::UnknownVersion),
         ("services: {web: {}}\n", DocumentKind::Unknown),
+        (
+            "apiVersion: v1alpha1\nkind: ServiceLevelObjective\n",
+            DocumentKind::Pyrra,
+        ),
+        ("apiVersion: v2\nname: x\nversion: 0.1.0\n", DocumentKind::HelmChart),
+        ("resources: [a.yaml]\nnamespace: x\n", DocumentKind::Kustomize),
+        ("namespace: x\nimages: []\n", DocumentKind::Unknown),
+        ("resources: [a.yaml]\nslos: []\n", DocumentKind::Unknown),
+        ("- {op: remove, path: /spec/slos/0}\n", DocumentKind::Kustomize),
+        ("- {op: gt, path: /x}\n", DocumentKind::Unknown),
+        (
+            "apiVersion: openslo/v1\nkind: SLO\n$patch: delete\n",
+            DocumentKind::Kustomize,
+        ),
+        (
+            "version: nines/v1\nservice: '{{ .Values.x }}'\n",
+            DocumentKind::HelmTemplate,
+        ),
+        ("version: nines/v1\nservice: '{{ .Value }}'\n", DocumentKind::Native),
+        (
+            "apiVersion: v1\nkind: Pod\nspec: '{{ .Values.x }}'\n",
+            DocumentKind::OtherObject,
+        ),
     ] {
         assert_eq!(load(text, "f.yaml").kind, kind, "{text}");
     }
@@ -350,6 +373,43 @@ fn what_is_no_slo_is_told_or_skipped() {
             (vec![codes], codes.starts_with('I')),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn what_is_nearly_a_format_is_told_which_formats_there_are() {
+    for (text, code, words) in [
+        (
+            "apiVersion: prometheus/v1\nservice: x\n",
+            "N037",
+            "write `version: prometheus/v1`",
+        ),
+        (
+            "apiVersion: n9/v1alpha\nkind: SLO\n",
+            "N019",
+            "`apiVersion:` openslo/v1, ",
+        ),
+        (
+            "apiVersion: cloud.google.com/v1\nkind: ServiceLevelObjective\n",
+            "N019",
+            "sloth.slok.dev/v1",
+        ),
+        (
+            "apiVersion: openslo.openslo/v1\nkind: SLO\n",
+            "N019",
+            "nines/v1 and prometheus/v1 (Sloth)",
+        ),
+        (
+            "apiVersion: pyra.dev/v1alpha1\nkind: ServiceLevelObjective\n",
+            "N019",
+            "did you mean `pyrra.dev/v1alpha1`?",
+        ),
+    ] {
+        let loaded = load(text, "f.yaml");
+        let found = &loaded.diagnostics[0];
+        let hint = found.hint.as_deref().unwrap_or_default();
+        assert_eq!(found.code, code, "{text}");
+        assert!(hint.contains(words), "{text}: {hint}");
     }
 }
 

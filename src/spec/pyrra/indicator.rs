@@ -329,8 +329,9 @@ fn read_grouping(reader: &mut Reader<'_>, field: Field<'_>, is_histogram: bool) 
             );
         } else {
             if RESERVED_LABELS.contains(&name.as_str()) {
-                let message =
-                    format!("nines sets the label `{name}` on every alert, so that alerts do not show the group's");
+                let message = format!(
+                    "nines sets the label `{name}` on every alert, so that alerts do not show the group's, and its own format cannot group by it"
+                );
                 reader.report(&codes::NOT_CARRIED, span, message);
             }
             names.push(name);
