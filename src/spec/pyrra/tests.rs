@@ -440,7 +440,7 @@ fn files_of_pyrra_are_read_without_their_group_and_booleans_as_yaml_1_1_has_them
 fn templates_in_annotations_are_noted() {
     let annotation = "{name: errors, annotations: {pyrra.dev/text: 'in {{$labels.namespace}}'}, ";
     let loaded = load(&object(RATIO, "").replace("{name: errors, ", annotation), "f.yaml");
-    assert_eq!(places(&loaded), ["I002 3:58"]);
+    assert_eq!(places(&loaded), ["I002 3:56"]);
     let annotations = &loaded.slos[0].alerting.annotations;
     assert_eq!(annotations.get("text"), "in {{$labels.namespace}}");
 }
