@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use glob::MatchOptions;
 
+use crate::spec::SourceFile;
 use crate::spec::codes;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::yaml::BYTES_MAX;
@@ -105,6 +106,19 @@ pub fn read_text(path: &Path, shown: &str) -> Result<String, Box<Diagnostic>> {
         diagnostic.line = u32::try_from(line).unwrap_or(u32::MAX);
         diagnostic
     })
+}
+
+/// Parses the text of a file that lies behind these paths. A file that is none of them was found in a folder, where
+/// others than SLO files may lie.
+pub fn source_of(path: &Path, shown: impl Into<String>, text: &str, paths: &[PathBuf]) -> SourceFile {
+    let source = SourceFile::new(shown, text);
+    // Only such a name makes a difference, so that thousands of paths are not compared with one another.
+    let is_special = path.file_name().is_some_and(SourceFile::is_name_of_values);
+    if is_special && !paths.iter().any(|named| named == path) {
+        source.found_in_folder()
+    } else {
+        source
+    }
 }
 
 /// A path as people see it: relative to the folder of the configuration where it lies below it.

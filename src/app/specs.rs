@@ -1,12 +1,12 @@
 //! SLO files: from paths to the SLOs that are to run, with the last good revision in the place of what does not load.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::files::{find_slo_files, read_text, shown_path};
+use super::files::{find_slo_files, read_text, shown_path, source_of};
 use crate::config;
 use crate::domain::digest::hex;
 use crate::domain::slo::{Slo, SloId};
@@ -14,7 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::engine::catalog::{Desired, DesiredSlo, IdleSlo};
 use crate::engine::ports::RevisionRecord;
 use crate::engine::snapshot::DiagnosticView;
-use crate::spec::codes::{IDLE, Severity};
+use crate::spec::codes::{FORMAT, IDLE, SKIPPED, Severity};
+use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::{Loaded, NamedSlo, Options, SourceFile, load_files, read_files};
 
@@ -53,10 +54,16 @@ pub fn read(paths: &[PathBuf], base: &Path, options: Options) -> Result<SpecFile
     for path in &found.files {
         let shown = shown_path(path, base);
         match read_text(path, &shown) {
-            Ok(text) if config::is_config(path, &text) => {
-                warnings.push(format!("{shown} is a configuration, not an SLO file; it is skipped"));
+            Ok(text) => {
+                let source = source_of(path, shown, &text, paths);
+                // By its name, else by the keys that were found while parsing.
+                if config::is_config(path, "") || source.kind() == DocumentKind::Config {
+                    let file = source.file;
+                    warnings.push(format!("{file} is a configuration, not an SLO file; it is skipped"));
+                } else {
+                    sources.push(source);
+                }
             }
-            Ok(text) => sources.push(SourceFile::new(shown, &text)),
             Err(diagnostic) => sources.push(SourceFile::unreadable(*diagnostic)),
         }
     }
@@ -82,7 +89,10 @@ impl SpecFiles {
         };
         let mut running = BTreeSet::new();
         let sources: HashMap<&str, &SourceFile> = self.sources.iter().map(|file| (file.file.as_str(), file)).collect();
-        for file in &self.loaded {
+        let vanished = self.vanished(read, last_good);
+        let files = self.loaded.iter();
+        let loaded: Vec<&Loaded> = files.map(|file| vanished.get(&file.file).unwrap_or(file)).collect();
+        for file in &loaded {
             let told = file.diagnostics.iter().filter(|found| found.severity != Severity::Note);
             specs.warnings.extend(told.map(Diagnostic::concise));
             if file.is_valid() {
@@ -91,7 +101,7 @@ impl SpecFiles {
                 specs.revisions.extend(source.map(|source| revision(source, now)));
             }
         }
-        let earlier = self.last_good_slos(read, last_good);
+        let earlier = self.last_good_slos(&loaded, read, last_good);
         if earlier.needs_old_objects {
             // What the last good revisions refer to stays the last good revision as well, until all of them load again.
             specs.revisions.retain(|revision| {
@@ -101,24 +111,62 @@ impl SpecFiles {
                 !refers || !last_good.contains_key(&revision.file)
             });
         }
-        for file in self.loaded.iter().filter(|file| !file.is_valid()) {
+        for file in loaded.iter().filter(|file| !file.is_valid()) {
             let earlier = earlier.slos.get(&file.file).map(Vec::as_slice).unwrap_or_default();
             specs.run_last_good(file, earlier, &mut running);
         }
         specs
     }
 
-    /// The SLOs of the last good revisions of the files that do not load. They are read together with the files that
-    /// do, since they may refer to one another; where what they refer to is gone, with the last good revisions of all.
-    fn last_good_slos(&self, read: &ReadFiles<'_>, last_good: &LastGood) -> Earlier {
-        let mut earlier = Earlier::default();
-        let is_valid: HashMap<&str, bool> = self
+    /// Files that load, yet hold less than their last good revisions and skip more: SLOs became a template, or something of
+    /// somebody else. That is hardly meant, so that they are broken files; whoever means it removes the file.
+    fn vanished(&self, read: &ReadFiles<'_>, last_good: &LastGood) -> HashMap<String, Loaded> {
+        let skipped = |file: &Loaded| {
+            file.diagnostics
+                .iter()
+                .filter(|found| found.code == SKIPPED.code)
+                .count()
+        };
+        let texts: HashMap<&str, &str> = self
+            .sources
+            .iter()
+            .map(|file| (file.file.as_str(), file.text.as_str()))
+            .collect();
+        let suspects = self.loaded.iter().filter(|file| file.is_valid() && skipped(file) > 0);
+        let changed = suspects.filter_map(|file| {
+            let earlier = last_good.get(&file.file)?;
+            (texts.get(file.file.as_str()) != Some(&earlier.text.as_str())).then(|| (file, revised(earlier)))
+        });
+        let changed: Vec<(&Loaded, SourceFile)> = changed.collect();
+        if changed.is_empty() {
+            return HashMap::new();
+        }
+        // Names are read whatever they refer to.
+        let old = read(&changed.iter().map(|(_, old)| old).collect::<Vec<_>>());
+        let here: HashSet<SloId> = self
             .loaded
             .iter()
-            .map(|file| (file.file.as_str(), file.is_valid()))
+            .flat_map(|file| &file.names)
+            .filter_map(id_of)
             .collect();
+        let mut vanished = HashMap::new();
+        for ((file, _), old) in changed.iter().zip(&old) {
+            let gone = old.names.iter().filter_map(id_of).filter(|id| !here.contains(id));
+            let lost: Vec<String> = gone.map(|id| id.to_string()).collect();
+            if !lost.is_empty() && skipped(file) > skipped(old) {
+                vanished.insert(file.file.clone(), broken_by_loss(file, &lost));
+            }
+        }
+        vanished
+    }
+
+    /// The SLOs of the last good revisions of the files that do not load. They are read together with the files that
+    /// do, since they may refer to one another; where what they refer to is gone, with the last good revisions of all.
+    fn last_good_slos(&self, loaded: &[&Loaded], read: &ReadFiles<'_>, last_good: &LastGood) -> Earlier {
+        let mut earlier = Earlier::default();
+        let is_valid = loaded.iter().map(|file| (file.file.as_str(), file.is_valid()));
+        let is_valid: HashMap<&str, bool> = is_valid.collect();
         let valid = |file: &&SourceFile| is_valid.get(file.file.as_str()) == Some(&true);
-        let revised = |revision: &RevisionRecord| SourceFile::new(revision.file.clone(), &revision.text);
         let broken = self.sources.iter().filter(|file| !valid(file));
         let old: Vec<SourceFile> = broken
             .filter_map(|file| last_good.get(&file.file))
@@ -166,6 +214,33 @@ struct Earlier {
     slos: HashMap<String, Vec<Slo>>,
     /// Some of them refer to objects that only earlier revisions of other files hold.
     needs_old_objects: bool,
+}
+
+fn revised(revision: &RevisionRecord) -> SourceFile {
+    SourceFile::new(revision.file.clone(), &revision.text)
+}
+
+fn id_of(named: &NamedSlo) -> Option<SloId> {
+    let (service, name) = named.service.as_ref().zip(named.name.as_ref())?;
+    Some(SloId::new(service, name))
+}
+
+/// A file as one that does not load, because these SLOs of its last good revision are not read any more.
+fn broken_by_loss(file: &Loaded, lost: &[String]) -> Loaded {
+    let message = format!(
+        "{} stood here and would be skipped now; what loaded last runs on",
+        lost.join(", ")
+    );
+    let place = file.diagnostics.iter().find(|found| found.code == SKIPPED.code);
+    let hint = "mend what is skipped; if the SLOs shall end, remove the file".to_owned();
+    let mut broken = file.clone();
+    broken.slos.clear();
+    broken.diagnostics.push(Diagnostic {
+        line: place.map_or(1, |found| found.line),
+        hint: Some(hint),
+        ..Diagnostic::of_file(&FORMAT, &file.file, message)
+    });
+    broken
 }
 
 fn revision(source: &SourceFile, now: Timestamp) -> RevisionRecord {

@@ -1,5 +1,6 @@
 //! Which format a document is in, by its markers.
 
+use super::helm;
 use super::yaml::Node;
 
 /// The formats that can be told apart.
@@ -31,6 +32,12 @@ pub enum DocumentKind {
     OtherObject,
     /// Rules for Prometheus.
     PrometheusRules,
+    /// YAML whose values Helm is yet to fill in.
+    HelmTemplate,
+    /// `Chart.yaml`
+    HelmChart,
+    /// A kustomization without its `apiVersion`, or a patch.
+    Kustomize,
     /// None of these.
     #[default]
     Unknown,
@@ -59,9 +66,76 @@ const FAMILIES: [(&str, &str); 6] = [
     ("sre.google.com", "sre.google.com/v2"),
 ];
 
+/// The markers of the formats that are read.
+pub(super) const MARKERS: [&str; 8] = [
+    "nines/v1",
+    "prometheus/v1",
+    "openslo/v1",
+    "openslo/v1alpha",
+    "openslo.com/v2alpha",
+    "sloth.slok.dev/v1",
+    "pyrra.dev/v1alpha1",
+    "sre.google.com/v2",
+];
+/// Keys of a kustomization that hardly anything else has; one of them is needed.
+const KUSTOMIZATION: [&str; 17] = [
+    "resources",
+    "bases",
+    "components",
+    "patches",
+    "patchesStrategicMerge",
+    "patchesJson6902",
+    "configMapGenerator",
+    "secretGenerator",
+    "generators",
+    "transformers",
+    "replacements",
+    "helmCharts",
+    "namePrefix",
+    "nameSuffix",
+    "commonLabels",
+    "commonAnnotations",
+    "crds",
+];
+/// The other keys that it may have.
+const KUSTOMIZATION_TOO: [&str; 15] = [
+    "kind",
+    "metadata",
+    "namespace",
+    "labels",
+    "images",
+    "replicas",
+    "generatorOptions",
+    "helmGlobals",
+    "helmChartInflationGenerator",
+    "validators",
+    "vars",
+    "configurations",
+    "openapi",
+    "buildMetadata",
+    "sortOptions",
+];
+/// What a JSON patch (RFC 6902) does.
+const PATCH_OPERATIONS: [&str; 6] = ["add", "remove", "replace", "move", "copy", "test"];
+
 impl DocumentKind {
     /// The format of a document.
     pub fn of(root: &Node) -> Self {
+        if is_kustomize(root) {
+            return Self::Kustomize;
+        }
+        let kind = Self::by_marker(root);
+        let is_of_others = matches!(
+            kind,
+            Self::Config | Self::OtherObject | Self::PrometheusRules | Self::HelmChart
+        );
+        if !is_of_others && helm::fills(root) {
+            return Self::HelmTemplate;
+        }
+        kind
+    }
+
+    fn by_marker(root: &Node) -> Self {
         let text = |key| root.get(key).and_then(Node::text).map(str::trim);
         let (version, api_version, kind) = (text("version"), text("apiVersion"), text("kind"));
         match (version, api_version) {
@@ -73,8 +147,11 @@ impl DocumentKind {
             (_, Some("sloth.slok.dev/v1")) if kind == Some("AlertWindows") => Self::AlertWindows,
             (_, Some("sloth.slok.dev/v1")) => Self::SlothResource,
             (_, Some("pyrra.dev/v1alpha1")) => Self::Pyrra,
+            // Pyrra itself does not look at it, and its users write this.
+            (_, Some("v1alpha1")) if kind == Some("ServiceLevelObjective") => Self::Pyrra,
             (_, Some("sre.google.com/v2")) => Self::SloGenerator,
             (Some(marker), _) | (_, Some(marker)) if family(marker).is_some() => Self::UnknownVersion,
+            (Some(_), Some("v1" | "v2")) if kind.is_none() && text("name").is_some() => Self::HelmChart,
             (None, Some(api)) if is_kubernetes(api) && kind.is_some_and(|kind| !SLO_KINDS.contains(&kind)) => {
                 Self::OtherObject
             }
@@ -98,7 +175,13 @@ impl DocumentKind {
             Self::Pyrra => "pyrra.dev/v1alpha1",
             Self::SloGenerator => "sre.google.com/v2",
             Self::Config => "nines.yml",
-            Self::OtherObject | Self::PrometheusRules | Self::UnknownVersion | Self::Unknown => return None,
+            Self::OtherObject
+            | Self::PrometheusRules
+            | Self::HelmTemplate
+            | Self::HelmChart
+            | Self::Kustomize
+            | Self::UnknownVersion
+            | Self::Unknown => return None,
         })
     }
 
@@ -117,9 +200,30 @@ impl DocumentKind {
             Self::Config => "a nines configuration",
             Self::OtherObject => "a Kubernetes object",
             Self::PrometheusRules => "Prometheus's rules",
+            Self::HelmTemplate => "a template of Helm",
+            Self::HelmChart => "a chart of Helm",
+            Self::Kustomize => "Kustomize's",
             Self::UnknownVersion | Self::Unknown => "unknown",
         }
     }
+}
+
+/// A kustomization that does not say what it is, a JSON patch, or a strategic one with a directive.
+fn is_kustomize(root: &Node) -> bool {
+    if let Some(items) = root.items() {
+        let is_operation = |item: &Node| {
+            let text = |key| item.get(key).and_then(Node::text);
+            text("op").is_some_and(|op| PATCH_OPERATIONS.contains(&op)) && text("path").is_some()
+        };
+        return !items.is_empty() && items.iter().all(is_operation);
+    }
+    let Some(entries) = root.entries() else {
+        return false;
+    };
+    let has = |keys: &[&str]| entries.iter().any(|entry| keys.contains(&entry.key.as_str()));
+    let is_known = |key: &str| KUSTOMIZATION.contains(&key) || KUSTOMIZATION_TOO.contains(&key);
+    let is_kustomization = has(&KUSTOMIZATION) && entries.iter().all(|entry| is_known(&entry.key));
+    is_kustomization || (has(&["apiVersion"]) && has(&["$patch"]))
 }
 
 /// `v1`, `apps/v1`, `monitoring.coreos.com/v1beta1`

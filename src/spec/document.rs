@@ -1,8 +1,14 @@
 //! A file as its documents, before anybody knows what they mean.
 
+use std::ffi::OsStr;
+
 use super::detect::DocumentKind;
 use super::diagnostic::Diagnostic;
+use super::helm;
 use super::yaml::{self, Node, Value, YamlError};
+
+const TEMPLATE: &str = "this is a template of Helm, not YAML; point nines at what Helm renders";
+const VALUES: &str = "these are values for Helm, no SLOs; they are skipped";
 
 /// A file that was read and parsed.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +21,8 @@ pub struct SourceFile {
     pub(super) documents: Vec<Document>,
     /// What is wrong with the YAML.
     pub(super) errors: Vec<YamlError>,
-    /// It is a template of Helm, from which YAML is yet to be made.
-    pub(super) is_template: bool,
+    /// Why nothing in it is read, where that is no mistake.
+    pub(super) skipped: Option<&'static str>,
     /// Why it could not even be read.
     pub(super) unreadable: Option<Diagnostic>,
 }
@@ -42,10 +48,30 @@ impl SourceFile {
             file: file.into(),
             text: text.to_owned(),
             documents: documents.collect(),
-            is_template: !parsed.errors.is_empty() && is_helm_template(text),
+            skipped: helm::breaks(text, &parsed.errors).then_some(TEMPLATE),
             errors: parsed.errors,
             unreadable: None,
         }
+    }
+
+    /// Whether a file of this name may hold the values of a Helm chart: `values.yaml`, `values-prod.yaml`,
+    /// `values.prod.yml`.
+    pub fn is_name_of_values(name: &OsStr) -> bool {
+        let name = name.to_string_lossy();
+        let is_yaml = [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending));
+        let rest = name.strip_prefix("values");
+        is_yaml && rest.is_some_and(|rest| rest.starts_with(['.', '-', '_']))
+    }
+
+    /// A file with such a name that nobody asked for by it, found in a folder. What the values of a chart look like
+    /// nobody knows, so that they are skipped by their name, unless they look like SLOs.
+    #[must_use]
+    pub fn found_in_folder(mut self) -> Self {
+        let is_unknown = |document: &Document| document.kind == DocumentKind::Unknown && !document.is_meant_as_slo();
+        if self.errors.is_empty() && self.documents.iter().all(is_unknown) {
+            self.skipped = self.skipped.or(Some(VALUES));
+        }
+        self
     }
 
     /// The format of the first document.
@@ -80,6 +106,15 @@ impl SourceFile {
     }
 }
 
+impl Document {
+    /// It has a key with which only SLO files begin, though not all that is needed.
+    fn is_meant_as_slo(&self) -> bool {
+        ["version", "apiVersion", "slos"]
+            .iter()
+            .any(|key| self.root.entry(key).is_some())
+    }
+}
+
 /// A document that is a list of objects, or a Kubernetes `List`, stands for its items.
 fn take_apart(root: Node) -> Vec<Node> {
     let is_object = |node: &Node| node.entry("apiVersion").is_some();
@@ -101,27 +136,4 @@ fn take_apart(root: Node) -> Vec<Node> {
         }
         value => vec![Node { value, span: root.span }],
     }
-}
-
-/// Whether a text that is no YAML is a template of Helm.
-fn is_helm_template(text: &str) -> bool {
-    const WORDS: [&str; 13] = [
-        ".Values",
-        ".Release",
-        ".Chart",
-        ".Files",
-        "include ",
-        "template ",
-        "if ",
-        "range ",
-        "with ",
-        "end ",
-        "define ",
-        "toYaml ",
-        "$",
-    ];
-    text.split("{{").skip(1).any(|rest| {
-        let inner = rest.trim_start_matches('-').trim_start();
-        WORDS.iter().any(|word| inner.starts_with(word)) || inner.starts_with("end}") || inner.starts_with("else")
-    })
 }

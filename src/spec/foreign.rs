@@ -87,6 +87,40 @@ pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> 
     Some(name)
 }
 
+/// `true` or `false`, and YAML 1.1's other words for them, which Go's YAML takes where a boolean is expected.
+pub(super) fn boolean(reader: &mut Reader<'_>, field: Field<'_>) -> Option<bool> {
+    let meant = match &field.node.value {
+        Value::Scalar(scalar) if scalar.plain => match scalar.text.to_lowercase().as_str() {
+            "yes" | "on" | "y" => Some(true),
+            "no" | "off" | "n" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(meant) = meant else {
+        return reader.boolean(field);
+    };
+    let written = field.node.text().unwrap_or_default();
+    let message = format!("`{}: {written}` is read as {meant}, as YAML 1.1 has it", field.key);
+    reader.report_with(
+        &codes::READ_LENIENTLY,
+        field.node.span,
+        message,
+        Some(format!("write `{}: {meant}`", field.key)),
+    );
+    Some(meant)
+}
+
+/// Says which values of an alert's labels or annotations hold templates, which only Prometheus fills in.
+pub(super) fn note_templates(reader: &mut Reader<'_>, field: Field<'_>) {
+    for Entry { key, value, .. } in field.node.entries().unwrap_or_default() {
+        if value.text().is_some_and(|text| text.contains("{{")) {
+            let message = format!("`{key}` goes out as it is written; nines fills in no templates");
+            reader.report(&codes::NOT_CARRIED, value.span, message);
+        }
+    }
+}
+
 /// Reads an objective; 0 and 1 (or 100 %) are read with a warning, too many decimals are rounded with one.
 pub(super) fn objective(reader: &mut Reader<'_>, field: Field<'_>, unit: ObjectiveUnit) -> Option<Objective> {
     let text = reader.text(field)?;
@@ -122,10 +156,19 @@ pub(super) fn objective(reader: &mut Reader<'_>, field: Field<'_>, unit: Objecti
                 ObjectiveError::OutsideUnit => format!("`{}` is {text}, outside of {ranges}", field.key),
                 other => format!("`{}` is \"{text}\": {other}", field.key),
             };
-            reader.report(&codes::OBJECTIVE, span, message);
+            reader.report_with(&codes::OBJECTIVE, span, message, plain_number(&text, unit));
             None
         }
     }
+}
+
+/// How a number with a sign for percent or a decimal comma is written; `None` for anything else.
+fn plain_number(text: &str, unit: ObjectiveUnit) -> Option<String> {
+    let text = text.trim();
+    let plain = text.strip_suffix('%').unwrap_or(text).trim_end().replacen(',', ".", 1);
+    let is_ratio_in_percent = text.ends_with('%') && matches!(unit, ObjectiveUnit::Ratio);
+    let is_meant = plain != text && !is_ratio_in_percent && Objective::from_foreign(&plain, unit).is_ok();
+    is_meant.then(|| format!("write {plain}"))
 }
 
 fn scalar(reader: &mut Reader<'_>, key: &str, value: &Node) -> Option<String> {

@@ -2,13 +2,14 @@
 
 use super::codes;
 use super::contents::Contents;
-use super::detect::{DocumentKind, family};
+use super::detect::{DocumentKind, MARKERS, family};
 use super::diagnostic::{Diagnostic, has_errors};
 use super::document::{Document, SourceFile};
 use super::objects::Objects;
 use super::options::Options;
 use super::reader::Reader;
 use super::set::load_files;
+use super::suggest::suggest;
 use super::yaml::{Node, Span};
 use super::{native, openslo, pyrra, slo_generator, sloth};
 use crate::domain::slo::Slo;
@@ -78,9 +79,8 @@ pub(super) fn load_file(file: &SourceFile, context: &Context<'_>) -> Loaded {
     let mut reader = Reader::new(&file.text, &file.file);
     reader.set_strict(context.options.strict);
     let mut contents = Contents::default();
-    if file.is_template {
-        let message = "this is a template of Helm, not YAML; point nines at what Helm renders";
-        reader.report(&codes::SKIPPED, Span::FIRST, message);
+    if let Some(reason) = file.skipped {
+        reader.report(&codes::SKIPPED, Span::FIRST, reason);
     } else {
         for error in &file.errors {
             reader.report_yaml(error.clone());
@@ -142,8 +142,31 @@ fn read_document(reader: &mut Reader<'_>, document: &Document, context: &Context
             let message = "these are rules for Prometheus, no SLOs; they are skipped";
             reader.report(&codes::SKIPPED, root.span, message);
         }
+        DocumentKind::HelmTemplate => {
+            let message = "this is a template of Helm; point nines at what Helm renders";
+            reader.report(&codes::SKIPPED, root.span, message);
+        }
+        DocumentKind::HelmChart => {
+            let message = "this describes a chart of Helm, no SLOs; it is skipped";
+            reader.report(&codes::SKIPPED, root.span, message);
+        }
+        DocumentKind::Kustomize => {
+            let message = "this is for Kustomize, no SLO by itself; it is skipped";
+            let hint = "point nines at what Kustomize builds".to_owned();
+            reader.report_with(&codes::SKIPPED, root.span, message, Some(hint));
+        }
         DocumentKind::UnknownVersion | DocumentKind::Unknown => read_unknown(reader, root, contents),
     }
+}
+
+/// The markers of all formats, for people whose file has none of them.
+fn all_formats(marker: Option<&str>) -> String {
+    let near = marker.and_then(|marker| suggest(marker, MARKERS));
+    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    format!(
+        "{near}nines reads `version:` nines/v1 and prometheus/v1 (Sloth), and `apiVersion:` openslo/v1, openslo/v1alpha, \
+         openslo.com/v2alpha, sloth.slok.dev/v1, pyrra.dev/v1alpha1 and sre.google.com/v2"
+    )
 }
 
 fn read_unknown(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents) {
@@ -196,7 +219,7 @@ fn read_unknown(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents) {
             &codes::FORMAT,
             marker.span,
             "this is no SLO format that nines knows",
-            begin,
+            Some(all_formats(marker.text())),
         ),
     }
 }

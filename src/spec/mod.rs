@@ -10,6 +10,7 @@ pub mod document;
 pub mod examples;
 mod fields;
 mod foreign;
+mod helm;
 mod lints;
 pub mod load;
 mod native;

@@ -1,10 +1,11 @@
 //! The native format from outside: a text, and what must be said about it.
 
+mod formats;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::detect::DocumentKind;
 use super::{Loaded, Options, load, load_all};
 use crate::domain::alert::policy::Severity;
 use crate::domain::indicator::IndicatorKind;
@@ -296,61 +297,6 @@ fn names_are_read_from_files_that_do_not_load() {
         .names
         .is_empty()
     );
-}
-
-#[test]
-fn formats_are_told_apart_by_their_markers() {
-    for (text, kind) in [
-        ("version: nines/v1\n", DocumentKind::Native),
-        ("apiVersion: openslo/v1\nkind: SLO\n", DocumentKind::OpenSloV1),
-        ("apiVersion: openslo.com/v1\nkind: SLO\n", DocumentKind::OpenSloV1),
-        ("apiVersion: openslo/v1alpha\nkind: SLO\n", DocumentKind::OpenSloV1Alpha),
-        (
-            "- apiVersion: openslo.com/v2alpha\n  kind: SLO\n",
-            DocumentKind::OpenSloV2Alpha,
-        ),
-        ("version: 'prometheus/v1'\nservice: x\n", DocumentKind::Sloth),
-        (
-            "apiVersion: sloth.slok.dev/v1\nkind: PrometheusServiceLevel\n",
-            DocumentKind::SlothResource,
-        ),
-        (
-            "apiVersion: sloth.slok.dev/v1\nkind: AlertWindows\n",
-            DocumentKind::AlertWindows,
-        ),
-        ("apiVersion: pyrra.dev/v1alpha1\n", DocumentKind::Pyrra),
-        ("apiVersion: sre.google.com/v2\n", DocumentKind::SloGenerator),
-        ("global: {}\n", DocumentKind::Config),
-        ("groups: [{name: x, rules: []}]\n", DocumentKind::PrometheusRules),
-        ("apiVersion: v1\nkind: Pod\n", DocumentKind::OtherObject),
-        ("apiVersion: openslo/v9\nkind: SLO\n", DocumentKind::UnknownVersion),
-        ("version: prometheus/v2\n", DocumentKind::UnknownVersion),
-        ("services: {web: {}}\n", DocumentKind::Unknown),
-    ] {
-        assert_eq!(load(text, "f.yaml").kind, kind, "{text}");
-    }
-}
-
-#[test]
-fn what_is_no_slo_is_told_or_skipped() {
-    for (text, codes) in [
-        ("global: {}\n", "N019"),
-        ("services: {web: {}}\n", "N019"),
-        ("apiVersion: openslo/v9\nkind: SLO\n", "N037"),
-        ("apiVersion: v1\nkind: Pod\n", "I003"),
-        ("apiVersion: foo\nkind: Service\n", "N019"),
-        ("apiVersion: example.org/v1\nkind: SLO\n", "N019"),
-        ("groups: [{name: x, rules: []}]\n", "I003"),
-        ("{{- if .Values.slo }}\nversion: prometheus/v1\n{{- end }}\n", "I003"),
-    ] {
-        let loaded = load(text, "f.yaml");
-        let found: Vec<_> = loaded.diagnostics.iter().map(|found| found.code).collect();
-        assert_eq!(
-            (found, loaded.is_valid()),
-            (vec![codes], codes.starts_with('I')),
-            "{text}"
-        );
-    }
 }
 
 #[test]

@@ -198,3 +198,89 @@ fn the_texts_of_many_files_are_found_at_once() {
             .all(|(revision, (_, text))| revision.text == *text)
     );
 }
+
+#[test]
+fn slos_that_would_be_skipped_now_run_on_as_they_were() {
+    let shop = slos(&["a", "b"]);
+    let quoted = shop.replace("service: shop", "service: \"{{ .Values.service }}\"");
+    let broken = format!("{{{{- if .Values.slos }}}}\n{shop}{{{{- end }}}}\n");
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    let half = format!("{}---\n{other}", slos(&["a"]));
+    let good = last_good(&[("a.yaml", &shop)]);
+    for (sentence, text) in [
+        ("a template of Helm in YAML", quoted.as_str()),
+        ("a template of Helm that is no YAML", broken.as_str()),
+        ("an object of somebody else", other),
+        ("one of two SLOs became something else", half.as_str()),
+    ] {
+        let specs = files(&[("a.yaml", text)]).resolve(&good, NOW);
+        assert_eq!(running(&specs), named(&[("a", true), ("b", true)]), "{sentence}");
+        assert!(specs.revisions.is_empty(), "{sentence}: the good revision stays");
+        assert!(
+            specs.warnings.iter().any(|told| told.contains("shop/b")),
+            "{sentence}: {:?}",
+            specs.warnings
+        );
+        let never = files(&[("a.yaml", text)]).resolve(&LastGood::new(), NOW);
+        assert_eq!(
+            (never.desired.idle.len(), never.warnings.len()),
+            (0, 0),
+            "{sentence}, from the start"
+        );
+    }
+}
+
+#[test]
+fn slos_that_end_or_move_are_not_held() {
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    let both = format!("{}---\n{other}", slos(&["a", "b"]));
+    let fewer = format!("{}---\n{other}", slos(&["a"]));
+    let good = last_good(&[("a.yaml", &both)]);
+    let specs = files(&[("a.yaml", &fewer)]).resolve(&good, NOW);
+    assert_eq!(
+        running(&specs),
+        named(&[("a", false)]),
+        "an SLO was removed from beside the object"
+    );
+    let specs = files(&[("a.yaml", other), ("b.yaml", &slos(&["a", "b"]))]).resolve(&good, NOW);
+    assert_eq!(
+        running(&specs),
+        named(&[("a", false), ("b", false)]),
+        "all moved to another file"
+    );
+}
+
+#[test]
+fn configurations_and_values_of_charts_are_no_slo_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for (name, text) in [
+        ("nines.yml", "anything"),
+        ("config.yaml", "scrape_configs: []\n"),
+        ("values.yaml", "replicaCount: 1\n"),
+        ("values-prod.yaml", "# nothing\n"),
+        ("values-slos.yaml", BROKEN),
+        ("other.yaml", "replicaCount: 1\n"),
+    ] {
+        std::fs::write(at(name), text).expect("a file");
+    }
+    let read_paths = |paths: &[PathBuf]| read(paths, folder.path(), Options::default()).expect("files");
+    let found = read_paths(&[at("")]);
+    let valid = |found: &SpecFiles| -> Vec<(String, bool)> {
+        found
+            .loaded
+            .iter()
+            .map(|file| (file.file.clone(), file.is_valid()))
+            .collect()
+    };
+    let expected = [
+        ("other.yaml", false),
+        ("values-prod.yaml", true),
+        ("values-slos.yaml", false),
+        ("values.yaml", true),
+    ];
+    assert_eq!(valid(&found), named(&expected));
+    assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
+    let asked = read_paths(&[at("values.yaml")]);
+    assert_eq!(valid(&asked), named(&[("values.yaml", false)]), "asked for by its name");
+}

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::app::files::{FindError, find_slo_files, read_text};
+use crate::app::files::{FindError, find_slo_files, read_text, source_of};
 use crate::cli::{STDIN, counted, is_stdin, read_stdin, shown};
 use crate::config;
 use crate::spec::detect::DocumentKind;
@@ -106,7 +106,7 @@ pub(super) fn check(
     let found = find_slo_files(&paths)?;
     let (mut files, mut warnings) = (found.files, found.warnings);
     let mut read = Sources::default();
-    for (path, source) in files.iter().zip(parse_all(&files)) {
+    for (path, source) in files.iter().zip(parse_all(&files, &paths)) {
         read.add(path, source, &mut warnings);
     }
     if !read.named.is_empty() {
@@ -114,7 +114,7 @@ pub(super) fn check(
         files.extend(read.named.iter().cloned());
         files = find_slo_files(&files)?.files;
         let more: Vec<PathBuf> = files.iter().filter(|path| !read.has(path)).cloned().collect();
-        for (path, source) in more.iter().zip(parse_all(&more)) {
+        for (path, source) in more.iter().zip(parse_all(&more, &paths)) {
             read.add(path, source, &mut warnings);
         }
     }
@@ -165,11 +165,11 @@ impl Sources {
 }
 
 /// Reads and parses files, on all processors where there are many.
-fn parse_all(files: &[PathBuf]) -> Vec<Result<SourceFile, Box<Diagnostic>>> {
+fn parse_all(files: &[PathBuf], paths: &[PathBuf]) -> Vec<Result<SourceFile, Box<Diagnostic>>> {
     const WORTH_A_THREAD: usize = 64;
     let one = |path: &PathBuf| {
         let text = read_text(path, &shown(path))?;
-        Ok(SourceFile::new(shown(path), &text))
+        Ok(source_of(path, shown(path), &text, paths))
     };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(processors).max(WORTH_A_THREAD);

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::check::{INVALID, USAGE, VALID};
 use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin, shown};
-use crate::app::files::{FindError, find_slo_files, read_text};
+use crate::app::files::{FindError, find_slo_files, read_text, source_of};
 use crate::config;
 use crate::domain::slo::Slo;
 use crate::spec::detect::DocumentKind;
@@ -169,7 +169,7 @@ fn read(paths: &[PathBuf], streams: &mut Streams<'_>) -> Result<(Sources, Vec<St
     for path in found.files {
         let shown = shown(&path);
         let source = match read_text(&path, &shown) {
-            Ok(text) => SourceFile::new(shown, &text),
+            Ok(text) => source_of(&path, shown, &text, &paths),
             Err(diagnostic) => SourceFile::unreadable(*diagnostic),
         };
         sources.push((path, source));

@@ -8,6 +8,7 @@ use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
 use crate::domain::window::WindowLength;
 use crate::spec::codes;
+use crate::spec::foreign;
 use crate::spec::lints::{self, ConditionSpans};
 use crate::spec::reader::{Field, Fields, Reader};
 
@@ -188,7 +189,7 @@ impl Written {
     fn read(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Self> {
         let mut fields = Fields::open(reader, field)?;
         let disabled_field = fields.get("disabled");
-        let disabled = disabled_field.and_then(|field| reader.boolean(field));
+        let disabled = disabled_field.and_then(|field| foreign::boolean(reader, field));
         if let Some(field) = disabled_field {
             let message = "`disabled` is deprecated in Pyrra";
             let hint = disabled.map(|disabled| format!("write `burnrates: {}`", !disabled));
@@ -196,7 +197,7 @@ impl Written {
         }
         let mut flag = |reader: &mut Reader<'_>, key| {
             let field = fields.get(key);
-            field.and_then(|field| reader.boolean(field)).unwrap_or(true)
+            field.and_then(|field| foreign::boolean(reader, field)).unwrap_or(true)
         };
         let burn_rates = flag(reader, "burnrates") && disabled != Some(true);
         let absent = flag(reader, "absent");

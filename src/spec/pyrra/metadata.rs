@@ -137,6 +137,7 @@ fn read_labels(reader: &mut Reader<'_>, field: Field<'_>, service: Option<&Entry
     let (handed_on, own): (Vec<Entry>, Vec<Entry>) = kept.cloned().partition(|entry| entry.key.starts_with(HANDED_ON));
     metadata.labels = with_entries(field, own, |field| foreign::labels(reader, field, &[]));
     metadata.alert_labels = with_entries(field, without_prefix(handed_on), |field| {
+        foreign::note_templates(reader, field);
         foreign::labels(reader, field, &[])
     });
 }
@@ -153,6 +154,7 @@ fn read_annotations(reader: &mut Reader<'_>, field: Field<'_>) -> Labels {
         reader.report(&codes::NOT_CARRIED, key_span, message);
     }
     with_entries(field, without_prefix(handed_on), |field| {
+        foreign::note_templates(reader, field);
         foreign::annotations(reader, field)
     })
 }

@@ -25,13 +25,29 @@ use metadata::Metadata;
 /// What unknown keys are said to be ignored by.
 const TOOL: &str = "Pyrra";
 const KIND: &str = "ServiceLevelObjective";
+const VERSION: &str = "pyrra.dev/v1alpha1";
+/// Keys that are no slip of the finger, and those that are meant.
+const MEANT: [(&str, &str); 7] = [
+    ("objective", "did you mean `target`?"),
+    ("slo", "did you mean `target`?"),
+    ("period", "did you mean `window`?"),
+    ("timeWindow", "did you mean `window`?"),
+    ("sli", "did you mean `indicator`?"),
+    ("alerts", "did you mean `alerting`?"),
+    (
+        "grouping",
+        "it belongs into the form of the `indicator`, beside `total`",
+    ),
+];
 
 /// Reads one document.
 pub(super) fn read(reader: &mut Reader<'_>, root: &Node, _context: &Context<'_>, contents: &mut Contents) {
     let Some(mut fields) = Fields::of_document(root) else {
         return;
     };
-    let _ = fields.get("apiVersion");
+    if let Some(field) = fields.get("apiVersion") {
+        check_version(reader, field);
+    }
     if let Some(kind) = fields.require("kind")
         && reader.choice(kind, &[(KIND, ())]).is_none()
     {
@@ -65,16 +81,38 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, _context: &Context<'_>,
     contents.add(reader, id, *field, root.span, slo);
 }
 
-/// Whether an object holds a part of a `spec` only: something, but no indicator, and no target or no window.
+/// Pyrra's files are read whatever this says; Kubernetes would refuse them.
+fn check_version(reader: &mut Reader<'_>, field: Field<'_>) {
+    if field.node.text().map(str::trim) != Some(VERSION) {
+        let message = format!("`apiVersion` is not {VERSION}; Pyrra reads such files, Kubernetes does not");
+        let hint = Some(format!("write `apiVersion: {VERSION}`"));
+        reader.report_lenient(&codes::READ_LENIENTLY, field.node.span, message, hint);
+    }
+}
+
+/// Whether an object holds a part of a `spec` only: something, but no indicator, and no target or no window. A key that
+/// Pyrra does not have is a slip, so that the object is none.
 fn is_patch(root: &Node) -> bool {
     const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
-    let all_known = |entries: &[Entry]| entries.iter().all(|entry| KEYS.contains(&entry.key.as_str()));
+    const SPEC_KEYS: [&str; 8] = [
+        "target",
+        "window",
+        "indicator",
+        "description",
+        "alerting",
+        "partial_response_strategy",
+        "performanceOverAccuracy",
+        "ruleOutput",
+    ];
+    let all_of = |entries: &[Entry], keys: &[&str]| entries.iter().all(|entry| keys.contains(&entry.key.as_str()));
     let Some(spec) = root.get("spec") else {
         return false;
     };
     let has = |key| spec.entry(key).is_some();
-    root.entries().is_some_and(all_known)
-        && spec.entries().is_some_and(|entries| !entries.is_empty())
+    root.entries().is_some_and(|entries| all_of(entries, &KEYS))
+        && spec
+            .entries()
+            .is_some_and(|entries| !entries.is_empty() && all_of(entries, &SPEC_KEYS))
         && !has("indicator")
         && !(has("target") && has("window"))
 }
@@ -133,6 +171,7 @@ fn read_spec(reader: &mut Reader<'_>, spec: Field<'_>) -> Option<Spec> {
     let goal = objective.zip(window.as_ref().map(TimeWindow::length));
     let alerting = alerting::read(reader, fields.get("alerting"), goal, spans);
     read_outputs(reader, &mut fields);
+    say_what_is_meant(reader, &mut fields);
     fields.finish_foreign(reader, TOOL);
     Some(Spec {
         description: description.filter(|text| !text.trim().is_empty()),
@@ -143,15 +182,20 @@ fn read_spec(reader: &mut Reader<'_>, spec: Field<'_>) -> Option<Spec> {
     })
 }
 
+fn say_what_is_meant(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
+    for (key, hint) in MEANT {
+        if fields.has_key(key)
+            && let Some(field) = fields.get(key)
+        {
+            let message = format!("{TOOL} ignores the key \"{key}\", so it has no effect");
+            reader.report_lenient(&codes::FOREIGN_KEY, field.key_span, message, Some(hint.to_owned()));
+        }
+    }
+}
+
 /// A percentage; a ratio is what it says, which is hardly what it means.
 fn read_target(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Objective> {
     let text = reader.filled(field)?;
-    if text.trim().ends_with('%') {
-        let hint = Some("write the percentage without %".to_owned());
-        let message = format!("`target` is \"{text}\": not a decimal number");
-        reader.report_with(&codes::OBJECTIVE, field.node.span, message, hint);
-        return None;
-    }
     let objective = foreign::objective(reader, field, ObjectiveUnit::Percent)?;
     let number = text.trim().parse::<f64>().unwrap_or_default();
     if number > 0.0 && number < 1.0 {
@@ -194,7 +238,7 @@ fn read_outputs(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
         reader.report(&codes::NOT_CARRIED, field.key_span, message);
     }
     if let Some(field) = fields.get("performanceOverAccuracy")
-        && reader.boolean(field) == Some(true)
+        && foreign::boolean(reader, field) == Some(true)
     {
         let message = "`performanceOverAccuracy` is not needed: nines keeps sums, which are exact and cheap";
         reader.report(&codes::NOT_CARRIED, field.key_span, message);
@@ -216,7 +260,7 @@ fn read_outputs(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
         }
     }
     if let Some(flag) = output.get("enableDescriptionAsLabel")
-        && reader.boolean(flag) == Some(true)
+        && foreign::boolean(reader, flag) == Some(true)
     {
         let message = "the description is shown with the SLO and in messages, but is no label of alerts";
         reader.report(&codes::NOT_CARRIED, flag.key_span, message);

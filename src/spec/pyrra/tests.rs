@@ -397,11 +397,66 @@ fn patches_for_kustomize_are_skipped_and_objects_that_forget_something_are_not()
         ("spec: {target: '99.5', window: 2w}\n", "N005"),
         ("spec: {target: '99.5'}\nwindow: 2w\n", "L008 N005 N005"),
         ("", "N005"),
+        (
+            "spec: {objective: '99.5', window: 30d, indicators: {}}\n",
+            "L008 L008 N005 N005",
+        ),
+        ("spec: {targt: '99.5'}\n", "L008 N005 N005 N005"),
     ] {
         let loaded = load(&format!("{head}{rest}"), "f.yaml");
         let mut found: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
         found.sort_unstable();
         assert_eq!(found.join(" "), expected, "{rest}: {:?}", loaded.diagnostics);
+    }
+}
+
+#[test]
+fn misspelt_keys_are_told_what_is_meant() {
+    let text = object(RATIO, "")
+        .replace("target", "objective")
+        .replace("indicator", "indicators");
+    let loaded = load(&text, "f.yaml");
+    let hints: Vec<_> = loaded.diagnostics.iter().filter_map(|d| d.hint.as_deref()).collect();
+    assert_eq!(hints, ["did you mean `target`?", "did you mean `indicator`?"]);
+}
+
+#[test]
+fn files_of_pyrra_are_read_without_their_group_and_booleans_as_yaml_1_1_has_them() {
+    let text = object(RATIO, "  alerting: {absent: no}\n").replace("pyrra.dev/v1alpha1", "v1alpha1");
+    let loaded = load(&text, "f.yaml");
+    assert_eq!(places(&loaded), ["L021 1:13", "L021 9:22"]);
+    assert_eq!(loaded.slos[0].alerting.no_data_for, None);
+    let strict = Options {
+        strict: true,
+        ..Options::default()
+    };
+    let loaded = load_files(&[&SourceFile::new("f.yaml", &text)], &strict);
+    assert!(!loaded.files[0].is_valid());
+    let quoted = object(RATIO, "  alerting: {absent: 'no'}\n");
+    assert!(places(&load(&quoted, "f.yaml")).contains(&"N006 9:22".to_owned()));
+}
+
+#[test]
+fn templates_in_annotations_are_noted() {
+    let annotation = "{name: errors, annotations: {pyrra.dev/text: 'in {{$labels.namespace}}'}, ";
+    let loaded = load(&object(RATIO, "").replace("{name: errors, ", annotation), "f.yaml");
+    assert_eq!(places(&loaded), ["I002 3:56"]);
+    let annotations = &loaded.slos[0].alerting.annotations;
+    assert_eq!(annotations.get("text"), "in {{$labels.namespace}}");
+}
+
+#[test]
+fn targets_that_are_no_plain_numbers_get_a_hint() {
+    for (target, hint) in [
+        ("99%", Some("write 99")),
+        ("99,5", Some("write 99.5")),
+        ("99,5 %", Some("write 99.5")),
+        ("1,000,000", None),
+        ("many", None),
+    ] {
+        let loaded = load(&object(RATIO, "").replace("'99'", &format!("'{target}'")), "f.yaml");
+        let found = &loaded.diagnostics[0];
+        assert_eq!((found.code, found.hint.as_deref()), ("N012", hint), "{target}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::objective::Objective;
 use crate::domain::slo::SloId;
 use crate::spec::reader::{Field, Fields, Reader};
 use crate::spec::yaml::{Entry, Node, Span};
-use crate::spec::{codes, lints};
+use crate::spec::{codes, foreign, lints};
 
 /// The label that routes may look at, and that an SLO's author may choose.
 const SEVERITY: &str = "severity";
@@ -161,7 +161,7 @@ fn read_written(reader: &mut Reader<'_>, field: Field<'_>, keys: &Keys, subject:
 fn read_settings(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> SeveritySettings {
     let (labels, annotations) = (fields.get("labels"), fields.get("annotations"));
     for field in [labels, annotations].into_iter().flatten() {
-        words::note_templates(reader, field);
+        foreign::note_templates(reader, field);
     }
     SeveritySettings {
         labels: labels.map_or_else(Labels::new, |field| words::labels(reader, field, &[SEVERITY])),
@@ -181,7 +181,7 @@ fn read_name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
 
 fn read_alert(reader: &mut Reader<'_>, field: Field<'_>, subject: &Subject<'_>) -> Option<Alert> {
     let mut fields = Fields::open(reader, field)?;
-    let disabled = fields.get("disable").and_then(|field| reader.boolean(field));
+    let disabled = fields.get("disable").and_then(|field| foreign::boolean(reader, field));
     let settings = read_settings(reader, &mut fields);
     let pending_field = fields.get("for");
     let pending_for = pending_field.and_then(|field| reader.duration(field));

@@ -51,10 +51,39 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Document, context: &Conte
             let Some(mut fields) = Fields::of_document(root) else {
                 return;
             };
-            let _ = fields.get("version");
+            if let Some(version) = fields.get("version") {
+                check_version_line(reader, version);
+            }
             read_group(reader, fields, &words::FILE, context, contents);
         }
     }
+}
+
+/// Sloth finds its files by a line that holds nothing but the version.
+fn check_version_line(reader: &mut Reader<'_>, version: Field<'_>) {
+    let source = reader.source();
+    let key = version.key_span;
+    let rest = source.get(key.start..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let value = line.strip_prefix("version: ").map(|value| value.trim_matches(' '));
+    let unquoted = value.map(|value| value.strip_prefix(['\'', '"']).unwrap_or(value));
+    let unquoted = unquoted.map(|value| value.strip_suffix(['\'', '"']).unwrap_or(value));
+    if key.column != 1 || unquoted != Some("prometheus/v1") {
+        let message = "Sloth knows its files by a line that holds the version alone, and would not know this one";
+        let hint = Some("write `version: prometheus/v1` on a line of its own, without a comment".to_owned());
+        reader.report_lenient(&codes::READ_LENIENTLY, version.node.span, message, hint);
+    }
+}
+
+/// Whether a resource holds a part of a `spec` only, without what makes SLOs.
+fn is_patch(root: &Node) -> bool {
+    const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+    const SPEC_KEYS: [&str; 2] = ["labels", "sloPlugins"];
+    let all_of = |node: &Node, keys: &[&str]| {
+        let entries = node.entries().filter(|entries| !entries.is_empty());
+        entries.is_some_and(|entries| entries.iter().all(|entry| keys.contains(&entry.key.as_str())))
+    };
+    all_of(root, &KEYS) && root.get("spec").is_some_and(|spec| all_of(spec, &SPEC_KEYS))
 }
 
 fn read_resource(reader: &mut Reader<'_>, root: &Node, context: &Context<'_>, contents: &mut Contents) {
@@ -64,6 +93,12 @@ fn read_resource(reader: &mut Reader<'_>, root: &Node, context: &Context<'_>, co
     let _ = fields.get("apiVersion");
     let kind_field = fields.require("kind");
     let kind_is_known = kind_field.is_none_or(|field| check_kind(reader, field));
+    if kind_is_known && !reader.is_strict() && is_patch(root) {
+        let message = "this says too little for SLOs and looks like a patch for Kustomize; it is skipped";
+        let hint = "point nines at what Kustomize builds".to_owned();
+        reader.report_with(&codes::SKIPPED, root.span, message, Some(hint));
+        return;
+    }
     // A resource's name and labels name the Kubernetes object; Sloth puts none of them onto its rules.
     let (_, _) = (fields.get("metadata"), fields.get("status"));
     let spec = if kind_is_known {

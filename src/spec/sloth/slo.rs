@@ -8,6 +8,7 @@ use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
 use crate::domain::window::TimeWindow;
 use crate::spec::contents::Contents;
 use crate::spec::reader::{Field, Fields, Reader};
+use crate::spec::yaml::{Scalar, Value};
 use crate::spec::{codes, foreign};
 
 /// Reads one SLO.
@@ -95,6 +96,11 @@ fn merged(service: &Labels, own: Option<Labels>) -> Labels {
 /// A percentage above 0, at most 100.
 fn read_objective(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Objective> {
     let span = field.node.span;
+    if let Value::Scalar(Scalar { plain: false, text }) = &field.node.value {
+        let message = "Sloth refuses an objective in quotes";
+        let hint = Some(format!("write `objective: {text}`"));
+        reader.report_lenient(&codes::READ_LENIENTLY, span, message, hint);
+    }
     let number = field.node.text().and_then(|text| text.trim().parse::<f64>().ok());
     match number {
         Some(0.0) => {

@@ -1,8 +1,8 @@
 //! Chains of plugins that change the rules which Sloth writes. nines writes no rules, so most have nothing to do here.
 
 use super::TOOL;
-use crate::spec::codes;
 use crate::spec::reader::{Field, Fields, Reader};
+use crate::spec::{codes, foreign};
 
 /// The plugin that lets alerts wait for as long as their `for` says.
 const ALERT_FOR: &str = "sloth.dev/contrib/alert_for/v1";
@@ -57,7 +57,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>) -> bool {
         return false;
     };
     let overrides_field = fields.get("overridePrevious");
-    let overrides = overrides_field.filter(|field| reader.boolean(*field) == Some(true));
+    let overrides = overrides_field.filter(|field| foreign::boolean(reader, *field) == Some(true));
     let chain = fields.get("chain").map(|field| reader.list(field)).unwrap_or_default();
     fields.finish_foreign(reader, TOOL);
     if let Some(overrides) = overrides {

@@ -1,6 +1,7 @@
 //! Sloth's formats from outside: a text, and what must come of it.
 
 mod golden;
+mod lenient;
 mod plugins;
 mod refused;
 

@@ -90,16 +90,6 @@ pub(super) fn labels(reader: &mut Reader<'_>, field: Field<'_>, kept: &[&str]) -
     foreign::labels(reader, field, kept)
 }
 
-/// Says which values of an alert's labels or annotations hold templates, which only Prometheus fills in.
-pub(super) fn note_templates(reader: &mut Reader<'_>, field: Field<'_>) {
-    for Entry { key, value, .. } in field.node.entries().unwrap_or_default() {
-        if value.text().is_some_and(|text| text.contains("{{")) {
-            let message = format!("`{key}` goes out as it is written; nines fills in no templates");
-            reader.report(&codes::NOT_CARRIED, value.span, message);
-        }
-    }
-}
-
 /// Reads annotations.
 pub(super) fn annotations(reader: &mut Reader<'_>, field: Field<'_>) -> Labels {
     for Entry { key, key_span, value } in field.node.entries().unwrap_or_default() {
