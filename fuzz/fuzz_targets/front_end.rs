@@ -36,14 +36,21 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let native = write::native(&slos);
-    let again = nines::spec::load(&native.text, "again.yaml");
-    assert!(again.is_valid(), "{:?}\n{}", again.diagnostics, native.text);
+    let again = reread(&native.text);
     assert!(
-        native.losses.len() + again.slos.len() >= slos.len(),
+        native.losses.len() + again >= slos.len(),
         "something was lost in silence\n{}",
         native.text
     );
-    let openslo = write::openslo(&slos);
-    let again = nines::spec::load(&openslo.text, "again.yaml");
-    assert!(again.is_valid(), "{:?}\n{}", again.diagnostics, openslo.text);
+    reread(&write::openslo(&slos).text);
 });
+
+/// What was written loads, unless nothing could be written; gives back how many SLOs it holds.
+fn reread(text: &str) -> usize {
+    if text.lines().all(|line| line.is_empty() || line.starts_with('#')) {
+        return 0;
+    }
+    let again = nines::spec::load(text, "again.yaml");
+    assert!(again.is_valid(), "{:?}\n{text}", again.diagnostics);
+    again.slos.len()
+}
