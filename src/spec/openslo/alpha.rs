@@ -11,6 +11,7 @@ use super::window::{self, Only, Shorthand};
 use super::{Scope, TOOL, rules};
 use crate::domain::indicator::{Indicator, RatioPart};
 use crate::domain::objective::ObjectiveUnit;
+use crate::domain::promql::Known;
 use crate::domain::window::{CalendarUnit, TimeWindow};
 use crate::spec::codes;
 use crate::spec::contents::Contents;
@@ -199,9 +200,8 @@ fn read_comparison(
 fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
     let mut fields = Fields::open(reader, field)?;
     // Counters or not: nines counts either way.
-    if let Some(field) = fields.get("incremental").or_else(|| fields.get("counter")) {
-        reader.boolean(field);
-    }
+    let counter = fields.get("incremental").or_else(|| fields.get("counter"));
+    let is_counter = counter.and_then(|field| reader.boolean(field));
     let (good, bad, total) = (fields.get("good"), fields.get("bad"), fields.require("total"));
     if good.is_some() == bad.is_some() {
         let message = "`ratioMetrics` needs `good` beside `total`";
@@ -217,7 +217,18 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
         (None, Some(bad)) => (bad, RatioPart::Bad),
         _ => return None,
     };
-    Some(sli::ratio_indicator(reader, field.key_span, total?, part, part_is))
+    let known = if is_counter == Some(true) {
+        Known::Counters
+    } else {
+        Known::Nothing
+    };
+    Some(sli::ratio_indicator(
+        reader,
+        field.key_span,
+        [total?, part],
+        part_is,
+        known,
+    ))
 }
 
 /// Reads `timeWindows`, which holds exactly one window.

@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::domain::indicator::{CompareOp, IndicatorKind, RatioPart};
-use crate::domain::promql::{Understood, understand_ratio, understand_raw, understand_threshold};
+use crate::domain::promql::{Known, Understood, understand_ratio, understand_raw, understand_threshold};
 
 /// What was understood as a text: `bad b of t by x`, `latency h 0.3`, `gauge up gte 1`; or why not.
 fn shown(understood: Result<Understood, impl std::fmt::Display>) -> String {
@@ -26,7 +26,7 @@ fn shown(understood: Result<Understood, impl std::fmt::Display>) -> String {
 fn ratio(total: &str, part: &str, part_is: RatioPart) -> String {
     let total = parse(total).expect(total);
     let part = parse(part).expect(part);
-    shown(understand_ratio(&total, &part, part_is))
+    shown(understand_ratio(&total, &part, part_is, Known::Nothing))
 }
 
 #[test]
