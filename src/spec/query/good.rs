@@ -21,8 +21,9 @@ pub(super) fn reason(selector: &Selector) -> Option<(String, String)> {
     let metric = selector.metric.as_deref()?;
     if let Some(bound) = Bucket::of(selector).filter(|bucket| bucket.bound.is_finite()) {
         let Bucket { family, written, .. } = bound;
-        let message =
-            format!("the bad events are asked for, and {metric} with le=\"{written}\" selects those of at most {written}");
+        let message = format!(
+            "the bad events are asked for, and {metric} with le=\"{written}\" selects those of at most {written}"
+        );
         let hint = format!("the others are {family}_count - {family}_bucket{{le=\"{written}\"}}");
         return Some((message, hint));
     }

@@ -6,8 +6,21 @@ use crate::domain::promql::functions::Aggregator;
 
 /// Functions that leave labels alone, of vectors and of ranges.
 const KEEPS: [&str; 15] = [
-    "abs", "avg_over_time", "ceil", "clamp", "clamp_max", "clamp_min", "floor", "last_over_time", "max_over_time",
-    "min_over_time", "quantile_over_time", "round", "sgn", "sqrt", "sum_over_time",
+    "abs",
+    "avg_over_time",
+    "ceil",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "floor",
+    "last_over_time",
+    "max_over_time",
+    "min_over_time",
+    "quantile_over_time",
+    "round",
+    "sgn",
+    "sqrt",
+    "sum_over_time",
 ];
 
 /// The labels that the series of the result can have, by their names, where the expression itself tells: it aggregates
@@ -38,11 +51,7 @@ pub fn result_labels(expr: &Expr) -> Option<Vec<String>> {
 fn aggregated(aggregation: &Aggregation) -> Option<Vec<String>> {
     let keeps_series = matches!(
         aggregation.op,
-        Aggregator::Topk
-            | Aggregator::Bottomk
-            | Aggregator::Limitk
-            | Aggregator::LimitRatio
-            | Aggregator::CountValues
+        Aggregator::Topk | Aggregator::Bottomk | Aggregator::Limitk | Aggregator::LimitRatio | Aggregator::CountValues
     );
     match &aggregation.grouping {
         _ if keeps_series => None,

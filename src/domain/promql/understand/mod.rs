@@ -184,12 +184,7 @@ fn ratio(total: Counted, part: &Counted, part_is: RatioPart, known: Known) -> Re
 
 /// What the second query selects, how it is counted, and what that is: `total - good` counts the bad events, and the
 /// other way round.
-fn part_of(
-    all: &Selector,
-    all_how: How,
-    part: &Counted,
-    part_is: RatioPart,
-) -> Option<(How, Selector, RatioPart)> {
+fn part_of(all: &Selector, all_how: How, part: &Counted, part_is: RatioPart) -> Option<(How, Selector, RatioPart)> {
     let added = union(&part.plus)?;
     let Some((how, _)) = part.minus.first() else {
         return Some((part.how, added, part_is));

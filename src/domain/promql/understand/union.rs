@@ -63,11 +63,13 @@ fn of_values(selectors: &[Selector]) -> Option<Selector> {
 fn split<'s>(selector: &'s Selector, label: &str) -> Option<(Selector, &'s str)> {
     let (on_label, others): (Vec<&Matcher>, Vec<&Matcher>) =
         selector.matchers.iter().partition(|matcher| matcher.name == label);
-    let [Matcher {
-        op: MatchOp::Equal,
-        value,
-        ..
-    }] = on_label.as_slice()
+    let [
+        Matcher {
+            op: MatchOp::Equal,
+            value,
+            ..
+        },
+    ] = on_label.as_slice()
     else {
         return None;
     };
@@ -131,9 +133,18 @@ mod tests {
         for (selectors, expected) in [
             (vec!["a"], Some("a")),
             (vec!["b", "a"], Some(r#"{__name__=~"a|b"}"#)),
-            (vec![r#"a{x="1",y="2"}"#, r#"b{y="2",x="1"}"#], Some(r#"{__name__=~"a|b",x="1",y="2"}"#)),
-            (vec![r#"a{c="2"}"#, r#"a{c="1"}"#, r#"a{c="3"}"#], Some(r#"a{c=~"1|2|3"}"#)),
-            (vec![r#"a{c="1.5",x="y"}"#, r#"a{x="y",c="2"}"#], Some(r#"a{x="y",c=~"1\\.5|2"}"#)),
+            (
+                vec![r#"a{x="1",y="2"}"#, r#"b{y="2",x="1"}"#],
+                Some(r#"{__name__=~"a|b",x="1",y="2"}"#),
+            ),
+            (
+                vec![r#"a{c="2"}"#, r#"a{c="1"}"#, r#"a{c="3"}"#],
+                Some(r#"a{c=~"1|2|3"}"#),
+            ),
+            (
+                vec![r#"a{c="1.5",x="y"}"#, r#"a{x="y",c="2"}"#],
+                Some(r#"a{x="y",c=~"1\\.5|2"}"#),
+            ),
             (vec![r#"a{c=~"5.."}"#, r#"a{c!~"5.."}"#], Some("a")),
             (vec![r#"a{c!="1",x="y"}"#, r#"a{x="y",c="1"}"#], Some(r#"a{x="y"}"#)),
             // A series may be in both, or the conditions differ in more than one label.
