@@ -130,8 +130,8 @@ fn read_spec(reader: &mut Reader<'_>, spec: Option<Field<'_>>, metric: Field<'_>
         rules::uncomputable(reader, &codes::MISSING_KEY, metric.key_span, message, None);
         return Some(Metric::Foreign(system.name())).filter(|_| reader.is_strict());
     };
-    if let Some(text) = spec.node.text().filter(|text| !text.trim().is_empty()) {
-        let hint = Some(format!("write `spec: {{query: '{}'}}`", promql::excerpt(text)));
+    if spec.node.text().is_some_and(|text| !text.trim().is_empty()) {
+        let hint = Some("write `spec: {query: …}`".to_owned());
         if reader.is_strict() {
             let message = "`spec` must be a map, not the query itself";
             reader.report_with(&codes::WRONG_TYPE, spec.node.span, message, hint);
