@@ -83,8 +83,8 @@ fn a_window_under_the_objectives_is_that_of_the_slo() {
     let loaded = one(&under(["28d", "28d"]), false);
     assert_eq!(said(&loaded), "19 L021, 21 L021");
     assert_eq!(loaded.slos[1].window.written(), "28d");
-    assert_eq!(said(&one(&under(["28d", "7d"]), false)), "6 L009, 19 N004!, 21 N004!");
-    assert_eq!(said(&one(&under(["28d", "28d"]), true)), "6 L009!, 19 N004!, 21 N004!");
+    assert_eq!(said(&one(&under(["28d", "7d"]), false)), "7 L009, 19 N004!, 21 N004!");
+    assert_eq!(said(&one(&under(["28d", "28d"]), true)), "7 L009!, 19 N004!, 21 N004!");
 }
 
 #[test]
