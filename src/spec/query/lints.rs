@@ -96,10 +96,8 @@ fn selects_good(reader: &mut Reader<'_>, query: &Query) {
     let mut found: Option<(Place, (String, String))> = None;
     let mut takes_away = false;
     query.expr.walk(&mut |expr| match &expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => {
-            if found.is_none() {
-                found = good::reason(&selector.selector).map(|reason| (expr.place, reason));
-            }
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } if found.is_none() => {
+            found = good::reason(&selector.selector).map(|reason| (expr.place, reason));
         }
         // `total - good` and `1 - good / total` are the bad ones.
         ExprKind::Binary { op, .. } => takes_away |= *op == BinaryOp::Subtract,

@@ -5,6 +5,7 @@ use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
 use crate::domain::selector_parser::parse_selector;
 use crate::spec::reader::{Field, Reader};
 use crate::spec::yaml::{self, Node, Span};
+use crate::spec::{Options, load_all};
 
 fn root(text: &str) -> Node {
     let mut parsed = yaml::parse(text);
@@ -172,6 +173,26 @@ fn plain_selectors_of_good_events_are_doubted() {
             "{selector}: {found}"
         );
     }
+}
+
+#[test]
+fn the_errors_of_pyrra_are_doubted_too() {
+    let text = "\
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: a}
+spec:
+  target: '99'
+  window: 4w
+  indicator:
+    ratio:
+      errors: {metric: 'calls_success_total'}
+      total: {metric: 'calls_total'}
+";
+    let files = [("f.yaml".to_owned(), text.to_owned())];
+    let loaded = load_all(&files, &Options::default()).files.remove(0);
+    let found: Vec<_> = loaded.diagnostics.iter().filter(|d| d.code == "L015").collect();
+    assert!(found.len() == 1 && found[0].line == 9, "{:?}", loaded.diagnostics);
 }
 
 #[test]

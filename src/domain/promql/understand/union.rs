@@ -34,7 +34,7 @@ fn of_names(selectors: &[Selector]) -> Option<Selector> {
         return None;
     }
     let names = selectors.iter().map(|selector| selector.metric.as_deref());
-    let mut matchers = vec![one_of(NAME_LABEL, names.collect::<Option<Vec<_>>>()?)?];
+    let mut matchers = vec![one_of(NAME_LABEL, &names.collect::<Option<Vec<_>>>()?)?];
     matchers.extend(first.matchers.iter().cloned());
     Some(Selector { metric: None, matchers })
 }
@@ -54,8 +54,8 @@ fn of_values(selectors: &[Selector]) -> Option<Selector> {
         return None;
     }
     let mut union = others.clone();
-    let values = parts.iter().map(|(_, value)| *value).collect();
-    union.matchers.push(one_of(label, values)?);
+    let values: Vec<&str> = parts.iter().map(|(_, value)| *value).collect();
+    union.matchers.push(one_of(label, &values)?);
     Some(union)
 }
 
@@ -81,7 +81,7 @@ fn split<'s>(selector: &'s Selector, label: &str) -> Option<(Selector, &'s str)>
 }
 
 /// A condition that holds for each of these values; `None` where one is there twice or empty.
-fn one_of(label: &str, values: Vec<&str>) -> Option<Matcher> {
+fn one_of(label: &str, values: &[&str]) -> Option<Matcher> {
     let distinct: BTreeSet<&str> = values.iter().copied().collect();
     if distinct.len() < values.len() || distinct.contains("") {
         return None;
