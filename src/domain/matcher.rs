@@ -7,6 +7,7 @@ use std::fmt;
 use regex::Regex;
 
 use super::labels::Labels;
+use super::selector_parser::is_label_name;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,7 +91,7 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
             .map_err(|error| error.to_string())
     };
     // What Prometheus takes literally is an error of grammar here: `/users/{id}`.
-    let regex = build(pattern).or_else(|error| build(&with_literal_braces(pattern)).map_err(|_| error))?;
+    let regex = build(pattern).or_else(|error| build(&with_literals(pattern)).map_err(|_| error))?;
     if pattern.len() <= KEPT_BYTES_MAX {
         KEPT.with_borrow_mut(|kept| {
             if kept.len() >= KEPT_MAX {
@@ -102,8 +103,8 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
     Ok(regex)
 }
 
-/// The pattern with a backslash before each brace that begins no repetition.
-fn with_literal_braces(pattern: &str) -> String {
+/// The pattern with a backslash before each brace that begins no repetition, and before brackets within brackets.
+fn with_literals(pattern: &str) -> String {
     let is_repetition = |rest: &str| {
         let (bounds, _) = rest.split_once('}').unwrap_or_default();
         let (least, most) = bounds.split_once(',').unwrap_or((bounds, ""));
@@ -116,7 +117,11 @@ fn with_literal_braces(pattern: &str) -> String {
     let (mut is_escaped, mut in_class, mut in_name) = (false, false, false);
     for (at, c) in pattern.char_indices() {
         let is_plain = !is_escaped && !in_class && !in_name;
-        if c == '{' && is_plain && !is_repetition(&pattern[at + 1..]) {
+        let rest = &pattern[at + c.len_utf8()..];
+        let is_literal_brace = c == '{' && is_plain && !is_repetition(rest);
+        // Within a class only `[:` opens anything.
+        let is_literal_bracket = c == '[' && in_class && !is_escaped && !rest.starts_with(':');
+        if is_literal_brace || is_literal_bracket {
             escaped.push('\\');
         }
         // Of `\p{Greek}` and `\x{41}` the braces belong to the escape.
@@ -142,17 +147,27 @@ impl Eq for Matcher {}
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}\"", self.name, self.op.symbol())?;
-        for character in self.value.chars() {
-            match character {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                other => write!(f, "{other}")?,
-            }
+        if is_label_name(&self.name) {
+            f.write_str(&self.name)?;
+        } else {
+            write_quoted(f, &self.name)?;
         }
-        f.write_str("\"")
+        f.write_str(self.op.symbol())?;
+        write_quoted(f, &self.value)
     }
+}
+
+fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for character in text.chars() {
+        match character {
+            '\\' => f.write_str("\\\\")?,
+            '"' => f.write_str("\\\"")?,
+            '\n' => f.write_str("\\n")?,
+            other => write!(f, "{other}")?,
+        }
+    }
+    f.write_str("\"")
 }
 
 /// A vector selector: `http_requests_total{job="shop",code=~"5.."}`.
@@ -188,13 +203,25 @@ impl Selector {
 }
 
 impl fmt::Display for Selector {
+    /// As it is read again: names that PromQL writes in quotes stand within the braces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.metric.as_deref().unwrap_or(""))?;
-        if self.matchers.is_empty() {
+        let is_plain = |name: &&str| is_label_name(&name.replace(':', "_"));
+        let metric = self.metric.as_deref();
+        let plain = metric.filter(is_plain);
+        let quoted = metric.filter(|_| plain.is_none());
+        f.write_str(plain.unwrap_or_default())?;
+        if quoted.is_none() && self.matchers.is_empty() {
             return Ok(());
         }
-        let written: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
-        write!(f, "{{{}}}", written.join(","))
+        f.write_str("{")?;
+        if let Some(name) = quoted {
+            write_quoted(f, name)?;
+        }
+        for (position, matcher) in self.matchers.iter().enumerate() {
+            let comma = if position > 0 || quoted.is_some() { "," } else { "" };
+            write!(f, "{comma}{matcher}")?;
+        }
+        f.write_str("}")
     }
 }
 
@@ -223,6 +250,9 @@ mod tests {
             ("[{]a{1,}{", "{aa{", true),
             ("\\p{Greek}{x}", "α{x}", true),
             ("\\{x{", "{x{", true),
+            ("[[a]{2}", "[a", true),
+            ("é{[é[a]", "é{[", true),
+            ("[[:alpha:]]{", "a{", true),
         ] {
             let matcher = Matcher::new("l", MatchOp::Regex, pattern).expect(pattern);
             assert_eq!(matcher.matches(value), expected, "{pattern} {value}");

@@ -311,13 +311,15 @@ mod tests {
             ("job:rate:5m{}", "job:rate:5m"),
             (r#"{__name__="x",job="y"}"#, r#"x{job="y"}"#),
             (r#"{__name__=~"x.*",job="y"}"#, r#"{__name__=~"x.*",job="y"}"#),
-            (r#"{"my.metric","a.b"="c"}"#, r#"my.metric{a.b="c"}"#),
+            (r#"{"my.metric","a.b"="c"}"#, r#"{"my.metric","a.b"="c"}"#),
             (r#"a{v="\"\\\n\x41\u00e9\101"}"#, "a{v=\"\\\"\\\\\\nAéA\"}"),
             (r"a{v=`\d`}", r#"a{v="\\d"}"#),
             (r#"a{job=""}"#, r#"a{job=""}"#),
         ] {
             let read = parse_selector(text).map(|selector| selector.to_string());
             assert_eq!(read.as_deref(), Ok(canonical), "{text}");
+            let again = parse_selector(canonical).map(|selector| selector.to_string());
+            assert_eq!(again.as_deref(), Ok(canonical), "it is read again");
         }
     }
 

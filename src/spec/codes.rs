@@ -163,7 +163,7 @@ codes! {
     NO_COUNT "L014" "a query that never counts events"
         "A comparison gives the value that was compared, not a number of events: a quantile above a threshold is no error count. Count a histogram's buckets instead."
     SELECTS_GOOD "L015" "an error query that selects the good events"
-        "Its matchers select successes, so that every success would count as an error."
+        "Its matchers, its bucket or its name select successes, so that every success would count as an error."
     ONE_WINDOW "L016" "a burn condition with one window"
         "Without a short window it goes on calling until the long one has forgotten the burn."
     OBJECTIVE_EDGE "L017" "an objective of 0% or 100%"

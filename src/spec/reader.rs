@@ -8,6 +8,7 @@ use super::place::written_offset;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span, Value, YamlError};
 use crate::domain::labels::Labels;
+use crate::domain::promql::excerpt;
 use crate::domain::selector_parser::is_label_name;
 use crate::domain::time::parse_duration;
 
@@ -326,7 +327,7 @@ impl<'a> Reader<'a> {
     pub fn expected(&mut self, field: Field<'_>, what: &str) {
         let found = match &field.node.value {
             Value::Scalar(scalar) if self.repeats_values => {
-                format!("\"{}\"", scalar.text.chars().take(60).collect::<String>())
+                format!("\"{}\"", excerpt(&scalar.text))
             }
             _ => field.node.kind().to_owned(),
         };

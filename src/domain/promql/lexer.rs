@@ -48,6 +48,30 @@ pub fn has_template(text: &str) -> bool {
         .any(|(at, _)| template_length(&text[at..]).is_some())
 }
 
+/// The text with the template in place of its misspellings, such as `{{.Window}}` or `{{window}}`, and where the first one
+/// stands; `None` where there is none.
+pub fn with_template(text: &str) -> Option<(String, Place)> {
+    let found = text.match_indices("{{").find_map(|(start, _)| {
+        let length = misspelt_length(&text[start..])?;
+        let end = start + length;
+        Some(Place { start, end })
+    })?;
+    let mut meant = String::with_capacity(text.len() + TEMPLATE.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let (before, template) = rest.split_at(start);
+        meant.push_str(before);
+        let (written, length) = match misspelt_length(template) {
+            Some(length) => (TEMPLATE, length),
+            None => ("{{", 2),
+        };
+        meant.push_str(written);
+        rest = &template[length..];
+    }
+    meant.push_str(rest);
+    Some((meant, found))
+}
+
 /// Takes a text apart. The last token is [`Token::End`], or [`Token::Bad`] where the text stops to be PromQL.
 pub(super) fn lex(text: &str) -> Vec<Lexeme<'_>> {
     let mut lexer = Lexer {
@@ -133,6 +157,10 @@ impl<'a> Lexer<'a> {
         if let Some(length) = template_length(rest) {
             self.at += length;
             return Token::Template;
+        }
+        if let Some(length) = misspelt_length(rest) {
+            let message = format!("`{}` is no template here", &rest[..length]);
+            return bad(message, Some(format!("write `{TEMPLATE}`")));
         }
         let inner = rest.find("}}").map_or(rest, |end| &rest[..end + 2]);
         if inner.contains(".window") {
@@ -228,6 +256,18 @@ fn template_length(text: &str) -> Option<usize> {
     let after = inner.strip_prefix(".window")?.trim_start_matches(' ');
     let rest = after.strip_prefix("}}")?;
     Some(text.len() - rest.len())
+}
+
+/// The length of what is meant as the template at the beginning of a text, and written without its dot or with a
+/// capital letter.
+fn misspelt_length(text: &str) -> Option<usize> {
+    if template_length(text).is_some() {
+        return None;
+    }
+    let (inner, _) = text.strip_prefix("{{")?.split_once("}}")?;
+    let word = inner.trim_matches(' ');
+    let word = word.strip_prefix('.').unwrap_or(word);
+    word.eq_ignore_ascii_case("window").then_some(inner.len() + 4)
 }
 
 /// A number as Prometheus reads it: decimal, hexadecimal after `0x`, octal after `0`; `_` may stand between digits.

@@ -19,9 +19,12 @@ pub use expr::{
     VectorSelector,
 };
 pub use functions::{Aggregator, Function};
-pub use lexer::{TEMPLATE, has_template};
+pub use lexer::{TEMPLATE, has_template, with_template};
 pub use parser::parse;
-pub use understand::{NotUnderstood, Understood, understand_ratio, understand_raw, understand_threshold};
+pub use understand::{
+    GROUP_LABELS_MAX, Known, NotUnderstood, Understood, result_groups, understand_ratio, understand_raw,
+    understand_threshold, union,
+};
 
 /// Why a text is no PromQL, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,4 +53,17 @@ impl PromQlError {
             ..self
         }
     }
+}
+
+/// The longest piece of a text in a message, in characters.
+const EXCERPT_MAX: usize = 60;
+
+/// The beginning of a text in one line, as messages show it.
+pub fn excerpt(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let mut excerpt: String = text.trim_end().chars().take(EXCERPT_MAX).map(shown).collect();
+    if text.trim_end().chars().nth(EXCERPT_MAX).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }

@@ -9,7 +9,7 @@ use crate::spec::query::{Ranges, ratio, raw_ratio, threshold as query_threshold}
 use crate::spec::reader::{Field, Fields, Reader};
 
 /// More labels than this make no group that a person could name.
-const GROUP_LABELS_MAX: usize = 8;
+const GROUP_LABELS_MAX: usize = 16;
 /// The forms of an indicator, each with its keys; the first one gives it its name.
 const FORMS: [&[&str]; 8] = [
     &["total", "bad", "good"],

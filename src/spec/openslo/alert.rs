@@ -2,7 +2,7 @@
 
 use super::policy::{self, Policy};
 use super::rules::{Reference, Resolved};
-use super::{Kind, Scope, rules};
+use super::{Kind, Scope, condition, rules};
 use crate::domain::alert::policy::{
     AlertPolicy, DEFAULT_NAME, NO_DATA_NAME, Severity, SeveritySettings, default_conditions,
 };
@@ -45,6 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Option<Field<'_>>, scope: Sco
             None => {}
         }
     }
+    condition::note_one_window(reader, policies.found.iter().flat_map(|policy| &policy.conditions));
     let mut names = policies.found.iter().filter_map(|policy| policy.name.as_deref());
     if let (Some(first), rest) = (names.next(), names.collect::<Vec<_>>())
         && !rest.is_empty()

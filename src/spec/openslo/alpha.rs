@@ -11,6 +11,7 @@ use super::window::{self, Only, Shorthand};
 use super::{Scope, TOOL, rules};
 use crate::domain::indicator::{Indicator, RatioPart};
 use crate::domain::objective::ObjectiveUnit;
+use crate::domain::promql::Known;
 use crate::domain::window::{CalendarUnit, TimeWindow};
 use crate::spec::codes;
 use crate::spec::contents::Contents;
@@ -60,8 +61,12 @@ pub(super) fn read(
     let service = fields.require("service");
     let head = Head::new(reader, metadata, service, description, root);
     let method = method::read(reader, &mut fields, scope);
-    let window = read_window(reader, &mut fields, scope);
     let items = objectives(reader, &mut fields);
+    let moved = window::under_objectives(reader, &fields, "timeWindows", &items);
+    let window = match moved.filter(|field| is_of_v1(field.node)) {
+        Some(_) => window::read(reader, &mut fields, moved, scope),
+        None => read_window(reader, &mut fields, moved, scope),
+    };
     let indicator = fields.get("indicator");
     if let Some(field) = fields.get("alertPolicies") {
         let message = "`alertPolicies` do not exist in v1alpha; the default policy holds";
@@ -83,7 +88,7 @@ pub(super) fn read(
     let threshold = indicator.and_then(|field| read_threshold(reader, field));
     head.announce(contents, items.len());
     for (index, item) in items.into_iter().enumerate() {
-        let part = read_item(reader, item, threshold.as_ref(), method, scope);
+        let part = read_item(reader, item, threshold.as_ref(), method, moved.is_some(), scope);
         let part = part.zip(window.clone()).map(|(part, window)| part.over(window));
         head.add(reader, contents, index, part, &Policies::default());
     }
@@ -110,6 +115,7 @@ fn read_item(
     item: Field<'_>,
     threshold: Option<&Sli>,
     method: Option<Method>,
+    takes_window: bool,
     scope: Scope<'_>,
 ) -> Option<Unwindowed> {
     let mut fields = Fields::open(reader, item)?;
@@ -133,6 +139,9 @@ fn read_item(
         );
     }
     let ratio = fields.get("ratioMetrics");
+    if let Some(window) = fields.get("timeWindow") {
+        window::report_misplaced(reader, window, takes_window, &codes::FOREIGN_KEY);
+    }
     fields.finish_foreign(reader, TOOL);
     let method = method.and_then(|method| method::of_objective(reader, method, slices, scope));
     let indicator = match ratio {
@@ -199,9 +208,8 @@ fn read_comparison(
 fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
     let mut fields = Fields::open(reader, field)?;
     // Counters or not: nines counts either way.
-    if let Some(field) = fields.get("incremental").or_else(|| fields.get("counter")) {
-        reader.boolean(field);
-    }
+    let counter = fields.get("incremental").or_else(|| fields.get("counter"));
+    let is_counter = counter.and_then(|field| reader.boolean(field));
     let (good, bad, total) = (fields.get("good"), fields.get("bad"), fields.require("total"));
     if good.is_some() == bad.is_some() {
         let message = "`ratioMetrics` needs `good` beside `total`";
@@ -217,12 +225,34 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Indicator> {
         (None, Some(bad)) => (bad, RatioPart::Bad),
         _ => return None,
     };
-    Some(sli::ratio_indicator(reader, field.key_span, total?, part, part_is))
+    let known = if is_counter == Some(true) {
+        Known::Counters
+    } else {
+        Known::Nothing
+    };
+    Some(sli::ratio_indicator(
+        reader,
+        field.key_span,
+        [total?, part],
+        part_is,
+        known,
+    ))
+}
+
+/// Whether a window is written as v1 has it.
+fn is_of_v1(window: &Node) -> bool {
+    let first = window.items().and_then(<[Node]>::first).unwrap_or(window);
+    first.get("duration").is_some()
 }
 
 /// Reads `timeWindows`, which holds exactly one window.
-fn read_window(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<TimeWindow> {
-    let field = fields.get("timeWindows");
+fn read_window(
+    reader: &mut Reader<'_>,
+    fields: &mut Fields<'_>,
+    moved: Option<Field<'_>>,
+    scope: Scope<'_>,
+) -> Option<TimeWindow> {
+    let field = fields.get("timeWindows").or(moved);
     let item = match window::only_item(reader, field, fields, "timeWindows") {
         Only::Item(item) => item,
         Only::Absent => return Some(window::default_window(scope)),

@@ -51,6 +51,8 @@ pub(super) struct Condition {
     pub annotations: Labels,
     /// Where its parts stand in the file that is being read.
     pub spans: ConditionSpans,
+    /// It stands in another document, where what is odd about it alone is reported.
+    pub elsewhere: bool,
 }
 
 impl Condition {
@@ -59,9 +61,28 @@ impl Condition {
     pub fn seen_from(self, span: Span) -> Self {
         Self {
             spans: ConditionSpans::from(span),
+            elsewhere: true,
             ..self
         }
     }
+}
+
+/// Says once of all conditions at one place that each has one window: it is the format that has no second one.
+pub(super) fn note_one_window<'c>(reader: &mut Reader<'_>, conditions: impl Iterator<Item = &'c Condition>) {
+    let here = conditions.filter(|condition| !condition.elsewhere);
+    let mut windows = here.filter_map(|condition| Some((&condition.burn.as_ref()?.long.written, condition.spans)));
+    let Some((first, spans)) = windows.next() else {
+        return;
+    };
+    let others: Vec<&str> = windows.map(|(written, _)| written.as_str()).collect();
+    let message = if others.is_empty() {
+        format!("the condition looks at one window, {first}, so that it is slow to end")
+    } else {
+        let others = others.join(", ");
+        format!("each condition looks at one window ({first}, {others}), so that it is slow to end")
+    };
+    let hint = Some("native files have a short window beside the long one".to_owned());
+    reader.report_with(&codes::ONE_WINDOW, spans.long, message, hint);
 }
 
 /// How loudly a severity calls.
@@ -139,6 +160,7 @@ fn read_spec(reader: &mut Reader<'_>, spec: Field<'_>, scope: Scope<'_>) -> Opti
         labels: Labels::new(),
         annotations: Labels::new(),
         spans,
+        elsewhere: false,
     })
 }
 
@@ -177,12 +199,6 @@ fn read_burn(
         reader.report(&codes::READ_LENIENTLY, field.key_span, message);
         return Some((None, spans));
     };
-    let message = format!(
-        "the condition looks at one window, {}, so that it is slow to end",
-        lookback.to_prometheus(length)
-    );
-    let hint = Some("native files have a short window beside the long one".to_owned());
-    reader.report_with(&codes::ONE_WINDOW, lookback_field.node.span, message, hint);
     let window = AlertWindow {
         length,
         written: lookback.to_prometheus(length),
@@ -199,7 +215,16 @@ fn read_burn(
 
 fn read_kind(reader: &mut Reader<'_>, fields: &mut Fields<'_>, field: Field<'_>) -> Option<()> {
     if let Some(field) = fields.get("kind") {
-        return reader.choice(field, &[("burnrate", ())]);
+        let text = field.node.text().unwrap_or_default().to_lowercase();
+        let plain: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        let elsewhere = match plain.as_str() {
+            "sli" => Some("a condition looks at how fast the error budget is spent: write `kind: burnrate`"),
+            _ if plain.contains("multi") => Some(
+                "write `kind: burnrate`, and a condition for each window; native files have two windows in a condition",
+            ),
+            _ => None,
+        };
+        return rules::only_word(reader, field, "burnrate", elsewhere.map(ToOwned::to_owned));
     }
     let message = "`kind` is missing in `condition`; it is `burnrate`";
     rules::refused(reader, field.key_span, message, Some("add `kind: burnrate`".to_owned()));

@@ -94,13 +94,9 @@ fn missing(reader: &mut Reader<'_>, span: Span, named: Named, message: &str) {
 
 fn read_labels(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> Labels {
     for Entry { key, key_span, value } in field.node.entries().unwrap_or_default() {
-        let is_key = if scope.version == Version::V2Alpha {
-            is_qualified_name(key)
-        } else {
-            is_name_part(key)
-        };
-        if !is_key {
-            let message = format!("`labels`: \"{key}\" is no key of a label in OpenSLO");
+        if !is_label_key(key, scope) {
+            let name = foreign::label_name(key);
+            let message = format!("`labels`: \"{key}\" is no key of a label in OpenSLO; here it is `{name}`");
             rules::refused(reader, *key_span, message, None);
         }
         match &value.value {
@@ -120,21 +116,35 @@ fn read_labels(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> L
             _ => rules::check_is_text(reader, "labels", value),
         }
     }
-    let joined = joined(field.node);
+    let joined = joined(field.node, scope);
     foreign::labels(reader, Field { node: &joined, ..field }, &[])
 }
 
-/// The labels with each list of values as one text.
-fn joined(node: &Node) -> Node {
+fn is_label_key(key: &str, scope: Scope<'_>) -> bool {
+    if scope.version == Version::V2Alpha {
+        is_qualified_name(key)
+    } else {
+        is_name_part(key)
+    }
+}
+
+/// The labels with each list of values as one text. What was refused as a key has got its other name already.
+fn joined(node: &Node, scope: Scope<'_>) -> Node {
     let Some(entries) = node.entries() else {
         return node.clone();
     };
     let entries = entries.iter().map(|entry| {
+        let key = if is_label_key(&entry.key, scope) {
+            entry.key.clone()
+        } else {
+            foreign::label_name(&entry.key)
+        };
         let Some(items) = entry.value.items() else {
-            return entry.clone();
+            return Entry { key, ..entry.clone() };
         };
         let texts: Vec<&str> = items.iter().filter_map(Node::text).collect();
         Entry {
+            key,
             value: Node {
                 value: Value::Scalar(Scalar {
                     text: texts.join(","),

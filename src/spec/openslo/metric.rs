@@ -130,6 +130,17 @@ fn read_spec(reader: &mut Reader<'_>, spec: Option<Field<'_>>, metric: Field<'_>
         rules::uncomputable(reader, &codes::MISSING_KEY, metric.key_span, message, None);
         return Some(Metric::Foreign(system.name())).filter(|_| reader.is_strict());
     };
+    if spec.node.text().is_some_and(|text| !text.trim().is_empty()) {
+        let hint = Some("write `spec: {query: …}`".to_owned());
+        if reader.is_strict() {
+            let message = "`spec` must be a map, not the query itself";
+            reader.report_with(&codes::WRONG_TYPE, spec.node.span, message, hint);
+            return None;
+        }
+        let message = "`spec` is the query itself; it belongs under `query`";
+        reader.report_with(&codes::READ_LENIENTLY, spec.key_span, message, hint);
+        return read_query(reader, spec, system);
+    }
     if spec.node.entries().is_none() {
         reader.expected(spec, "a map");
         return None;
@@ -151,13 +162,31 @@ fn read_spec(reader: &mut Reader<'_>, spec: Option<Field<'_>>, metric: Field<'_>
         return Some(Metric::Foreign(format!("{} with {}", system.name(), keys.join(", "))));
     };
     note_other_keys(reader, spec, field.key);
-    let text = field.node.text().unwrap_or_default();
-    if system.speaks_promql().is_none() && promql::parse(text.trim()).is_err() {
+    read_query(reader, field, system)
+}
+
+/// Reads a query. The SDK never looks at queries, so that other spellings of the template are clear in both readings.
+fn read_query(reader: &mut Reader<'_>, field: Field<'_>, system: &System) -> Option<Metric> {
+    let written = field.node.text().unwrap_or_default();
+    let meant = promql::with_template(written);
+    let text = meant.as_ref().map_or(written, |(meant, _)| meant.as_str());
+    let is_promql = system.speaks_promql();
+    let is_other = is_promql == Some(false) || is_promql.is_none() && promql::parse(text.trim()).is_err();
+    if is_other && !text.trim().is_empty() {
         return Some(Metric::Foreign(system.name()));
     }
-    let query = Box::new(query::read(reader, field, Ranges::Any)?);
+    let query = if let Some((meant, place)) = &meant {
+        let span = reader.place_within(field.node, place.start);
+        let template = written.get(place.start..place.end).unwrap_or_default();
+        let message = format!("`{template}` is read as the window");
+        let hint = Some(format!("write `{}`", promql::TEMPLATE));
+        reader.report_with(&codes::READ_LENIENTLY, span, message, hint);
+        query::parse(reader, field.node, meant, Ranges::Any)?
+    } else {
+        query::read(reader, field, Ranges::Any)?
+    };
     Some(Metric::PromQl {
-        query,
+        query: Box::new(query),
         source: system.reference.clone(),
     })
 }
@@ -216,13 +245,7 @@ pub(super) fn read_v1alpha(reader: &mut Reader<'_>, field: Field<'_>) -> Option<
     fields.finish_foreign(reader, TOOL);
     let query_field = query_field?;
     let system = System { kind, reference: None };
-    let text = query_field.node.text().map(str::trim).unwrap_or_default();
-    let is_promql = system.speaks_promql();
-    if !text.is_empty() && (is_promql == Some(false) || (is_promql.is_none() && promql::parse(text).is_err())) {
-        return Some(Metric::Foreign(system.name()));
-    }
-    let query = Box::new(query::read(reader, query_field, Ranges::Any)?);
-    Some(Metric::PromQl { query, source: None })
+    read_query(reader, query_field, &system)
 }
 
 /// Whether a node looks like a metric of v1alpha.

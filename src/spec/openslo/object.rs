@@ -10,8 +10,14 @@ use crate::spec::yaml::Node;
 /// Checks a document of a kind that is no SLO; what others refer to is read again where it is referred to.
 pub(super) fn read(reader: &mut Reader<'_>, kind: Kind, mut fields: Fields<'_>, scope: Scope<'_>) {
     match kind {
-        Kind::AlertPolicy => drop(policy::read_fields(reader, &mut fields, Named::Must, scope)),
-        Kind::AlertCondition => drop(condition::read_fields(reader, &mut fields, Named::Must, scope)),
+        Kind::AlertPolicy => {
+            let policy = policy::read_fields(reader, &mut fields, Named::Must, scope);
+            condition::note_one_window(reader, policy.iter().flat_map(|policy| &policy.conditions));
+        }
+        Kind::AlertCondition => {
+            let condition = condition::read_fields(reader, &mut fields, Named::Must, scope);
+            condition::note_one_window(reader, condition.iter());
+        }
         _ => {
             let metadata = fields.get("metadata");
             metadata::read(reader, metadata, fields.span(), Named::Must, scope);

@@ -41,8 +41,8 @@ pub(super) fn indicator_keys(scope: Scope<'_>) -> (&'static str, &'static str) {
 }
 
 impl<'n> Item<'n> {
-    /// Reads an item.
-    pub fn read(reader: &mut Reader<'_>, field: Field<'n>, scope: Scope<'_>) -> Option<Self> {
+    /// Reads an item. `takes_window` tells whether its window is that of the SLO.
+    pub fn read(reader: &mut Reader<'_>, field: Field<'n>, takes_window: bool, scope: Scope<'_>) -> Option<Self> {
         let mut fields = Fields::open(reader, field)?;
         let (inline, reference) = indicator_keys(scope);
         let item = Self {
@@ -64,9 +64,7 @@ impl<'n> Item<'n> {
             weight: fields.get("compositeWeight"),
         };
         if let Some(window) = fields.get("timeWindow") {
-            let message = "`timeWindow` stands under an objective";
-            let hint = Some("move it up: `timeWindow` belongs under `spec`, beside `objectives`".to_owned());
-            reader.report_with(&codes::UNKNOWN_KEY, window.key_span, message, hint);
+            super::window::report_misplaced(reader, window, takes_window, &codes::UNKNOWN_KEY);
         }
         fields.finish_foreign(reader, TOOL);
         Some(item)

@@ -1,6 +1,7 @@
 //! The rules that all kinds share, and the two ways to break one: against the SDK, and against sense.
 
 use super::{Kind, Scope, TOOL};
+use crate::domain::promql::excerpt;
 use crate::spec::codes::{self, Code};
 use crate::spec::reader::{Field, Fields, Reader};
 use crate::spec::suggest::suggest;
@@ -234,7 +235,24 @@ pub(super) fn inline_kind(reader: &mut Reader<'_>, fields: &mut Fields<'_>, kind
         );
         return Some(());
     };
-    reader.choice(field, &[(kind.word(), ())])
+    only_word(reader, field, kind.word(), None)
+}
+
+/// A value that can be one word only; `elsewhere` says where what is meant belongs.
+pub(super) fn only_word(
+    reader: &mut Reader<'_>,
+    field: Field<'_>,
+    word: &str,
+    elsewhere: Option<String>,
+) -> Option<()> {
+    let text = reader.text(field)?;
+    if text == word {
+        return Some(());
+    }
+    let message = format!("`{}` is `{word}`, not \"{}\"", field.key, excerpt(&text));
+    let hint = elsewhere.or_else(|| Some(format!("write `{}: {word}`", field.key)));
+    reader.report_with(&codes::CHOICE, field.node.span, message, hint);
+    None
 }
 
 /// Whether YAML 1.1, which the SDK reads, takes a scalar for a text.

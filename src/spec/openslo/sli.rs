@@ -4,6 +4,7 @@ use super::metadata::{self, Named};
 use super::metric::{self, Metric};
 use super::{Scope, TOOL, rules};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
+use crate::domain::promql::Known;
 use crate::domain::selector_parser::parse_selector;
 use crate::spec::codes;
 use crate::spec::query::{self, Query};
@@ -200,7 +201,12 @@ fn read_ratio(reader: &mut Reader<'_>, field: Field<'_>, scope: Scope<'_>) -> Op
             "`counter: false` is not carried: bare selectors are counted as counters, PromQL as it is written";
         reader.report(&codes::NOT_CARRIED, counter.node.span, message);
     }
-    Some(ratio_indicator(reader, field.key_span, total, part, part_is))
+    let known = if is_counter == Some(true) {
+        Known::Counters
+    } else {
+        Known::Nothing
+    };
+    Some(ratio_indicator(reader, field.key_span, [total, part], part_is, known))
 }
 
 /// Why these parts make no ratio; each tells whether it is there.
@@ -237,9 +243,9 @@ fn raw_indicator(reader: &mut Reader<'_>, raw: Metric, ratio_of: RatioPart) -> I
 pub(super) fn ratio_indicator(
     reader: &mut Reader<'_>,
     span: Span,
-    total: Metric,
-    part: Metric,
+    [total, part]: [Metric; 2],
     part_is: RatioPart,
+    known: Known,
 ) -> Indicator {
     match (total, part) {
         (
@@ -248,7 +254,7 @@ pub(super) fn ratio_indicator(
                 query: part,
                 source: other,
             },
-        ) if source == other => with_source(query::ratio(reader, &total, &part, part_is), source),
+        ) if source == other => with_source(query::ratio_of(reader, &total, &part, part_is, known), source),
         (Metric::PromQl { .. }, Metric::PromQl { .. }) => {
             let message = "the two metrics come from different sources; nines asks one of them only";
             reader.report(&codes::NOT_CARRIED, span, message);

@@ -14,6 +14,7 @@ use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
 use crate::domain::window::TimeWindow;
 use crate::spec::codes;
 use crate::spec::contents::Contents;
+use crate::spec::fields::did_you_mean;
 use crate::spec::foreign;
 use crate::spec::lints;
 use crate::spec::reader::{Field, Fields, Reader};
@@ -208,12 +209,19 @@ pub(super) fn read(
     let head = Head::new(reader, metadata, service, description, root);
     let (inline_key, reference_key) = indicator_keys(scope);
     let (inline, reference) = (fields.get(inline_key), fields.get(reference_key));
+    if scope.version == Version::V2Alpha {
+        refuse_renamed(reader, &mut fields);
+    }
     let method = method::read(reader, &mut fields, scope);
-    let window = window::read(reader, &mut fields, scope);
     let items = objectives(reader, &mut fields);
+    let moved = window::under_objectives(reader, &fields, "timeWindow", &items);
+    let window = window::read(reader, &mut fields, moved, scope);
     let policies = alert::read(reader, fields.get("alertPolicies"), scope);
     fields.finish_foreign(reader, TOOL);
-    let items: Vec<Option<Item<'_>>> = items.into_iter().map(|item| Item::read(reader, item, scope)).collect();
+    let items = items.into_iter();
+    let items: Vec<_> = items
+        .map(|item| Item::read(reader, item, moved.is_some(), scope))
+        .collect();
     let is_composite = items.iter().flatten().any(Item::is_member);
     let has_indicator = inline.is_some() || reference.is_some();
     if is_composite == has_indicator {
@@ -247,6 +255,17 @@ pub(super) fn read(
             read_part(reader, item, sli.as_ref(), inline.is_some(), &common)
         });
         head.add(reader, contents, index, part, &common.policies);
+    }
+}
+
+/// What v1 calls otherwise.
+fn refuse_renamed(reader: &mut Reader<'_>, fields: &mut Fields<'_>) {
+    for (old, new) in [("indicator", "sli"), ("indicatorRef", "sliRef")] {
+        if let Some(field) = fields.get(old) {
+            let message = format!("`{old}` of v1 is `{new}` in v2alpha");
+            let hint = Some(did_you_mean(new));
+            reader.report_lenient(&codes::FOREIGN_KEY, field.key_span, message, hint);
+        }
     }
 }
 

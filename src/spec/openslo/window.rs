@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 
 use super::{Scope, TOOL, Version, rules};
 use crate::domain::window::{CalendarUnit, CalendarWindow, TimeWindow, WindowLength};
-use crate::spec::codes;
+use crate::spec::codes::{self, Code};
 use crate::spec::reader::{Field, Fields, Reader};
-use crate::spec::yaml::{Node, Value};
+use crate::spec::yaml::{Entry, Node, Value};
 
 /// A number of units: `4w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(super) struct Shorthand {
     pub unit: CalendarUnit,
 }
 
+const KEY: &str = "timeWindow";
 const UNITS: [(&str, CalendarUnit); 7] = [
     ("m", CalendarUnit::Minute),
     ("h", CalendarUnit::Hour),
@@ -112,10 +113,16 @@ pub(super) fn length(reader: &mut Reader<'_>, field: Field<'_>, shorthand: Short
     length
 }
 
-/// Reads `timeWindow`, which holds exactly one window. Without it, it is the default period.
-pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<TimeWindow> {
-    let field = fields.get("timeWindow");
-    let item = match only_item(reader, field, fields, "timeWindow") {
+/// Reads `timeWindow`, which holds exactly one window. Without it, it is the one that stands under the objectives, or
+/// else the default period.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    fields: &mut Fields<'_>,
+    moved: Option<Field<'_>>,
+    scope: Scope<'_>,
+) -> Option<TimeWindow> {
+    let field = fields.get(KEY).or(moved);
+    let item = match only_item(reader, field, fields, KEY) {
         Only::Item(item) => item,
         Only::Absent => return Some(default_window(scope)),
         Only::Wrong => return None,
@@ -130,6 +137,46 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>, scope: Scop
     let alignment = alignment(reader, &mut fields, item, "timeWindow");
     fields.finish_foreign(reader, TOOL);
     finish(reader, duration_field?, duration?, alignment)
+}
+
+/// The window that stands under the objectives instead of beside them (`beside` is its key there), where all that have
+/// one say the same.
+pub(super) fn under_objectives<'n>(
+    reader: &Reader<'_>,
+    fields: &Fields<'_>,
+    beside: &str,
+    objectives: &[Field<'n>],
+) -> Option<Field<'n>> {
+    if reader.is_strict() || fields.has_key(beside) {
+        return None;
+    }
+    let mut windows = objectives.iter().filter_map(|item| item.node.entry(KEY));
+    let first = windows.next().filter(|first| !first.value.is_null())?;
+    let written = |entry: &Entry| {
+        let span = entry.value.span;
+        reader.source().get(span.start..span.end).map(str::trim)
+    };
+    windows.all(|other| written(other) == written(first)).then_some(Field {
+        key: KEY,
+        key_span: first.key_span,
+        node: &first.value,
+    })
+}
+
+/// Says of a window under an objective what becomes of it; `ignored` is the code where it is not taken.
+pub(super) fn report_misplaced(reader: &mut Reader<'_>, window: Field<'_>, is_taken: bool, ignored: &'static Code) {
+    let (code, consequence) = if is_taken {
+        (&codes::READ_LENIENTLY, "; it is read as that of the SLO")
+    } else {
+        (ignored, "")
+    };
+    let message = format!("`timeWindow` stands under an objective{consequence}");
+    let hint = "move it up: `timeWindow` belongs under `spec`, beside `objectives`, once for all of them";
+    if is_taken {
+        reader.report_with(code, window.key_span, message, Some(hint.to_owned()));
+    } else {
+        reader.report_lenient(code, window.key_span, message, Some(hint.to_owned()));
+    }
 }
 
 /// The window where none is written.

@@ -83,6 +83,7 @@ fn read_ratio(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Indica
         let message = "`errors` and `total` are the same metric, so that every event is an error";
         reader.report(&codes::BAD_IS_TOTAL, field.node.span, message);
     }
+    crate::spec::query::selects_good(reader, field.node.span, &part);
     Some(IndicatorKind::Ratio {
         total,
         part,

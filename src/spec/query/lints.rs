@@ -1,8 +1,9 @@
 //! Queries that are PromQL and still not what is meant.
 
 use super::Query;
+use super::good::{self, Bucket};
 use crate::domain::indicator::RatioPart;
-use crate::domain::matcher::Matcher;
+use crate::domain::matcher::Selector;
 use crate::domain::promql::{BinaryOp, Expr, ExprKind, Place, Range, TEMPLATE};
 use crate::spec::codes;
 use crate::spec::reader::Reader;
@@ -52,6 +53,7 @@ pub(super) fn first_fixed_range(expr: &Expr) -> Option<Place> {
 /// What is odd about the query of the bad or good events.
 pub(super) fn part(reader: &mut Reader<'_>, query: &Query, part_is: RatioPart) {
     comparison(reader, query);
+    negative(reader, query);
     if part_is == RatioPart::Bad {
         selects_good(reader, query);
     }
@@ -89,39 +91,66 @@ pub(super) fn comparison(reader: &mut Reader<'_>, query: &Query) {
     reader.report_with(&codes::NO_COUNT, span, message, Some(hint.to_owned()));
 }
 
-/// An error query whose matchers on a status select successes.
+/// An error query of which a selector selects successes.
 fn selects_good(reader: &mut Reader<'_>, query: &Query) {
-    let mut found: Option<(Place, String)> = None;
+    let mut found: Option<(Place, (String, String))> = None;
     let mut takes_away = false;
     query.expr.walk(&mut |expr| match &expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => {
-            if let Some(matcher) = selector.selector.matchers.iter().find(|matcher| is_success(matcher)) {
-                found.get_or_insert_with(|| (expr.place, matcher.to_string()));
-            }
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } if found.is_none() => {
+            found = good::reason(&selector.selector).map(|reason| (expr.place, reason));
         }
         // `total - good` and `1 - good / total` are the bad ones.
         ExprKind::Binary { op, .. } => takes_away |= *op == BinaryOp::Subtract,
         _ => {}
     });
-    let Some((place, matcher)) = found.filter(|_| !takes_away) else {
+    let Some((place, (message, hint))) = found.filter(|_| !takes_away) else {
         return;
     };
-    let message = format!("the bad events are asked for, and {matcher} selects the good ones");
-    let hint = "for bad events write for example code=~\"5..\"".to_owned();
     let span = query.place(reader, place);
     reader.report_with(&codes::SELECTS_GOOD, span, message, Some(hint));
 }
 
-/// Whether a matcher on a status lets successes through and no failure, either as numbers or as words.
-fn is_success(matcher: &Matcher) -> bool {
-    const NUMBERS: ([&str; 2], [&str; 3]) = (["200", "204"], ["500", "503", "504"]);
-    const WORDS: ([&str; 2], [&str; 3]) = (["OK", "success"], ["INTERNAL", "error", "failure"]);
-    let name = matcher.name.to_ascii_lowercase();
-    let is_status = ["code", "status", "result", "outcome"]
-        .iter()
-        .any(|word| name.contains(word));
-    is_status
-        && [NUMBERS, WORDS].iter().any(|(good, bad)| {
-            good.iter().any(|value| matcher.matches(value)) && !bad.iter().any(|value| matcher.matches(value))
-        })
+/// A smaller bucket less a larger one of the same histogram is never above zero.
+fn negative(reader: &mut Reader<'_>, query: &Query) {
+    let mut found: Option<(Place, String)> = None;
+    query.expr.walk(&mut |expr| {
+        let ExprKind::Binary {
+            op: BinaryOp::Subtract,
+            left,
+            right,
+            ..
+        } = &expr.kind
+        else {
+            return;
+        };
+        let (Some(less), Some(more)) = (only_selector(left), only_selector(right)) else {
+            return;
+        };
+        if let (Some(one), Some(other)) = (Bucket::of(less), Bucket::of(more))
+            && one.family == other.family
+            && one.bound < other.bound
+            && found.is_none()
+        {
+            found = Some((expr.place, format!("{more} - {less}")));
+        }
+    });
+    if let Some((place, meant)) = found {
+        let message = "a bucket holds the smaller ones too, so that this is never above zero";
+        let span = query.place(reader, place);
+        reader.report_with(&codes::NO_COUNT, span, message, Some(format!("write it as {meant}")));
+    }
+}
+
+/// The selector in an expression that has exactly one.
+fn only_selector(expr: &Expr) -> Option<&Selector> {
+    let mut all = Vec::new();
+    expr.walk(&mut |expr| {
+        if let ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } = &expr.kind {
+            all.push(&selector.selector);
+        }
+    });
+    match all.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    }
 }

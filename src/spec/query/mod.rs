@@ -1,6 +1,7 @@
 //! Queries in SLO files: PromQL that is parsed, checked and, where it can be, understood as counters, histograms or gauges
 //! that scraping can serve. All formats read their queries here.
 
+mod good;
 mod lints;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,8 @@ use super::codes;
 use super::reader::{Field, Reader};
 use super::yaml::{Node, Span};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
-use crate::domain::promql::{self, Expr, ExprKind, NotUnderstood, TEMPLATE, Understood};
+use crate::domain::matcher::Selector;
+use crate::domain::promql::{self, Expr, ExprKind, Known, NotUnderstood, TEMPLATE, Understood};
 
 /// What a format asks of its queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,20 +80,33 @@ pub(super) fn same(a: &Query, b: &Query) -> bool {
     a.text == b.text || a.expr.bare().to_string() == b.expr.bare().to_string()
 }
 
+/// Says where a selector of the bad events selects the good ones; for formats whose metrics are plain selectors.
+pub(super) fn selects_good(reader: &mut Reader<'_>, span: Span, bad: &Selector) {
+    if let Some((message, hint)) = good::reason(bad) {
+        reader.report_with(&codes::SELECTS_GOOD, span, message, Some(hint));
+    }
+}
+
 /// The indicator of two queries: all events, and the bad or good ones. Bare selectors become counters; PromQL keeps its text
 /// and, where it is understood, what it counts. Groups come from the labels by which both are summed.
 pub(super) fn ratio(reader: &mut Reader<'_>, total: &Query, part: &Query, part_is: RatioPart) -> Indicator {
+    ratio_of(reader, total, part, part_is, Known::Nothing)
+}
+
+/// As [`ratio`], with what the format tells of the metrics.
+pub(super) fn ratio_of(
+    reader: &mut Reader<'_>,
+    total: &Query,
+    part: &Query,
+    part_is: RatioPart,
+    known: Known,
+) -> Indicator {
     if same(total, part) {
         let message = "both queries are the same, so that every event counts as bad (or good)";
         reader.report(&codes::BAD_IS_TOTAL, part.span, message);
     }
     lints::part(reader, part, part_is);
-    for query in [total, part] {
-        if !promql::has_template(&query.text) {
-            lints::fixed_ranges(reader, query);
-        }
-    }
-    let understood = promql::understand_ratio(&total.expr, &part.expr, part_is);
+    let understood = promql::understand_ratio(&total.expr, &part.expr, part_is, known);
     let is_plain = [total, part]
         .iter()
         .all(|query| matches!(query.expr.kind, ExprKind::Selector(_)));
@@ -101,21 +116,19 @@ pub(super) fn ratio(reader: &mut Reader<'_>, total: &Query, part: &Query, part_i
         part_is,
     };
     let is_total = understood.as_ref().is_err_and(|why| why.is_total);
-    indicator(reader, if is_total { total } else { part }, form, understood, is_plain)
+    let queries = if is_total { [total, part] } else { [part, total] };
+    events(reader, &queries, form, understood, is_plain)
 }
 
 /// The indicator of one query that gives the ratio itself.
 pub(super) fn raw_ratio(reader: &mut Reader<'_>, query: &Query, ratio_of: RatioPart) -> Indicator {
     lints::comparison(reader, query);
-    if !promql::has_template(&query.text) {
-        lints::fixed_ranges(reader, query);
-    }
     let understood = promql::understand_raw(&query.expr, ratio_of);
     let form = PromQlForm::RawRatio {
         query: query.text.clone(),
         ratio_of,
     };
-    indicator(reader, query, form, understood, false)
+    events(reader, &[query], form, understood, false)
 }
 
 /// The indicator of one query whose value is compared. A bare selector becomes a gauge.
@@ -126,31 +139,64 @@ pub(super) fn threshold(reader: &mut Reader<'_>, query: &Query, op: CompareOp, v
         op,
         value,
     };
-    indicator(reader, query, form, understood, true)
+    if let Err(why) = &understood {
+        report_server(reader, query, why);
+    }
+    indicator(form, understood, true)
 }
 
-/// The indicator, and a note where only a server can answer. What is plain needs no PromQL any more.
-fn indicator(
+/// The indicator of queries for events, the one to blame first. Where only a server can answer, that is said, and what
+/// is grouped stays grouped.
+fn events(
     reader: &mut Reader<'_>,
-    query: &Query,
+    queries: &[&Query],
     form: PromQlForm,
     understood: Result<Understood, NotUnderstood>,
     is_plain: bool,
 ) -> Indicator {
+    let mut groups = Vec::new();
+    if let (Err(why), Some(blamed)) = (&understood, queries.first()) {
+        report_server(reader, blamed, why);
+        for query in queries {
+            // What is counted by scraping has its windows by itself.
+            if !promql::has_template(&query.text) {
+                lints::fixed_ranges(reader, query);
+            }
+        }
+        groups = asked_groups(reader, queries, blamed);
+    }
+    let mut indicator = indicator(form, understood, is_plain);
+    indicator.group_by.extend(groups);
+    indicator
+}
+
+/// The labels by which a server's answers are grouped.
+fn asked_groups(reader: &mut Reader<'_>, queries: &[&Query], blamed: &Query) -> Vec<String> {
+    let exprs: Vec<&Expr> = queries.iter().map(|query| &query.expr).collect();
+    promql::result_groups(&exprs).unwrap_or_else(|why| {
+        let message = format!("the groups of this query are not carried: {why}");
+        reader.report(&codes::NOT_CARRIED, blamed.span, message);
+        Vec::new()
+    })
+}
+
+fn report_server(reader: &mut Reader<'_>, query: &Query, why: &NotUnderstood) {
+    let message = format!("this is asked of a Prometheus server, for scraping cannot serve it: {why}");
+    reader.report(&codes::NEEDS_SERVER, query.span, message);
+}
+
+/// The indicator of what was understood, or of what is asked. What is plain needs no PromQL any more.
+fn indicator(form: PromQlForm, understood: Result<Understood, NotUnderstood>, is_plain: bool) -> Indicator {
     let (kind, group_by) = match understood {
         Ok(Understood { kind, group_by }) if is_plain => (kind, group_by),
         Ok(Understood { kind, group_by }) => {
             let scraped = Some(Box::new(kind));
             (IndicatorKind::PromQl(PromQlIndicator { form, scraped }), group_by)
         }
-        Err(why) => {
-            let message = format!("this is asked of a Prometheus server, for scraping cannot serve it: {why}");
-            reader.report(&codes::NEEDS_SERVER, query.span, message);
-            (
-                IndicatorKind::PromQl(PromQlIndicator { form, scraped: None }),
-                Vec::new(),
-            )
-        }
+        Err(_) => (
+            IndicatorKind::PromQl(PromQlIndicator { form, scraped: None }),
+            Vec::new(),
+        ),
     };
     Indicator {
         kind,

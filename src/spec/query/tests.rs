@@ -1,9 +1,11 @@
 //! Queries in files: where their errors stand, and what is said about them.
 
-use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, threshold};
+use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, selects_good, threshold};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
+use crate::domain::selector_parser::parse_selector;
 use crate::spec::reader::{Field, Reader};
-use crate::spec::yaml::{self, Node};
+use crate::spec::yaml::{self, Node, Span};
+use crate::spec::{Options, load_all};
 
 fn root(text: &str) -> Node {
     let mut parsed = yaml::parse(text);
@@ -112,6 +114,26 @@ fn what_is_odd_about_two_queries_is_said() {
             vec!["L014 2:4", "I001 2:4"],
         ),
         ("sum(rate(b[{{.window}}])) > 0", vec!["I001 2:4"]),
+        ("sum(rate(h_bucket{le=\"1\"}[{{.window}}]))", vec!["L015 2:13"]),
+        ("sum(rate(h_bucket{le=\"+Inf\"}[{{.window}}]))", vec![]),
+        (
+            "sum(rate(h_count[{{.window}}])) - sum(rate(h_bucket{le=\"1\"}[{{.window}}]))",
+            vec!["I001 2:4"],
+        ),
+        (
+            "sum(rate(h_bucket{le=\"1\"}[{{.window}}])) - sum(rate(h_bucket{le=\"+Inf\"}[{{.window}}]))",
+            vec!["L014 2:4", "I001 2:4"],
+        ),
+        (
+            "sum(rate(h_bucket{le=\"1\"}[{{.window}}])) - sum(rate(h_count[{{.window}}]))",
+            vec!["L014 2:4", "I001 2:4"],
+        ),
+        (
+            "sum(rate(h_bucket{le=\"5\"}[{{.window}}])) - sum(rate(h_bucket{le=\"1\"}[{{.window}}]))",
+            vec!["I001 2:4"],
+        ),
+        ("sum(rate(calls_success_total[{{.window}}]))", vec!["L015 2:13"]),
+        ("sum(rate(calls_not_succeeded_total[{{.window}}]))", vec![]),
     ] {
         assert_eq!(of_two(RATE, part, RatioPart::Bad).1, expected, "{part}");
     }
@@ -131,6 +153,69 @@ fn selectors_are_counters_and_understood_queries_keep_their_text() {
     };
     assert!(matches!(promql.scraped.as_deref(), Some(IndicatorKind::Ratio { .. })));
     assert!(matches!(indicator.scraped().kind, IndicatorKind::Ratio { .. }));
+}
+
+#[test]
+fn plain_selectors_of_good_events_are_doubted() {
+    for (selector, expected) in [
+        ("h_bucket{le=\"0.5\"}", "those of at most 0.5"),
+        ("x_succeeded_total", "by its name"),
+        ("x{code=~\"2..\"}", "selects the good ones"),
+        ("x{code=~\"5..\"}", ""),
+        ("h_bucket{le=\"+Inf\"}", ""),
+        ("x_unsuccessful_total", ""),
+    ] {
+        let mut reader = Reader::new("", "f.yaml");
+        selects_good(&mut reader, Span::default(), &parse_selector(selector).expect(selector));
+        let found: String = reader.into_diagnostics().iter().map(|d| d.message.clone()).collect();
+        assert!(
+            found.contains(expected) && found.is_empty() == expected.is_empty(),
+            "{selector}: {found}"
+        );
+    }
+}
+
+#[test]
+fn the_errors_of_pyrra_are_doubted_too() {
+    let text = "\
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: a}
+spec:
+  target: '99'
+  window: 4w
+  indicator:
+    ratio:
+      errors: {metric: 'calls_success_total'}
+      total: {metric: 'calls_total'}
+";
+    let files = [("f.yaml".to_owned(), text.to_owned())];
+    let loaded = load_all(&files, &Options::default()).files.remove(0);
+    let found: Vec<_> = loaded.diagnostics.iter().filter(|d| d.code == "L015").collect();
+    assert!(found.len() == 1 && found[0].line == 9, "{:?}", loaded.diagnostics);
+}
+
+#[test]
+fn groups_stay_where_only_a_server_can_answer() {
+    let by = |label: &str, what: &str| format!("{what} by ({label}) (rate(x[{{{{.window}}}}]))");
+    let (indicator, found) = of_two(&by("a", "max"), &by("a", "min"), RatioPart::Bad);
+    assert_eq!(
+        (indicator.group_by, found),
+        (vec!["a".to_owned()], vec!["I001 1:4".to_owned()])
+    );
+    let (indicator, found) = of_two(&by("slo", "max"), &by("slo", "min"), RatioPart::Bad);
+    assert_eq!(
+        (indicator.group_by.len(), found),
+        (0, vec!["I001 1:4".to_owned(), "I002 1:4".to_owned()])
+    );
+}
+
+#[test]
+fn a_fixed_range_is_no_matter_where_scraping_serves_it() {
+    let (_, found) = of_two("sum(rate(t[5m]))", "sum(rate(b[5m]))", RatioPart::Bad);
+    assert!(found.is_empty(), "{found:?}");
+    let (_, found) = of_two("max(rate(t[5m]))", "max(rate(b[5m]))", RatioPart::Bad);
+    assert_eq!(found, ["I001 1:4", "L013 1:15", "L013 2:15"]);
 }
 
 fn query(reader: &mut Reader<'_>, root: &Node) -> Query {

@@ -5,7 +5,8 @@
 
 use super::TOOL;
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
-use crate::domain::matcher::{MatchOp, Matcher, Selector};
+use crate::domain::matcher::Selector;
+use crate::domain::promql;
 use crate::domain::selector_parser::{NEEDS_A_SERVER, parse_selector};
 use crate::spec::codes;
 use crate::spec::query::{self, Query, Ranges};
@@ -105,45 +106,11 @@ fn counters(good: &str, second: &str, second_is_bad: bool) -> Option<IndicatorKi
             part_is: RatioPart::Good,
         });
     }
-    let total = whole_of(&good, &second)?;
+    let total = promql::union(&[good, second.clone()])?;
     Some(IndicatorKind::Ratio {
         total,
         part: second,
         part_is: RatioPart::Bad,
-    })
-}
-
-/// What two selectors cover that differ in one matcher, where one has what the other has not: `code=~"5.."` and
-/// `code!~"5.."` are all codes.
-fn whole_of(good: &Selector, bad: &Selector) -> Option<Selector> {
-    let only_in = |one: &Selector, other: &Selector| -> Vec<Matcher> {
-        let matchers = one.matchers.iter();
-        matchers
-            .filter(|matcher| !other.matchers.contains(matcher))
-            .cloned()
-            .collect()
-    };
-    let (of_good, of_bad) = (only_in(good, bad), only_in(bad, good));
-    let ([first], [second]) = (of_good.as_slice(), of_bad.as_slice()) else {
-        return None;
-    };
-    let are_opposite = matches!(
-        (first.op, second.op),
-        (MatchOp::Equal, MatchOp::NotEqual)
-            | (MatchOp::NotEqual, MatchOp::Equal)
-            | (MatchOp::Regex, MatchOp::NotRegex)
-            | (MatchOp::NotRegex, MatchOp::Regex)
-    );
-    if !are_opposite || good.metric.is_none() || good.metric != bad.metric {
-        return None;
-    }
-    if (&first.name, &first.value) != (&second.name, &second.value) {
-        return None;
-    }
-    let matchers = good.matchers.iter().filter(|matcher| *matcher != first);
-    Some(Selector {
-        metric: good.metric.clone(),
-        matchers: matchers.cloned().collect(),
     })
 }
 

@@ -105,6 +105,12 @@ fn selectors_under_the_usual_operators_are_counters() {
             RatioPart::Bad,
         ),
         (
+            "filter_good: good, filter_bad: bad",
+            r#"{__name__=~"bad|good"}"#,
+            "bad",
+            RatioPart::Bad,
+        ),
+        (
             "filter_good: 'a{c=\"2\"}', filter_bad: '', filter_valid: a",
             "a",
             r#"a{c="2"}"#,
@@ -134,9 +140,10 @@ fn other_queries_are_built_as_slo_generator_builds_them() {
         other => panic!("{other:?}"),
     };
     let sum = |metric: &str| format!("sum(increase({metric}[{{{{.window}}}}]))");
-    let both = format!("({}) + ({})", sum("good"), sum("bad"));
-    let is = ratio("filter_good: good, filter_bad: bad");
-    assert_eq!(is, (both, sum("bad"), RatioPart::Bad));
+    let [good, bad] = ["a{x=~'1.*'}", "a{x=~'2.*'}"];
+    let both = format!("({}) + ({})", sum(good), sum(bad));
+    let is = ratio(&format!("filter_good: \"{good}\", filter_bad: \"{bad}\""));
+    assert_eq!(is, (both, sum(bad), RatioPart::Bad));
     let (total, part, part_is) = ratio("filter_good: good, filter_valid: all, operators: [delta, max]");
     assert_eq!(
         (total.as_str(), part.as_str(), part_is),

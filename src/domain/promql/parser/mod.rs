@@ -9,7 +9,7 @@ use super::display::is_operand_keyword;
 use super::expr::{BinaryOp, Expr, ExprKind, Place};
 use super::functions::Aggregator;
 use super::lexer::{Lexeme, Token, lex};
-use super::{PromQlError, expr};
+use super::{PromQlError, excerpt, expr};
 
 /// The longest expression, in bytes.
 const TEXT_MAX: usize = 64 * 1024;
@@ -129,7 +129,7 @@ impl<'a> Parser<'a> {
             }
             _ => {
                 let written = self.text.get(place.start..place.end).unwrap_or_default();
-                format!("`{}`", written.chars().take(60).collect::<String>())
+                format!("`{}`", excerpt(written))
             }
         };
         PromQlError::new(place.start, format!("unexpected {found}; expected {expected}"))

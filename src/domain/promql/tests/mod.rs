@@ -5,7 +5,11 @@ mod understood;
 
 use proptest::prelude::*;
 
-use super::{PromQlError, parse};
+use super::{
+    Known, PromQlError, Understood, excerpt, parse, result_groups, understand_ratio, understand_raw, with_template,
+};
+use crate::domain::indicator::{IndicatorKind, RatioPart};
+use crate::domain::selector_parser::parse_selector;
 
 /// Texts that Prometheus takes, and how they are printed.
 pub(super) const VALID: &[(&str, &str)] = &[
@@ -260,6 +264,9 @@ fn slips_get_their_hint() {
         ("a or 0", "vector"),
         ("up{a==\"b\"}", "single ="),
         ("rate(x[{{- .window -}}])", "{{.window}}"),
+        ("rate(x[{{ .Window }}])", "write `{{.window}}`"),
+        ("rate(x[{{window}}])", "write `{{.window}}`"),
+        ("errors:rate{{WINDOW}}", "write `{{.window}}`"),
     ] {
         let found = error(text);
         assert!(
@@ -330,6 +337,40 @@ proptest! {
     }
 
     #[test]
+    fn mutations_are_parsed_and_understood_without_harm(
+        parts in prop::collection::vec((prop::sample::select(VALID), any::<prop::sample::Index>(), 0_usize..4), 2..5),
+        piece in prop::sample::select(&[
+            "", " + ", " - ", " / ", "sum(", "sum by (a) (", ")", "[5m]", "[{{.window}}]", "{a=~\"b|c\"}", "rate(", "{{.Window}}", ",",
+            " or vector(0)", "1 - ", "x_bucket{le=\"1\"}", "x_count", "é", "\\", "\"",
+        ][..]),
+    ) {
+        let mut text = String::new();
+        for (part, at, skipped) in &parts {
+            let chars: Vec<char> = part.0.chars().collect();
+            let cut = at.index(chars.len() + 1);
+            text.extend(&chars[..cut]);
+            text.push_str(piece);
+            text.extend(chars.iter().skip(cut + skipped));
+        }
+        let halves = text.split_at(text.floor_char_boundary(text.len() / 2));
+        let _ = with_template(&text);
+        let exprs: Vec<_> = [text.as_str(), halves.0, halves.1, parts[0].0.0].into_iter().filter_map(|text| parse(text).ok()).collect();
+        for total in &exprs {
+            for part in &exprs {
+                let understood = understand_ratio(total, part, RatioPart::Bad, Known::Counters);
+                if let Ok(Understood { kind: IndicatorKind::Ratio { total, part, .. }, .. }) = understood {
+                    for selector in [total, part] {
+                        let written = selector.to_string();
+                        prop_assert_eq!(parse_selector(&written), Ok(selector), "{}", written);
+                    }
+                }
+                let _ = result_groups(&[total, part]);
+            }
+            let _ = understand_raw(total, RatioPart::Good);
+        }
+    }
+
+    #[test]
     fn whatever_is_put_together_prints_stably(
         parts in prop::collection::vec(prop::sample::select(VALID), 1..4),
         op in prop::sample::select(&["+", "/", "and", "or on()", "> bool", "^", "unless ignoring(a)"][..]),
@@ -340,4 +381,34 @@ proptest! {
             prop_assert_eq!(parse(&printed).map(|expr| expr.to_string()), Ok(printed));
         }
     }
+}
+
+#[test]
+fn misspelt_templates_are_mended_and_others_stay() {
+    for (text, expected) in [
+        ("rate(x[{{.Window}}])", Some(("rate(x[{{.window}}])", 7..18))),
+        (
+            "a[{{.window}}] + {{ x }} + b[{{ window }}] + c[{{.WINDOW }}]",
+            Some(("a[{{.window}}] + {{ x }} + b[{{.window}}] + c[{{.window}}]", 29..41)),
+        ),
+        ("rate(x[{{.window}}])", None),
+        ("rate(x[{{.windows}}])", None),
+        ("{{", None),
+        ("{{{{window}}", Some(("{{{{.window}}", 2..12))),
+    ] {
+        let found = with_template(text).map(|(meant, place)| (meant, place.start..place.end));
+        assert_eq!(
+            found,
+            expected.map(|(meant, place)| (meant.to_owned(), place)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn excerpts_are_one_short_line() {
+    assert_eq!(excerpt("a\n\tb\n"), "a  b");
+    let (exact, longer) = ("é".repeat(60), "é".repeat(61));
+    assert_eq!(excerpt(&exact), exact);
+    assert_eq!(excerpt(&longer), format!("{exact}…"));
 }

@@ -2,7 +2,7 @@
 
 use super::parse;
 use crate::domain::indicator::{CompareOp, IndicatorKind, RatioPart};
-use crate::domain::promql::{Understood, understand_ratio, understand_raw, understand_threshold};
+use crate::domain::promql::{Known, Understood, result_groups, understand_ratio, understand_raw, understand_threshold};
 
 /// What was understood as a text: `bad b of t by x`, `latency h 0.3`, `gauge up gte 1`; or why not.
 fn shown(understood: Result<Understood, impl std::fmt::Display>) -> String {
@@ -26,7 +26,7 @@ fn shown(understood: Result<Understood, impl std::fmt::Display>) -> String {
 fn ratio(total: &str, part: &str, part_is: RatioPart) -> String {
     let total = parse(total).expect(total);
     let part = parse(part).expect(part);
-    shown(understand_ratio(&total, &part, part_is))
+    shown(understand_ratio(&total, &part, part_is, Known::Nothing))
 }
 
 #[test]
@@ -68,6 +68,26 @@ fn sums_of_counters_are_ratios() {
         ),
         ("sum(rate(t[5m]))", "sum(rate(t[5m])) - sum(rate(g[5m]))", "Good g of t"),
         ("sum(t_total)", "sum(b_total)", "Bad b_total of t_total"),
+        (
+            "sum(rate(ok[5m])) + sum(rate(bad[5m]))",
+            "sum(rate(bad[5m]))",
+            "Bad bad of {__name__=~\"bad|ok\"}",
+        ),
+        (
+            "sum by (x) (rate(r{c=\"1\"}[5m])) + sum by (x) (rate(r{c=\"2\"}[5m])) + sum by (x) (rate(r{c=\"3\"}[5m]))",
+            "sum by (x) (rate(r{c=\"2\"}[5m])) + sum by (x) (rate(r{c=\"3\"}[5m]))",
+            "Bad r{c=~\"2|3\"} of r{c=~\"1|2|3\"} by x",
+        ),
+        (
+            "sum(rate(a[5m])) + sum(rate(b[5m]))",
+            "sum(rate(b[5m])) + sum(rate(a[5m])) - sum(rate(g[5m])) - sum(rate(h[5m]))",
+            "Good {__name__=~\"g|h\"} of {__name__=~\"a|b\"}",
+        ),
+        (
+            "sum(a_total) + sum(b_total)",
+            "sum(b_total)",
+            "Bad b_total of {__name__=~\"a_total|b_total\"}",
+        ),
     ] {
         assert_eq!(ratio(total, part, RatioPart::Bad), expected, "{part} of {total}");
     }
@@ -142,9 +162,19 @@ fn what_is_not_certain_is_not_understood() {
         ),
         ("sum(rate(t[5m]))", "histogram_quantile(0.9, rate(b[5m])) > 0.2", "`>`"),
         (
-            "sum(rate(a[5m])) + sum(rate(b[5m]))",
+            "sum(rate(a[5m])) + sum(rate(a{c=~\"5..\"}[5m]))",
             "sum(rate(b[5m]))",
             "several selectors",
+        ),
+        (
+            "sum(rate(a[5m])) + sum(rate(b[1h]))",
+            "sum(rate(b[5m]))",
+            "different kinds",
+        ),
+        (
+            "sum(rate(t[5m]))",
+            "sum(rate(t[5m])) - sum(rate(g[5m])) - sum(increase(h[5m]))",
+            "no single selector",
         ),
         (
             "sum(rate(t[5m]))",
@@ -262,5 +292,56 @@ fn only_a_gauge_itself_is_compared() {
     assert_eq!(threshold("(queue{a=\"b\"})"), "gauge queue{a=\"b\"} lt 5");
     for query in ["max(queue)", "queue offset 5m", "queue or vector(0)", "rate(x[5m])"] {
         assert!(threshold(query).starts_with("no: "), "{query}");
+    }
+}
+
+#[test]
+fn who_knows_that_they_are_counters_may_sum_them() {
+    let [total, part] = ["sum(all)", "sum(bad)"].map(|text| parse(text).expect(text));
+    for (known, expected) in [
+        (Known::Counters, "Bad bad of all"),
+        (Known::Nothing, "no: it divides what is no counter"),
+    ] {
+        assert_eq!(shown(understand_ratio(&total, &part, RatioPart::Bad, known)), expected);
+    }
+}
+
+#[test]
+fn groups_are_seen_where_queries_are_not_understood() {
+    for (queries, expected) in [
+        (vec!["max by (b, a) (x)", "count(y) by (a,b)"], Ok("a,b")),
+        (vec!["max by (a) (x)", "max by (b) (x)"], Ok("")),
+        (vec!["max by (a) (x)", "max(x)"], Ok("")),
+        (vec!["max by (a) (x)", "x"], Ok("")),
+        (vec!["max without (a) (x)"], Ok("")),
+        (vec!["topk by (a) (3, x)"], Ok("")),
+        (vec!["100 * (max by (a) (x) / sum by (a) (y))"], Ok("a")),
+        (vec!["max by (a) (x) / on (a) sum by (a) (y)"], Ok("a")),
+        (vec!["max by (a) (x) / on (b) sum by (a) (y)"], Ok("")),
+        (vec!["max by (a, b) (x) / on (a) group_left sum by (a) (y)"], Ok("a,b")),
+        (vec!["max by (a) (x) / on (a) group_left (c) sum by (a, c) (y)"], Ok("")),
+        (vec!["max by (a) (x) > bool 3 or vector(0)"], Ok("a")),
+        (vec!["max by (a) (x) or max by (b) (y)"], Ok("")),
+        (vec!["histogram_quantile(0.9, sum by (le, a) (rate(h[5m])))"], Ok("a")),
+        (vec!["avg_over_time((max by (a) (x) < bool 3)[1h:])"], Ok("a")),
+        (vec!["clamp_max(-max by (a) (x), 1)"], Ok("a")),
+        (
+            vec!["label_replace(max by (a) (x), \"b\", \"c\", \"a\", \".*\")"],
+            Ok(""),
+        ),
+        (vec!["1", "2"], Ok("")),
+        (vec!["max by (service) (x)"], Err("service")),
+        (
+            vec!["max by (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p) (x)"],
+            Ok("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"),
+        ),
+        (vec!["max by (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q) (x)"], Err("16")),
+    ] {
+        let parsed: Vec<_> = queries.iter().map(|text| parse(text).expect(text)).collect();
+        let found = result_groups(&parsed.iter().collect::<Vec<_>>());
+        match expected {
+            Ok(labels) => assert_eq!(found.expect(labels).join(","), labels, "{queries:?}"),
+            Err(why) => assert!(found.is_err_and(|error| error.to_string().contains(why)), "{queries:?}"),
+        }
     }
 }

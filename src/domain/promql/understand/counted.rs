@@ -128,7 +128,7 @@ pub(super) fn constant(expr: &Expr) -> Option<f64> {
 }
 
 /// Whether an expression is zero wherever it is anything: `vector(0)`, or something times 0.
-fn is_zero(expr: &Expr) -> bool {
+pub(super) fn is_zero(expr: &Expr) -> bool {
     match &expr.bare().kind {
         ExprKind::Binary {
             op: BinaryOp::Multiply,

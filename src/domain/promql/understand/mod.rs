@@ -4,15 +4,19 @@
 //! with a clause that says why.
 
 mod counted;
+mod groups;
 mod histogram;
+mod union;
 
 use self::counted::{Counted, How, constant, counted, fits, number};
 use super::expr::{BinaryOp, Expr, ExprKind};
 use crate::domain::indicator::{CompareOp, IndicatorKind, RatioPart};
 use crate::domain::matcher::Selector;
 
+pub use self::union::union;
+
 /// More labels than this make no group that a person could name.
-const GROUP_LABELS_MAX: usize = 8;
+pub const GROUP_LABELS_MAX: usize = 16;
 /// The bounds of histograms: nothing can be grouped by them.
 const NO_GROUPS: [&str; 1] = ["le"];
 /// Gauges that are 0 or 1 by what they are.
@@ -45,13 +49,40 @@ impl NotUnderstood {
     }
 }
 
+/// What is known of the metrics in queries beside their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// They are counters: the file says so.
+    Counters,
+    /// Nothing.
+    Nothing,
+}
+
 /// What two queries count: all events, and the bad or good ones.
-pub fn understand_ratio(total: &Expr, part: &Expr, part_is: RatioPart) -> Result<Understood, NotUnderstood> {
+pub fn understand_ratio(
+    total: &Expr,
+    part: &Expr,
+    part_is: RatioPart,
+    known: Known,
+) -> Result<Understood, NotUnderstood> {
     let total = counted(total).map_err(|error| NotUnderstood {
         is_total: true,
         ..error
     })?;
-    ratio(total, &counted(part)?, part_is)
+    ratio(total, &counted(part)?, part_is, known)
+}
+
+/// The labels by which the results of queries are grouped that are not understood; the error says by which label they
+/// cannot be. Queries with different labels have no groups together.
+pub fn result_groups(queries: &[&Expr]) -> Result<Vec<String>, NotUnderstood> {
+    let mut labels = queries.iter().map(|query| groups::result_labels(query));
+    let Some(Some(first)) = labels.next() else {
+        return Ok(Vec::new());
+    };
+    if labels.any(|other| other.as_ref() != Some(&first)) {
+        return Ok(Vec::new());
+    }
+    groups(first)
 }
 
 /// What a query counts that gives the share of bad or good events.
@@ -75,7 +106,7 @@ pub fn understand_raw(query: &Expr, ratio_of: RatioPart) -> Result<Understood, N
                         "`on`, `ignoring` or `group_left` pairs other series than the sums",
                     ));
                 }
-                ratio(total, &part, ratio_of)
+                ratio(total, &part, ratio_of, Known::Nothing)
             }
             // What counts as no error may stand for what is missing.
             BinaryOp::Or if constant(right) == Some(harmless(ratio_of)) => understand_raw(left, ratio_of),
@@ -112,7 +143,7 @@ pub fn understand_threshold(query: &Expr, op: CompareOp, value: f64) -> Result<U
     }
 }
 
-fn ratio(total: Counted, part: &Counted, part_is: RatioPart) -> Result<Understood, NotUnderstood> {
+fn ratio(total: Counted, part: &Counted, part_is: RatioPart, known: Known) -> Result<Understood, NotUnderstood> {
     if total.groups != part.groups {
         return Err(NotUnderstood::new("the two sides are grouped by different labels"));
     }
@@ -124,37 +155,46 @@ fn ratio(total: Counted, part: &Counted, part_is: RatioPart) -> Result<Understoo
     if total.is_average || part.is_average {
         return Err(NotUnderstood::new("an average is divided"));
     }
+    let are_counters = known == Known::Counters || total.plus.iter().chain(&part.plus).all(is_counter);
     let is_summed = total.groups.is_some();
     let group_by = groups(total.groups.unwrap_or_default())?;
-    let [all] = total.plus.as_slice() else {
-        return Err(NotUnderstood::new("all events are a sum of several selectors"));
+    let Some(all) = union(&total.plus) else {
+        let why = "all events are a sum of several selectors, which may select the same series";
+        return Err(NotUnderstood::new(why));
     };
     if !total.minus.is_empty() {
         return Err(NotUnderstood::new("all events are a difference"));
     }
-    // `total - good` counts the bad ones, and the other way round.
-    let (how, selected, part_is) = match (part.plus.as_slice(), part.minus.as_slice()) {
-        ([one], []) => (part.how, one, part_is),
-        ([minuend], [(how, other)]) if same(minuend, all) && part.how == total.how => (*how, other, flipped(part_is)),
-        ([minuend], [(how, other)]) if histogram::same_total(minuend, all) && part.how == total.how => {
-            (*how, other, flipped(part_is))
-        }
-        _ => return Err(NotUnderstood::new("the bad or good events are no single selector")),
+    let Some((how, selected, part_is)) = part_of(&all, total.how, part, part_is) else {
+        return Err(NotUnderstood::new("the bad or good events are no single selector"));
     };
     let kind = match (total.how, how) {
-        (How::CountOverTime(all_range), How::SumOverTime(range)) if all_range == range && same(all, selected) => {
-            boolean(all, part_is)?
+        (How::CountOverTime(all_range), How::SumOverTime(range)) if all_range == range && same(&all, &selected) => {
+            boolean(&all, part_is)?
         }
-        (How::Rate(_) | How::Increase(_), _) if total.how == how => counters(all, selected, part_is),
-        (How::Bare, How::Bare) if !is_summed || (is_counter(all) && is_counter(selected)) => {
-            counters(all, selected, part_is)
-        }
+        (How::Rate(_) | How::Increase(_), _) if total.how == how => counters(&all, &selected, part_is),
+        (How::Bare, How::Bare) if !is_summed || are_counters => counters(&all, &selected, part_is),
         (How::Rate(_) | How::Increase(_), How::Rate(_) | How::Increase(_)) => {
             return Err(NotUnderstood::new("the two sides have different ranges or functions"));
         }
         _ => return Err(NotUnderstood::new("it divides what is no counter")),
     };
     Ok(Understood { kind, group_by })
+}
+
+/// What the second query selects, how it is counted, and what that is: `total - good` counts the bad events, and the
+/// other way round.
+fn part_of(all: &Selector, all_how: How, part: &Counted, part_is: RatioPart) -> Option<(How, Selector, RatioPart)> {
+    let added = union(&part.plus)?;
+    let Some((how, _)) = part.minus.first() else {
+        return Some((part.how, added, part_is));
+    };
+    let is_all = same(&added, all) || histogram::same_total(&added, all);
+    if !is_all || part.how != all_how || part.minus.iter().any(|(other, _)| other != how) {
+        return None;
+    }
+    let taken: Vec<Selector> = part.minus.iter().map(|(_, selector)| selector.clone()).collect();
+    Some((*how, union(&taken)?, flipped(part_is)))
 }
 
 fn counters(total: &Selector, part: &Selector, part_is: RatioPart) -> IndicatorKind {

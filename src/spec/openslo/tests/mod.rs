@@ -1,5 +1,6 @@
 //! OpenSLO from outside: a document, and what must be said about it in both modes.
 
+mod habits;
 mod kinds;
 mod mapping;
 mod references;
