@@ -1,5 +1,6 @@
 //! Reads maps and values out of a YAML tree and collects what is wrong on the way.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::codes::{self, Code, Severity};
@@ -17,8 +18,12 @@ pub use super::fields::{Field, Fields};
 /// The labels that nines sets on every alert.
 pub const RESERVED_LABELS: [&str; 4] = ["alertname", "service", "slo", "severity"];
 
-/// How many diagnostics of each severity are kept of one file; nobody mends more in one pass.
+/// How many errors, and how many warnings, are kept of one file; nobody mends more in one pass.
 const DIAGNOSTICS_MAX: usize = 200;
+/// How many notes are kept of one file: they are the report of what is lost, so that there may be one for each SLO.
+const NOTES_MAX: usize = 1_000;
+/// A value is repeated in a message up to so many characters.
+const SHOWN_MAX: usize = 60;
 /// A message is cut to so many characters: it may repeat what a hostile file holds.
 const MESSAGE_MAX: usize = 600;
 /// Lines longer than this, in bytes, are no help to a reader and are not shown.
@@ -32,6 +37,8 @@ pub struct Reader<'a> {
     text: &'a str,
     line_starts: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
+    /// What was found beyond the limits: severity, code, line and column.
+    left_out: HashSet<(Severity, &'static str, u32, u32)>,
     repeats_values: bool,
     strict: bool,
 }
@@ -45,6 +52,7 @@ impl<'a> Reader<'a> {
             text,
             line_starts: std::iter::once(0).chain(starts.map(|at| at + 1)).collect(),
             diagnostics: Vec::new(),
+            left_out: HashSet::new(),
             repeats_values: true,
             strict: false,
         }
@@ -68,13 +76,8 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        let before = self.diagnostics.len();
-        self.report_with(code, span, message, hint);
-        if self.strict
-            && let Some(last) = self.diagnostics.get_mut(before)
-        {
-            last.severity = Severity::Error;
-        }
+        let severity = if self.strict { Severity::Error } else { code.severity() };
+        self.report_as(severity, code, span, message.into(), hint);
     }
 
     /// A reader whose messages about wrong kinds do not repeat the value: it may be a secret in a wrong place.
@@ -103,32 +106,42 @@ impl<'a> Reader<'a> {
 
     /// Something is wrong at a place, and this is how to mend it.
     pub fn report_with(&mut self, code: &'static Code, span: Span, message: impl Into<String>, hint: Option<String>) {
-        let severity = code.severity();
-        if self
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == severity)
-            .count()
-            >= DIAGNOSTICS_MAX
-        {
+        self.report_as(code.severity(), code, span, message.into(), hint);
+    }
+
+    fn report_as(
+        &mut self,
+        severity: Severity,
+        code: &'static Code,
+        span: Span,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if self.diagnostics.len() >= DIAGNOSTICS_MAX && self.count(severity) >= most(severity) {
+            let is_kept =
+                |found: &Diagnostic| (found.line, found.column, found.code) == (span.line, span.column, code.code);
+            if !self.diagnostics.iter().any(is_kept) {
+                self.left_out.insert((severity, code.code, span.line, span.column));
+            }
             return;
         }
         let line = Some(self.line(span.line)).filter(|line| line.len() <= SNIPPET_MAX);
         let meant = self.text.get(span.start..span.end).unwrap_or_default();
         let first_line = meant.lines().next().unwrap_or_default();
-        let message: String = message.into();
-        let message = match message.char_indices().nth(MESSAGE_MAX) {
-            Some((at, _)) => format!("{}…", &message[..at]),
-            None => message,
-        };
         self.diagnostics.push(Diagnostic {
+            severity,
             line: span.line,
             column: span.column,
             length: u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX).max(1),
-            hint,
+            hint: hint.map(|hint| one_line(&hint)),
             snippet: line.map(ToOwned::to_owned),
-            ..Diagnostic::of_file(code, self.file, message)
+            ..Diagnostic::of_file(code, self.file, one_line(&cut(&message, MESSAGE_MAX)))
         });
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let found = self.diagnostics.iter();
+        found.filter(|found| found.severity == severity).count()
     }
 
     /// An error of the YAML itself.
@@ -140,6 +153,24 @@ impl<'a> Reader<'a> {
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| (found.line, found.column));
         self.diagnostics.dedup();
+        for (severity, code) in [
+            (Severity::Error, &codes::MORE_ERRORS),
+            (Severity::Warning, &codes::MORE_WARNINGS),
+            (Severity::Note, &codes::MORE_NOTES),
+        ] {
+            let places = self.left_out.iter().filter(|found| found.0 == severity);
+            let number = places.clone().count();
+            let last_line = self.diagnostics.last().map_or(1, |found| found.line);
+            if number > 0 {
+                let plural = if number == 1 { "" } else { "s" };
+                let message = format!("and {number} more {}{plural}, not listed here", severity.word());
+                self.diagnostics.push(Diagnostic {
+                    line: places.map(|found| found.2).max().unwrap_or(1).max(last_line),
+                    hint: (severity != Severity::Note).then(|| "mend those above, then check again".to_owned()),
+                    ..Diagnostic::of_file(code, self.file, message)
+                });
+            }
+        }
         self.diagnostics
     }
 
@@ -218,7 +249,7 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         if number.is_none() {
-            let message = format!("`{}` must be a number, not \"{text}\"", field.key);
+            let message = format!("`{}` must be a number, not \"{}\"", field.key, cut(&text, SHOWN_MAX));
             self.report(&codes::NUMBER, field.node.span, message);
         }
         number
@@ -229,6 +260,7 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         let number = text.trim().parse().ok();
         if number.is_none() {
+            let text = cut(&text, SHOWN_MAX);
             let message = format!("`{}` must be a whole number of at least 0, not \"{text}\"", field.key);
             self.report(&codes::NUMBER, field.node.span, message);
         }
@@ -312,12 +344,20 @@ impl<'a> Reader<'a> {
 
     /// One of some words.
     pub fn choice<T: Copy>(&mut self, field: Field<'_>, words: &[(&str, T)]) -> Option<T> {
+        self.choice_with(field, words, None)
+    }
+
+    /// One of some words; `meanings` is the hint where no word is nearly the one that is written.
+    pub fn choice_with<T: Copy>(&mut self, field: Field<'_>, words: &[(&str, T)], meanings: Option<&str>) -> Option<T> {
         let text = self.text(field)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            let message = format!("`{}` is one of {}, not \"{text}\"", field.key, all.join(", "));
-            let hint = suggest(&text, all).map(did_you_mean);
+            let shown = cut(&text, SHOWN_MAX);
+            let message = format!("`{}` is one of {}, not \"{shown}\"", field.key, all.join(", "));
+            let hint = suggest(&text, all)
+                .map(did_you_mean)
+                .or_else(|| meanings.map(ToOwned::to_owned));
             self.report_with(&codes::CHOICE, field.node.span, message, hint);
         }
         found
@@ -327,7 +367,7 @@ impl<'a> Reader<'a> {
     pub fn expected(&mut self, field: Field<'_>, what: &str) {
         let found = match &field.node.value {
             Value::Scalar(scalar) if self.repeats_values => {
-                format!("\"{}\"", scalar.text.chars().take(60).collect::<String>())
+                format!("\"{}\"", cut(&scalar.text, SHOWN_MAX))
             }
             _ => field.node.kind().to_owned(),
         };
@@ -341,4 +381,33 @@ impl<'a> Reader<'a> {
         let rest = self.text.get(start..).unwrap_or_default();
         rest.lines().next().unwrap_or_default()
     }
+}
+
+/// How many diagnostics of a severity are kept.
+fn most(severity: Severity) -> usize {
+    match severity {
+        Severity::Error | Severity::Warning => DIAGNOSTICS_MAX,
+        Severity::Note => NOTES_MAX,
+    }
+}
+
+/// The beginning of a text, with an ellipsis where it was cut.
+fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// The text with what would break its line, or command a terminal, written as an escape: `\n`.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }

@@ -167,7 +167,14 @@ fn a_loss_is_told_at_its_slo() {
     let mut report = Report::default();
     let file = load(GOOD, "a.yaml");
     let losses = vec!["shop/a: `public` has no counterpart".to_owned(), "the rest".to_owned()];
-    report.add(&file, Fate::Written("out/a.yaml".to_owned(), losses));
+    report.add(
+        &file,
+        Fate::Written {
+            place: "out/a.yaml".to_owned(),
+            slos: 1,
+            losses,
+        },
+    );
     assert_eq!(report.losses(), 2);
     let expected = "\
 a.yaml (nines): 1 SLO -> out/a.yaml

@@ -13,6 +13,12 @@ use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 
 /// Reads one item of the list.
 pub(super) fn read(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents: &mut Contents) {
+    if item.node.entries().is_none() {
+        let message = format!("each item of `slos` is a map, not {}", item.node.kind());
+        let hint = Some("it begins with `- name: availability`; its other keys stand below `name`".to_owned());
+        reader.report_with(&codes::WRONG_TYPE, item.node.span, message, hint);
+        return;
+    }
     let Some(mut fields) = Fields::open(reader, item) else {
         return;
     };

@@ -21,6 +21,40 @@ const MENDS: [(&str, &str); 8] = [
     ("scanning a quoted scalar", "the closing quote is missing"),
 ];
 
+/// What broke a text as a whole, wherever the parser stumbled over it.
+pub(super) struct Cause {
+    /// The byte at which it stands.
+    pub at: usize,
+    /// What is wrong.
+    pub message: &'static str,
+    /// How it is mended.
+    pub hint: &'static str,
+}
+
+/// The cause that the parser cannot know: a merge that was left unfinished, or blanks that only look like spaces.
+pub(super) fn cause_of(text: &str) -> Option<Cause> {
+    let mut at = 0;
+    let mut blanks = None;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ") || line.trim_end() == "=======" {
+            return Some(Cause {
+                at,
+                message: "an unfinished merge: this line marks a conflict",
+                hint: "keep one of the two versions and remove the lines that begin with <<<<<<<, ======= and >>>>>>>",
+            });
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let odd = indent.find(|c: char| !c.is_ascii() && c != '\u{feff}');
+        blanks = blanks.or(odd.map(|odd| at + odd));
+        at += line.len();
+    }
+    blanks.map(|at| Cause {
+        at,
+        message: "not YAML: this line is indented with blanks that only look like spaces",
+        hint: "they are no-break spaces or the like, often copied from a web page; indent with plain spaces",
+    })
+}
+
 /// How this is mended, `None` where nobody can guess it. `at` is the byte of the text at which the parser gave up.
 pub(super) fn mend_of(info: &str, text: &str, at: usize) -> Option<String> {
     if info.contains("flow")
