@@ -240,7 +240,16 @@ impl<'a> Reader<'a> {
             },
             _ => {}
         }
+        let meant = match field.node.text() {
+            Some("yes" | "Yes" | "YES" | "on" | "On" | "ON") => Some("true"),
+            Some("no" | "No" | "NO" | "off" | "Off" | "OFF") => Some("false"),
+            _ => None,
+        };
+        let before = self.diagnostics.len();
         self.expected(field, "true or false");
+        if let Some((found, meant)) = self.diagnostics.get_mut(before).zip(meant) {
+            found.hint = Some(format!("write `{meant}`"));
+        }
         None
     }
 
@@ -250,7 +259,7 @@ impl<'a> Reader<'a> {
         let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         if number.is_none() {
             let message = format!("`{}` must be a number, not \"{}\"", field.key, cut(&text, SHOWN_MAX));
-            self.report(&codes::NUMBER, field.node.span, message);
+            self.report_with(&codes::NUMBER, field.node.span, message, as_number(&text));
         }
         number
     }
@@ -271,7 +280,10 @@ impl<'a> Reader<'a> {
     pub fn duration(&mut self, field: Field<'_>) -> Option<Duration> {
         let text = self.text(field)?;
         parse_duration(&text)
-            .map_err(|error| self.report(&codes::DURATION, field.node.span, format!("`{}` is {error}", field.key)))
+            .map_err(|error| {
+                let message = format!("`{}` is {error}", field.key);
+                self.report_with(&codes::DURATION, field.node.span, message, as_duration(&text));
+            })
             .ok()
     }
 
@@ -381,6 +393,38 @@ impl<'a> Reader<'a> {
         let rest = self.text.get(start..).unwrap_or_default();
         rest.lines().next().unwrap_or_default()
     }
+}
+
+/// The hint where a number is written with a comma or a percent sign.
+pub(super) fn as_number(text: &str) -> Option<String> {
+    let plain = text.trim().trim_end_matches('%').trim_end().replace(',', ".");
+    let is_number = plain.starts_with(|c: char| c.is_ascii_digit()) && plain.parse::<f64>().is_ok();
+    (is_number && plain != text).then(|| format!("write `{plain}`"))
+}
+
+/// The hint where a duration is written without its unit, or with the unit as a word: `30 days`.
+pub(super) fn as_duration(text: &str) -> Option<String> {
+    let text = text.trim();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &text[..text.len() - unit.len()];
+    if number.is_empty() || number.len() > 6 {
+        return None;
+    }
+    let letter = match unit.trim_start().to_lowercase().trim_end_matches('s') {
+        "" if unit.is_empty() => {
+            return Some(format!(
+                "a number needs its unit: `{number}m` are minutes, `{number}s` seconds"
+            ));
+        }
+        "sec" | "second" => 's',
+        "min" | "minute" => 'm',
+        "h" | "hr" | "hour" => 'h',
+        "d" | "day" => 'd',
+        "w" | "week" => 'w',
+        "y" | "year" => 'y',
+        _ => return None,
+    };
+    Some(format!("write `{number}{letter}`"))
 }
 
 /// How many diagnostics of a severity are kept.

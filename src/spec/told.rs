@@ -60,6 +60,24 @@ fn a_slip_is_told_once_with_its_mend() {
             ),
         ),
         (
+            native("99.9", "99,9%"),
+            "N012 5:16 objective 99,9%: not a decimal number (write the percentage without %: `99.9`)",
+        ),
+        (
+            native("30d", "30 days"),
+            "N013 6:13 `window` is not a duration: \"30 days\" (the units are y, w, d, h, m, s and ms; write for example \
+             30d, 1h30m or 250ms) (write `30d`)",
+        ),
+        (
+            native("99.9\n", "99.9\n    public: yes\n"),
+            "N006 6:13 `public` must be true or false, not \"yes\" (write `true`)",
+        ),
+        (
+            native("name: a", "name: the shop"),
+            "N015 4:11 \"the shop\" is no name; letters, digits, _, . and - are possible, a letter or digit first (write \
+             `the-shop`; a longer text fits into `description`)",
+        ),
+        (
             sloth("objective", "objectve"),
             "N005 5:5 `objective` is missing; it is written \"objectve\" (did you mean `objective`?)",
         ),

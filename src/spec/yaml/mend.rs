@@ -33,7 +33,8 @@ pub(super) fn cause_of(text: &str) -> Option<YamlError> {
         if marks.iter().any(|mark| content.starts_with(mark)) || content.trim_end() == "=======" {
             let message = "an unfinished merge: this line marks a conflict";
             let hint = "keep one of the two versions; remove the lines that begin with <<<<<<<, ======= and >>>>>>>";
-            return Some(broken(message, hint, (line, 1, start)));
+            let end = start + content.trim_end().len();
+            return Some(broken(message, hint, (line, 1, start), end));
         }
         let indent = &content[..content.len() - content.trim_start().len()];
         if let Some(odd) = indent
@@ -47,18 +48,19 @@ pub(super) fn cause_of(text: &str) -> Option<YamlError> {
     }
     let message = "not YAML: this line is indented with blanks that only look like spaces";
     let hint = "they are no-break spaces or the like, as web pages have them; indent with plain spaces";
-    Some(broken(message, hint, blanks?))
+    let place = blanks?;
+    Some(broken(message, hint, place, place.2))
 }
 
-/// An error at this line, column and byte.
-fn broken(message: &str, hint: &str, (line, column, start): (u32, u32, usize)) -> YamlError {
+/// An error at this line, column and byte, up to another byte.
+fn broken(message: &str, hint: &str, (line, column, start): (u32, u32, usize), end: usize) -> YamlError {
     YamlError {
         code: &codes::SYNTAX,
         span: Span {
             line,
             column,
             start,
-            end: start,
+            end,
         },
         message: message.to_owned(),
         hint: Some(hint.to_owned()),
@@ -70,7 +72,7 @@ pub(super) fn mend_of(info: &str, text: &str, at: usize) -> Option<String> {
     if info.contains("flow")
         && let Some(value) = unquoted_selector(text, at)
     {
-        return Some(format!("quote the selector: '{value}'"));
+        return Some(format!("quote the value: '{value}'"));
     }
     let mend = MENDS.iter().find(|(words, _)| info.contains(words));
     mend.map(|(_, mend)| (*mend).to_owned())
