@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         hint: Option<String>,
     ) {
         let severity = if self.strict { Severity::Error } else { code.severity() };
-        self.report_as(severity, code, span, message.into(), hint);
+        self.report_as(severity, code, span, &message.into(), hint);
     }
 
     /// A reader whose messages about wrong kinds do not repeat the value: it may be a secret in a wrong place.
@@ -109,17 +109,10 @@ impl<'a> Reader<'a> {
 
     /// Something is wrong at a place, and this is how to mend it.
     pub fn report_with(&mut self, code: &'static Code, span: Span, message: impl Into<String>, hint: Option<String>) {
-        self.report_as(code.severity(), code, span, message.into(), hint);
+        self.report_as(code.severity(), code, span, &message.into(), hint);
     }
 
-    fn report_as(
-        &mut self,
-        severity: Severity,
-        code: &'static Code,
-        span: Span,
-        message: String,
-        hint: Option<String>,
-    ) {
+    fn report_as(&mut self, severity: Severity, code: &'static Code, span: Span, message: &str, hint: Option<String>) {
         let count = &mut self.counts[severity as usize];
         if *count >= most(severity) {
             self.left_out.insert((severity, code.code, span.line, span.column));
@@ -136,7 +129,7 @@ impl<'a> Reader<'a> {
             length: u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX).max(1),
             hint: hint.map(|hint| one_line(&hint)),
             snippet: line.map(ToOwned::to_owned),
-            ..Diagnostic::of_file(code, self.file, one_line(&cut(&message, MESSAGE_MAX)))
+            ..Diagnostic::of_file(code, self.file, one_line(&cut(message, MESSAGE_MAX)))
         });
     }
 

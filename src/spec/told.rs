@@ -3,7 +3,7 @@
 use super::diagnostic::Diagnostic;
 use super::{Options, load, load_all};
 
-const SLOTH: &str = "version: prometheus/v1\nservice: shop\nslos:\n  - name: a\n    objective: 99.9\n    sli: {raw: \
+const SLOTH: &str = "version: prometheus/v1\nservice: shop\nslos:\n  - name: ab\n    objective: 99.9\n    sli: {raw: \
                      {error_ratio_query: 'sum(rate(b[{{.window}}])) / sum(rate(t[{{.window}}]))'}}\n    alerting: {name: A}\n";
 const NATIVE: &str = "version: nines/v1\nservice: shop\nslos:\n  - name: a\n    objective: 99.9\n    window: 30d\n    \
                       indicator: {total: t, bad: b}\n";
@@ -15,6 +15,11 @@ fn told(text: &str) -> Vec<String> {
         format!("{} {}:{} {}{hint}", found.code, found.line, found.column, found.message)
     };
     load(text, "f.yaml").diagnostics.iter().map(line).collect()
+}
+
+/// So many keys that are not known.
+fn keys(word: &str, number: usize) -> String {
+    (0..number).fold(String::new(), |text, n| text + word + &n.to_string() + ": x\n")
 }
 
 #[test]
@@ -82,8 +87,8 @@ fn a_slip_is_told_once_with_its_mend() {
             "N005 5:5 `objective` is missing; it is written \"objectve\" (did you mean `objective`?)",
         ),
         (
-            sloth("alerting: {name: A}", "alertng: {name: A}"),
-            "L008 7:5 Sloth ignores the key \"alertng\", so it has no effect (did you mean `alerting`?)",
+            sloth("sli:", "descripton: x\n    sli:"),
+            "L008 6:5 Sloth ignores the key \"descripton\", so it has no effect (did you mean `description`?)",
         ),
     ] {
         let all = told(&text);
@@ -94,10 +99,6 @@ fn a_slip_is_told_once_with_its_mend() {
 
 #[test]
 fn what_is_beyond_the_limit_is_counted() {
-    let keys = |word: &str, number: usize| {
-        let each = (0..number).map(|n| format!("{word}{n}: x\n"));
-        each.collect::<String>()
-    };
     let errors = told(&format!("{NATIVE}{}", keys("what_is_this_", 250)));
     assert_eq!(errors.len(), 201);
     assert_eq!(
@@ -118,7 +119,7 @@ fn what_is_beyond_the_limit_is_counted() {
 
 #[test]
 fn strictness_does_not_lift_the_limit() {
-    let text = SLOTH.to_owned() + &(0..300).map(|n| format!("what_is_this_{n}: x\n")).collect::<String>();
+    let text = SLOTH.to_owned() + &keys("what_is_this_", 300);
     let strict = Options {
         strict: true,
         ..Options::default()
