@@ -122,6 +122,11 @@ impl<'a> Reader<'a> {
         let line = Some(self.line(span.line)).filter(|line| line.len() <= SNIPPET_MAX);
         let meant = self.text.get(span.start..span.end).unwrap_or_default();
         let first_line = meant.lines().next().unwrap_or_default();
+        let hint = match hint {
+            // Whatever the format, words in a duration are mended alike.
+            None if *code == codes::DURATION => as_duration(meant.trim_matches(['"', '\''])),
+            hint => hint,
+        };
         self.diagnostics.push(Diagnostic {
             severity,
             line: span.line,
@@ -275,7 +280,7 @@ impl<'a> Reader<'a> {
         parse_duration(&text)
             .map_err(|error| {
                 let message = format!("`{}` is {error}", field.key);
-                self.report_with(&codes::DURATION, field.node.span, message, as_duration(&text));
+                self.report(&codes::DURATION, field.node.span, message);
             })
             .ok()
     }
@@ -417,7 +422,8 @@ pub(super) fn as_duration(text: &str) -> Option<String> {
         "y" | "year" => 'y',
         _ => return None,
     };
-    Some(format!("write `{number}{letter}`"))
+    let meant = format!("{number}{letter}");
+    (meant != text).then(|| format!("write `{meant}`"))
 }
 
 /// How many diagnostics of a severity are kept.

@@ -22,12 +22,31 @@ fn keys(word: &str, number: usize) -> String {
     (0..number).fold(String::new(), |text, n| text + word + &n.to_string() + ": x\n")
 }
 
+/// Files, and the one thing that is said of each beside notes.
+fn check(cases: &[(String, &str)]) {
+    for (text, expected) in cases {
+        let all = told(text);
+        let kept: Vec<_> = all.iter().filter(|line| !line.starts_with('I')).collect();
+        assert_eq!(kept, [expected], "{text}");
+    }
+}
+
 #[test]
 fn a_slip_is_told_once_with_its_mend() {
-    let spaced = "\u{a0}objective";
     let native = |old: &str, new: &str| NATIVE.replacen(old, new, 1);
-    let sloth = |old: &str, new: &str| SLOTH.replacen(old, new, 1);
-    for (text, expected) in [
+    check(&[
+        (
+            "version: nines/v1\nservice: shop\nslos:\n  fast: {objective: 99}\n".to_owned(),
+            "N006 4:3 `slos` must be a list, not a map (begin each SLO with `- name: `: `- name: fast`)",
+        ),
+        (
+            native("30d", "30s"),
+            "N013 6:13 `window` is 30s; it must be whole minutes, at least 1m and at most ten years",
+        ),
+        (
+            native("30d", "100000h"),
+            "N013 6:13 `window` is 100000h; it must be whole minutes, at least 1m and at most ten years",
+        ),
         (
             "version: nines/v1\nservice: shop\nslos:\n  - a\n".to_owned(),
             "N006 4:5 each item of `slos` is a map, not a single value (it begins with `- name: availability`; its \
@@ -46,6 +65,14 @@ fn a_slip_is_told_once_with_its_mend() {
             "L019 5:16 objective 0.999 is 0.999% of all events; objectives are percentages (write `99.9` if that is \
              meant)",
         ),
+    ]);
+}
+
+#[test]
+fn a_wrong_value_is_told_once_with_its_mend() {
+    let native = |old: &str, new: &str| NATIVE.replacen(old, new, 1);
+    let spaced = "\u{a0}objective";
+    check(&[
         (
             native("total: t", "total: 't[5m]'"),
             "N014 7:26 `total` is no selector: this is PromQL that goes beyond a selector; here only a metric with its \
@@ -82,6 +109,13 @@ fn a_slip_is_told_once_with_its_mend() {
             "N015 4:11 \"the shop\" is no name; letters, digits, _, . and - are possible, a letter or digit first (write \
              `the-shop`; a longer text fits into `description`)",
         ),
+    ]);
+}
+
+#[test]
+fn a_slip_in_the_formats_of_others_is_told_once() {
+    let sloth = |old: &str, new: &str| SLOTH.replacen(old, new, 1);
+    check(&[
         (
             sloth("objective", "objectve"),
             "N005 5:5 `objective` is missing; it is written \"objectve\" (did you mean `objective`?)",
@@ -90,11 +124,7 @@ fn a_slip_is_told_once_with_its_mend() {
             sloth("sli:", "descripton: x\n    sli:"),
             "L008 6:5 Sloth ignores the key \"descripton\", so it has no effect (did you mean `description`?)",
         ),
-    ] {
-        let all = told(&text);
-        let kept: Vec<_> = all.iter().filter(|line| !line.starts_with('I')).collect();
-        assert_eq!(kept, [expected], "{text}");
-    }
+    ]);
 }
 
 #[test]
