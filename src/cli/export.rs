@@ -5,7 +5,7 @@ use clap::Args;
 use super::Streams;
 use super::convert::{self, ConvertArgs, Format};
 
-/// Converts SLO files; exit 0 all converted, 1 some not (or lost, with `--strict`), 2 usage.
+/// Converts SLO files; exit 0 all converted, 1 some not (or lost, with `--fail-on-loss`), 2 usage.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  nines export slos/checkout.yaml\n  nines export slos -o openslo\n\n\

@@ -5,10 +5,10 @@ use clap::Args;
 use super::Streams;
 use super::convert::{self, ConvertArgs, Format};
 
-/// Converts SLO files; exit 0 all converted, 1 some not (or lost, with `--strict`), 2 usage.
+/// Converts SLO files; exit 0 all converted, 1 some not (or lost, with `--fail-on-loss`), 2 usage.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  nines import sloth/checkout.yaml\n  nines import sloth pyrra -o slos --strict\n\n\
+    after_help = "Examples:\n  nines import sloth/checkout.yaml\n  nines import sloth pyrra -o slos --fail-on-loss\n\n\
                   The report on standard error names all that has no counterpart."
 )]
 pub struct ImportArgs {

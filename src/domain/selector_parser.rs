@@ -3,8 +3,8 @@
 use super::matcher::{MatchOp, Matcher, Selector, SelectorError};
 
 /// What is said about everything in PromQL that is more than a selector.
-pub const NEEDS_A_SERVER: &str = "PromQL expressions need a Prometheus server as source, which this version does not \
-                                  have yet; write a plain selector";
+pub const NEEDS_A_SERVER: &str =
+    "this is PromQL that goes beyond a selector; here only a metric with its matchers is possible";
 /// The longest selector, in bytes.
 const TEXT_MAX: usize = 16 * 1024;
 /// The most matchers in one selector.

@@ -101,6 +101,7 @@ impl<'n> Fields<'n> {
             .copied()
             .filter(|known| !self.has_key(known))
             .collect();
+        let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {
                 continue;
@@ -111,10 +112,22 @@ impl<'n> Fields<'n> {
                 .find(same)
                 .copied()
                 .or_else(|| suggest(key, free.iter().copied()));
+            // A needed key that is misspelt is one mistake; that it is missing is the graver half of it.
+            if let Some(meant) = meant.filter(|meant| self.missing.contains(meant) && !misspelt.contains(meant)) {
+                misspelt.push(meant);
+                let message = format!("`{meant}` is missing; it is written \"{key}\"");
+                reader.report_with(&codes::MISSING_KEY, *key_span, message, Some(did_you_mean(meant)));
+                continue;
+            }
             let message = format!("{tool} ignores the key \"{key}\", so it has no effect");
-            reader.report_lenient(&codes::FOREIGN_KEY, *key_span, message, meant.map(did_you_mean));
+            reader.report_lenient(
+                &codes::FOREIGN_KEY,
+                *key_span,
+                message,
+                meant.map(|meant| meant_for(key, meant)),
+            );
         }
-        self.report_missing(reader, &[]);
+        self.report_missing(reader, &misspelt);
     }
 
     /// Whether the map has this key, whatever its value.
@@ -157,7 +170,7 @@ impl<'n> Fields<'n> {
             misspelt.extend(meant);
             let hint = match stranger {
                 Some((.., hint)) => Some((*hint).to_owned()),
-                None => meant.map(did_you_mean),
+                None => meant.map(|meant| meant_for(key, meant)),
             };
             reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
         }
@@ -171,6 +184,14 @@ fn squeeze(key: &str) -> String {
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
         .collect()
+}
+
+/// The hint about a key that is nearly another one.
+fn meant_for(key: &str, meant: &str) -> String {
+    if key.contains(|c: char| c.is_whitespace() && c != ' ') && squeeze(key) == squeeze(meant) {
+        return format!("it holds a no-break space, which looks like a space; write `{meant}` and indent with spaces");
+    }
+    did_you_mean(meant)
 }
 
 /// The usual hint.

@@ -73,6 +73,17 @@ pub(super) fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// The hint where something is nearly a name.
+pub(super) fn as_name(text: &str) -> Option<String> {
+    let plain = text.trim().chars().map(|c| match c {
+        c if c.is_ascii_alphanumeric() || "_.-".contains(c) => c,
+        _ => '-',
+    });
+    let plain: String = plain.take(60).collect();
+    let plain = plain.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    is_name(plain).then(|| format!("write `{plain}`; a longer text fits into `description`"))
+}
+
 /// Reads a name of a service or an SLO; what is none is an error.
 pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
     let name = reader.filled(field)?;
@@ -81,7 +92,7 @@ pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> 
             "`{}`: \"{name}\" is no name; letters, digits, _, . and - are possible, a letter or digit first",
             field.key
         );
-        reader.report(&codes::NAME, field.node.span, message);
+        reader.report_with(&codes::NAME, field.node.span, message, as_name(&name));
         return None;
     }
     Some(name)

@@ -27,6 +27,12 @@ impl From<Span> for ConditionSpans {
     }
 }
 
+/// Whether an objective was likely meant as a ratio: nobody wants 0.999 % of all events to be good. That is told once.
+pub(super) fn is_like_a_ratio(objective: Objective) -> bool {
+    let parts = objective.parts_per_billion();
+    parts > 0 && parts <= 10_000_000
+}
+
 /// Says what is odd about one condition for this objective and window.
 pub(super) fn condition(
     reader: &mut Reader<'_>,
@@ -42,6 +48,9 @@ pub(super) fn condition(
     }
     let highest = 1.0 / objective.error_ratio();
     // A condition holds strictly above its factor.
+    if factor >= highest && is_like_a_ratio(objective) {
+        return;
+    }
     if factor >= highest {
         let message = format!(
             "a burn rate above {} is impossible with the objective {objective}",

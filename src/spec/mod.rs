@@ -29,6 +29,8 @@ mod sloth;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 pub mod write;
 pub mod yaml;
 

@@ -1,5 +1,6 @@
 //! Reads maps and values out of a YAML tree and collects what is wrong on the way.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::codes::{self, Code, Severity};
@@ -17,8 +18,12 @@ pub use super::fields::{Field, Fields};
 
 pub use crate::domain::alert::RESERVED_LABELS;
 
-/// How many diagnostics of each severity are kept of one file; nobody mends more in one pass.
+/// How many errors, and how many warnings, are kept of one file; nobody mends more in one pass.
 const DIAGNOSTICS_MAX: usize = 200;
+/// How many notes are kept of one file: they are the report of what is lost, so that there may be one for each SLO.
+const NOTES_MAX: usize = 1_000;
+/// A value is repeated in a message up to so many characters.
+const SHOWN_MAX: usize = 60;
 /// A message is cut to so many characters: it may repeat what a hostile file holds.
 const MESSAGE_MAX: usize = 600;
 /// Lines longer than this, in bytes, are no help to a reader and are not shown.
@@ -32,6 +37,10 @@ pub struct Reader<'a> {
     text: &'a str,
     line_starts: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
+    /// How many there are of each severity.
+    counts: [usize; 3],
+    /// What was found beyond the limits: severity, code, line and column.
+    left_out: HashSet<(Severity, &'static str, u32, u32)>,
     repeats_values: bool,
     strict: bool,
 }
@@ -45,6 +54,8 @@ impl<'a> Reader<'a> {
             text,
             line_starts: std::iter::once(0).chain(starts.map(|at| at + 1)).collect(),
             diagnostics: Vec::new(),
+            counts: [0; 3],
+            left_out: HashSet::new(),
             repeats_values: true,
             strict: false,
         }
@@ -68,13 +79,8 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        let before = self.diagnostics.len();
-        self.report_with(code, span, message, hint);
-        if self.strict
-            && let Some(last) = self.diagnostics.get_mut(before)
-        {
-            last.severity = Severity::Error;
-        }
+        let severity = if self.strict { Severity::Error } else { code.severity() };
+        self.report_as(severity, code, span, &message.into(), hint);
     }
 
     /// A reader whose messages about wrong kinds do not repeat the value: it may be a secret in a wrong place.
@@ -103,31 +109,32 @@ impl<'a> Reader<'a> {
 
     /// Something is wrong at a place, and this is how to mend it.
     pub fn report_with(&mut self, code: &'static Code, span: Span, message: impl Into<String>, hint: Option<String>) {
-        let severity = code.severity();
-        if self
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == severity)
-            .count()
-            >= DIAGNOSTICS_MAX
-        {
+        self.report_as(code.severity(), code, span, &message.into(), hint);
+    }
+
+    fn report_as(&mut self, severity: Severity, code: &'static Code, span: Span, message: &str, hint: Option<String>) {
+        let count = &mut self.counts[severity as usize];
+        if *count >= most(severity) {
+            self.left_out.insert((severity, code.code, span.line, span.column));
             return;
         }
+        *count += 1;
         let line = Some(self.line(span.line)).filter(|line| line.len() <= SNIPPET_MAX);
         let meant = self.text.get(span.start..span.end).unwrap_or_default();
         let first_line = meant.lines().next().unwrap_or_default();
-        let message: String = message.into();
-        let message = match message.char_indices().nth(MESSAGE_MAX) {
-            Some((at, _)) => format!("{}…", &message[..at]),
-            None => message,
+        let hint = match hint {
+            // Whatever the format, words in a duration are mended alike.
+            None if *code == codes::DURATION => as_duration(meant.trim_matches(['"', '\''])),
+            hint => hint,
         };
         self.diagnostics.push(Diagnostic {
+            severity,
             line: span.line,
             column: span.column,
             length: u32::try_from(first_line.chars().count()).unwrap_or(u32::MAX).max(1),
-            hint,
+            hint: hint.map(|hint| one_line(&hint)),
             snippet: line.map(ToOwned::to_owned),
-            ..Diagnostic::of_file(code, self.file, message)
+            ..Diagnostic::of_file(code, self.file, one_line(&cut(message, MESSAGE_MAX)))
         });
     }
 
@@ -140,6 +147,28 @@ impl<'a> Reader<'a> {
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| (found.line, found.column));
         self.diagnostics.dedup();
+        for found in &self.diagnostics {
+            let kept = (found.severity, found.code, found.line, found.column);
+            self.left_out.remove(&kept);
+        }
+        for (severity, code) in [
+            (Severity::Error, &codes::MORE_ERRORS),
+            (Severity::Warning, &codes::MORE_WARNINGS),
+            (Severity::Note, &codes::MORE_NOTES),
+        ] {
+            let places = self.left_out.iter().filter(|found| found.0 == severity);
+            let number = places.clone().count();
+            let last_line = self.diagnostics.last().map_or(1, |found| found.line);
+            if number > 0 {
+                let plural = if number == 1 { "" } else { "s" };
+                let message = format!("and {number} more {}{plural}, not listed here", severity.word());
+                self.diagnostics.push(Diagnostic {
+                    line: places.map(|found| found.2).max().unwrap_or(1).max(last_line),
+                    hint: (severity != Severity::Note).then(|| "mend those above, then check again".to_owned()),
+                    ..Diagnostic::of_file(code, self.file, message)
+                });
+            }
+        }
         self.diagnostics
     }
 
@@ -209,7 +238,16 @@ impl<'a> Reader<'a> {
             },
             _ => {}
         }
+        let meant = match field.node.text() {
+            Some("yes" | "Yes" | "YES" | "on" | "On" | "ON") => Some("true"),
+            Some("no" | "No" | "NO" | "off" | "Off" | "OFF") => Some("false"),
+            _ => None,
+        };
+        let before = self.diagnostics.len();
         self.expected(field, "true or false");
+        if let Some((found, meant)) = self.diagnostics.get_mut(before).zip(meant) {
+            found.hint = Some(format!("write `{meant}`"));
+        }
         None
     }
 
@@ -218,8 +256,8 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         if number.is_none() {
-            let message = format!("`{}` must be a number, not \"{text}\"", field.key);
-            self.report(&codes::NUMBER, field.node.span, message);
+            let message = format!("`{}` must be a number, not \"{}\"", field.key, cut(&text, SHOWN_MAX));
+            self.report_with(&codes::NUMBER, field.node.span, message, as_number(&text));
         }
         number
     }
@@ -229,6 +267,7 @@ impl<'a> Reader<'a> {
         let text = self.text(field)?;
         let number = text.trim().parse().ok();
         if number.is_none() {
+            let text = cut(&text, SHOWN_MAX);
             let message = format!("`{}` must be a whole number of at least 0, not \"{text}\"", field.key);
             self.report(&codes::NUMBER, field.node.span, message);
         }
@@ -239,7 +278,10 @@ impl<'a> Reader<'a> {
     pub fn duration(&mut self, field: Field<'_>) -> Option<Duration> {
         let text = self.text(field)?;
         parse_duration(&text)
-            .map_err(|error| self.report(&codes::DURATION, field.node.span, format!("`{}` is {error}", field.key)))
+            .map_err(|error| {
+                let message = format!("`{}` is {error}", field.key);
+                self.report(&codes::DURATION, field.node.span, message);
+            })
             .ok()
     }
 
@@ -312,12 +354,20 @@ impl<'a> Reader<'a> {
 
     /// One of some words.
     pub fn choice<T: Copy>(&mut self, field: Field<'_>, words: &[(&str, T)]) -> Option<T> {
+        self.choice_with(field, words, None)
+    }
+
+    /// One of some words; `meanings` is the hint where no word is nearly the one that is written.
+    pub fn choice_with<T: Copy>(&mut self, field: Field<'_>, words: &[(&str, T)], meanings: Option<&str>) -> Option<T> {
         let text = self.text(field)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            let message = format!("`{}` is one of {}, not \"{text}\"", field.key, all.join(", "));
-            let hint = suggest(&text, all).map(did_you_mean);
+            let shown = cut(&text, SHOWN_MAX);
+            let message = format!("`{}` is one of {}, not \"{shown}\"", field.key, all.join(", "));
+            let hint = suggest(&text, all)
+                .map(did_you_mean)
+                .or_else(|| meanings.map(ToOwned::to_owned));
             self.report_with(&codes::CHOICE, field.node.span, message, hint);
         }
         found
@@ -341,4 +391,66 @@ impl<'a> Reader<'a> {
         let rest = self.text.get(start..).unwrap_or_default();
         rest.lines().next().unwrap_or_default()
     }
+}
+
+/// The hint where a number is written with a comma or a percent sign.
+pub(super) fn as_number(text: &str) -> Option<String> {
+    let plain = text.trim().trim_end_matches('%').trim_end().replace(',', ".");
+    let is_number = plain.starts_with(|c: char| c.is_ascii_digit()) && plain.parse::<f64>().is_ok();
+    (is_number && plain != text).then(|| format!("write `{plain}`"))
+}
+
+/// The hint where a duration is written without its unit, or with the unit as a word: `30 days`.
+pub(super) fn as_duration(text: &str) -> Option<String> {
+    let text = text.trim();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &text[..text.len() - unit.len()];
+    if number.is_empty() || number.len() > 6 {
+        return None;
+    }
+    let letter = match unit.trim_start().to_lowercase().trim_end_matches('s') {
+        "" if unit.is_empty() => {
+            return Some(format!(
+                "a number needs its unit: `{number}m` are minutes, `{number}s` seconds"
+            ));
+        }
+        "sec" | "second" => 's',
+        "min" | "minute" => 'm',
+        "h" | "hr" | "hour" => 'h',
+        "d" | "day" => 'd',
+        "w" | "week" => 'w',
+        "y" | "year" => 'y',
+        _ => return None,
+    };
+    let meant = format!("{number}{letter}");
+    (meant != text).then(|| format!("write `{meant}`"))
+}
+
+/// How many diagnostics of a severity are kept.
+fn most(severity: Severity) -> usize {
+    match severity {
+        Severity::Error | Severity::Warning => DIAGNOSTICS_MAX,
+        Severity::Note => NOTES_MAX,
+    }
+}
+
+/// The beginning of a text, with an ellipsis where it was cut.
+fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// The text with what would break its line, or command a terminal, written as an escape: `\n`.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }

@@ -286,7 +286,7 @@ fn sarif_names_its_rules_and_regions() {
 fn githubs_commands_are_one_line_each_whatever_the_message() {
     let folder = folder(&[("a,b:c.yaml", &GOOD.replace("99", "\"9%\\n9\""))]);
     let (status, output) = check_in(folder.path(), &["--output-format=github", ""]);
-    let begin = "::error file=a%2Cb%3Ac.yaml,line=5,col=16,endColumn=23,title=N012::objective 9%25%0A9: ";
+    let begin = "::error file=a%2Cb%3Ac.yaml,line=5,col=16,endColumn=23,title=N012::objective 9%25\\n9: ";
     assert!(
         status == INVALID && output.starts_with(begin) && output.lines().count() == 1,
         "{output}"

@@ -53,6 +53,9 @@ pub struct ConvertArgs {
     pub output: Option<PathBuf>,
     /// Exit with status 1 when anything is lost.
     #[arg(long)]
+    pub fail_on_loss: bool,
+    /// Read as strictly as `nines check --strict`: OpenSLO as its SDK does; keys that another format ignores are errors.
+    #[arg(long)]
     pub strict: bool,
     /// Replace files that exist.
     #[arg(long)]
@@ -92,12 +95,14 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
         writeln!(streams.err, "warning: {warning}")?;
     }
     let files: Vec<&SourceFile> = sources.iter().map(|(_, source)| source).collect();
-    let loaded = load_files(&files, &args.read.options(false)).files;
+    let loaded = load_files(&files, &args.read.options(args.strict)).files;
     let mut report = Report::default();
     let mut taken = HashSet::new();
     let mut is_first = true;
     for ((path, source), file) in sources.iter().zip(&loaded) {
         let fate = match one(path, source, file, to) {
+            // A file without any SLO would be no SLO file.
+            Ok(written) if written.slos == 0 => Fate::Unspeakable(written.losses),
             Ok(written) => {
                 let saved = if let Some(folder) = folder {
                     let name = target::name(path, &args.paths, &mut taken);
@@ -108,7 +113,11 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
                     Ok("standard output".to_owned())
                 };
                 match saved {
-                    Ok(place) => Fate::Written(place, written.losses),
+                    Ok(place) => Fate::Written {
+                        place,
+                        slos: written.slos,
+                        losses: written.losses,
+                    },
                     Err(why) => Fate::Failed(why),
                 }
             }
@@ -137,7 +146,7 @@ fn finish(args: &ConvertArgs, report: &Report, streams: &mut Streams<'_>) -> io:
     streams.out.flush()?;
     let text = report.text();
     write!(streams.err, "{text}")?;
-    let is_lossy = args.strict && report.losses() > 0;
+    let is_lossy = args.fail_on_loss && report.losses() > 0;
     let mut is_well = !report.has_failed() && !is_lossy;
     if let Some(path) = &args.report {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());

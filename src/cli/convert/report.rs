@@ -10,8 +10,14 @@ use crate::spec::diagnostic::Diagnostic;
 
 /// What became of a file.
 pub(super) enum Fate {
-    /// It was written to this place; the writer had no words for these things.
-    Written(String, Vec<String>),
+    /// So many of its SLOs were written to a place; the writer had no words for these things.
+    Written {
+        place: String,
+        slos: usize,
+        losses: Vec<String>,
+    },
+    /// The writer had no words for any of its SLOs, for these reasons.
+    Unspeakable(Vec<String>),
     /// It has nothing to convert, for this reason.
     Skipped(&'static str),
     /// It does not load.
@@ -24,6 +30,8 @@ pub(super) enum Fate {
 #[derive(Default)]
 pub(super) struct Report {
     lines: String,
+    /// How many SLOs were written, and how many there were to write.
+    written: usize,
     slos: usize,
     files: usize,
     losses: usize,
@@ -35,27 +43,18 @@ impl Report {
     /// Adds a file.
     pub fn add(&mut self, file: &Loaded, fate: Fate) {
         let head = format!("{} ({})", file.file, file.kind.name());
+        let all = file.slos.len();
         let head = match &fate {
-            Fate::Written(place, _) => format!("{head}: {} -> {place}", counted(file.slos.len(), "SLO")),
+            Fate::Written { place, slos, .. } => format!("{head}: {} -> {place}", of_all(*slos, all)),
+            Fate::Unspeakable(_) => format!("{head}: {}, so that no file is written", of_all(0, all)),
             Fate::Skipped(why) => format!("{head}: skipped, {why}"),
             Fate::Invalid => format!("{head}: not converted, it does not load"),
             Fate::Failed(why) => format!("{head}: not written, {why}"),
         };
         self.line(&head);
         match fate {
-            Fate::Written(_, losses) => {
-                self.files += 1;
-                self.slos += file.slos.len();
-                for found in &file.diagnostics {
-                    self.losses += usize::from(is_loss(found));
-                    let word = if is_loss(found) { "lost" } else { found.severity.word() };
-                    self.line(&format!("  {word}: {}", found.concise()));
-                }
-                self.losses += losses.len();
-                for loss in &losses {
-                    self.line(&format!("  lost: {}{loss}", place_of(loss, file)));
-                }
-            }
+            Fate::Written { slos, losses, .. } => self.add_losses(file, slos, &losses),
+            Fate::Unspeakable(losses) => self.add_losses(file, 0, &losses),
             Fate::Skipped(_) => {}
             Fate::Invalid => {
                 self.invalid += 1;
@@ -67,6 +66,21 @@ impl Report {
         }
     }
 
+    fn add_losses(&mut self, file: &Loaded, written: usize, losses: &[String]) {
+        self.files += 1;
+        self.written += written;
+        self.slos += file.slos.len();
+        for found in &file.diagnostics {
+            self.losses += usize::from(is_loss(found));
+            let word = if is_loss(found) { "lost" } else { found.severity.word() };
+            self.line(&format!("  {word}: {}", found.concise()));
+        }
+        self.losses += losses.len();
+        for loss in losses {
+            self.line(&format!("  lost: {}{loss}", place_of(loss, file)));
+        }
+    }
+
     /// How many things are lost.
     pub fn losses(&self) -> usize {
         self.losses
@@ -74,7 +88,7 @@ impl Report {
 
     /// Something that should have been converted was not.
     pub fn has_failed(&self) -> bool {
-        self.invalid + self.failed > 0
+        self.invalid + self.failed > 0 || self.written < self.slos
     }
 
     /// The whole report.
@@ -89,7 +103,7 @@ impl Report {
         let _ = write!(
             text,
             "Converted {} of {}; {lost}.",
-            counted(self.slos, "SLO"),
+            of_all(self.written, self.slos),
             counted(self.files, "file")
         );
         for (number, word) in [(self.invalid, "does not load"), (self.failed, "could not be written")] {
@@ -112,9 +126,19 @@ impl Report {
     }
 }
 
+/// `2 SLOs`, or `1 of 2 SLOs`.
+fn of_all(some: usize, all: usize) -> String {
+    if some == all {
+        counted(all, "SLO")
+    } else {
+        format!("{some} of {}", counted(all, "SLO"))
+    }
+}
+
 /// Whether this says that something of the file is not in what it becomes.
 fn is_loss(found: &Diagnostic) -> bool {
-    found.code == codes::NOT_CARRIED.code || found.code == codes::UNRESOLVED.code
+    let lossy = [&codes::NOT_CARRIED, &codes::UNRESOLVED, &codes::MORE_NOTES];
+    lossy.iter().any(|code| code.code == found.code)
 }
 
 /// Where the SLO stands with whose id a loss begins; else the file.

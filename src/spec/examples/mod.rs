@@ -1,6 +1,7 @@
 //! An example of each of the usual mistakes, and of how it is mended.
 
 mod config;
+mod foreign;
 mod lints;
 mod slos;
 
@@ -22,7 +23,7 @@ pub fn of(code: &str) -> Option<&'static Example> {
 
 /// All examples.
 pub fn all() -> impl Iterator<Item = &'static Example> {
-    [slos::ALL, config::ALL, lints::ALL].into_iter().flatten()
+    [slos::ALL, config::ALL, lints::ALL, foreign::ALL].into_iter().flatten()
 }
 
 /// A file about which nothing is to be said.

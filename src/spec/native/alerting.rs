@@ -11,6 +11,7 @@ use crate::domain::objective::Objective;
 use crate::domain::window::WindowLength;
 use crate::spec::codes;
 use crate::spec::foreign::annotations;
+use crate::spec::lints;
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 use crate::spec::yaml::Value;
 
@@ -159,7 +160,8 @@ fn read_scalars(reader: &mut Reader<'_>, fields: &mut Fields<'_>, policy: &mut A
 
 /// Says which default conditions are not quite the workbook's.
 fn lint_lowered(reader: &mut Reader<'_>, target: Option<(Objective, WindowLength)>, at: Field<'_>) {
-    let Some((objective, window)) = target else {
+    // Of an objective that was meant as a ratio nothing else is worth a word.
+    let Some((objective, window)) = target.filter(|(objective, _)| !lints::is_like_a_ratio(*objective)) else {
         return;
     };
     let (conditions, lowered) = default_conditions(window, objective);

@@ -37,9 +37,10 @@ fn read_condition(
 ) -> Option<BurnCondition> {
     let mut fields = Fields::open(reader, item)?;
     let words = [Severity::Page, Severity::Ticket].map(|severity| (severity.word(), severity));
+    let meanings = Some("`page` wakes somebody, `ticket` waits for the morning");
     let severity = fields
         .require("severity")
-        .and_then(|field| reader.choice(field, &words));
+        .and_then(|field| reader.choice_with(field, &words, meanings));
     let long_field = fields.require("long");
     let long = long_field.and_then(|field| read_length(reader, field));
     let short_field = fields.get("short");

@@ -20,7 +20,7 @@ pub(super) use window::START_FORMAT;
 use super::codes;
 use super::contents::Contents;
 use super::reader::{Field, Fields, RESERVED_LABELS, Reader};
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 use crate::domain::labels::Labels;
 
 /// What the SLOs of one document have in common.
@@ -51,6 +51,15 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents
     };
     if slos.node.items().is_some_and(<[Node]>::is_empty) {
         reader.report(&codes::NO_SLOS, slos.node.span, "the list of SLOs is empty");
+    }
+    if let Some(first) = slos.node.entries().and_then(<[Entry]>::first) {
+        let message = "`slos` must be a list, not a map";
+        let hint = match first.key.as_str() {
+            "name" => "begin each SLO with `- `: `- name: …`".to_owned(),
+            key => format!("begin each SLO with `- name: `: `- name: {key}`"),
+        };
+        reader.report_with(&codes::WRONG_TYPE, first.key_span, message, Some(hint));
+        return;
     }
     for item in reader.list(slos) {
         slo::read(reader, Field { key: "slos", ..item }, &common, contents);

@@ -3,7 +3,7 @@
 use super::slo::read_name;
 use crate::domain::objective::{Objective, ObjectiveError};
 use crate::spec::codes;
-use crate::spec::reader::{Field, Fields, Reader};
+use crate::spec::reader::{Field, Fields, Reader, as_number};
 
 /// More objectives than this are no help to anybody.
 const OBJECTIVES_MAX: usize = 32;
@@ -115,7 +115,11 @@ fn read_objective(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Objective
         }
         Err(error) => {
             let hint = match text.strip_suffix('%') {
-                Some(number) => Some(format!("write the percentage without %: `{}`", number.trim_end())),
+                Some(number) => {
+                    let number = number.trim_end().replace(',', ".");
+                    Some(format!("write the percentage without %: `{number}`"))
+                }
+                None if text.contains(',') => as_number(text),
                 None if error == ObjectiveError::OutOfRange && text == "100" => {
                     Some("100 leaves no error budget; `99.99` may be meant".to_owned())
                 }

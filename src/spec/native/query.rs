@@ -1,7 +1,7 @@
 //! What an indicator counts: a selector, or PromQL.
 
 use crate::domain::matcher::Selector;
-use crate::domain::selector_parser::parse_selector;
+use crate::domain::selector_parser::{NEEDS_A_SERVER, parse_selector};
 use crate::spec::codes;
 use crate::spec::query::{self, Query, Ranges};
 use crate::spec::reader::{Field, Reader};
@@ -35,9 +35,27 @@ pub(super) fn read_selector(reader: &mut Reader<'_>, field: Field<'_>) -> Option
         .map_err(|error| {
             let span = reader.place_within(field.node, error.at);
             let message = format!("`{}` is no selector: {error}", field.key);
-            reader.report(&codes::SELECTOR, span, message);
+            let hint = (error.message == NEEDS_A_SERVER).then(|| beyond_a_selector(field.key, &text));
+            reader.report_with(&codes::SELECTOR, span, message, hint);
         })
         .ok()
+}
+
+/// How PromQL at a key that wants a selector is mended.
+fn beyond_a_selector(key: &str, text: &str) -> String {
+    if key == "latency" {
+        return "write the histogram's name with its matchers, as request_duration_seconds{job=\"shop\"}; a query can \
+                stand under `total` with `bad` (or `good`), `error_ratio` or `gauge`"
+            .to_owned();
+    }
+    match text.split_once('[') {
+        Some((selector, _)) => format!(
+            "leave the range out, `{0}`: events are counted over every window; or write a query, \
+             `sum(rate({0}[{{{{.window}}}}]))`",
+            selector.trim()
+        ),
+        None => "write a metric's name with its matchers, as http_requests_total{job=\"shop\"}".to_owned(),
+    }
 }
 
 /// Whether a text is meant as an expression: outside of braces and quotes it calls, sums or calculates. A bare range

@@ -8,11 +8,17 @@ use crate::domain::slo::{Origin, Slo, SloId};
 use crate::domain::window::TimeWindow;
 use crate::spec::codes;
 use crate::spec::contents::Contents;
-use crate::spec::foreign::{annotations, is_name};
+use crate::spec::foreign::{annotations, as_name, is_name};
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
 
 /// Reads one item of the list.
 pub(super) fn read(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents: &mut Contents) {
+    if item.node.entries().is_none() {
+        let message = format!("each item of `slos` is a map, not {}", item.node.kind());
+        let hint = Some("it begins with `- name: availability`; its other keys stand below `name`".to_owned());
+        reader.report_with(&codes::WRONG_TYPE, item.node.span, message, hint);
+        return;
+    }
     let Some(mut fields) = Fields::open(reader, item) else {
         return;
     };
@@ -114,7 +120,7 @@ pub(super) fn read_name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Str
     if !is_name(&name) {
         let message =
             format!("\"{name}\" is no name; letters, digits, _, . and - are possible, a letter or digit first");
-        reader.report(&codes::NAME, field.node.span, message);
+        reader.report_with(&codes::NAME, field.node.span, message, as_name(&name));
         return None;
     }
     Some(name)

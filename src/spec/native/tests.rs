@@ -183,12 +183,12 @@ fn slips_are_told_with_the_mend() {
         (
             only("{total: a{b=\"c\"}, bad: b}"),
             "N002",
-            "quote the selector: 'a{b=\"c\"}'",
+            "quote the value: 'a{b=\"c\"}'",
         ),
         (
             only("{total: sum(rate(a[{{.window}}])), bad: b}"),
             "N002",
-            "quote the selector: 'sum(rate(a[{{.window}}]))'",
+            "quote the value: 'sum(rate(a[{{.window}}]))'",
         ),
         (only("{total: {b=\"c\"}, bad: b}"), "N006", "must be quoted here"),
         (only("{total: 't[5m]', bad: b}"), "N014", "selector"),

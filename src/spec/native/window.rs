@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use crate::domain::time::parse_duration;
 use crate::domain::window::{CalendarUnit, CalendarWindow, TimeWindow, WindowLength};
 use crate::spec::codes;
-use crate::spec::reader::{Field, Fields, Reader};
+use crate::spec::reader::{Field, Fields, Reader, as_duration};
 use crate::spec::suggest::suggest;
 
 /// How a start is written.
@@ -30,7 +30,9 @@ pub(super) fn read_length(reader: &mut Reader<'_>, field: Field<'_>) -> Option<(
     let written = reader.text(field)?;
     let length = match parse_duration(&written) {
         Err(error) => {
-            let hint = calendar_word(&written).map(|unit| format!("write `window: {{calendar: {}}}`", unit.word()));
+            let unit = calendar_word(&written).filter(|_| field.key == "window");
+            let calendar = unit.map(|unit| format!("write `window: {{calendar: {}}}`", unit.word()));
+            let hint = as_duration(&written).or(calendar);
             let message = format!("`{}` is {error}", field.key);
             reader.report_with(&codes::DURATION, field.node.span, message, hint);
             return None;

@@ -440,7 +440,7 @@ fn alert_windows_are_checked() {
         ("a period that is no duration", "7d", "week", "N013 4"),
         ("a window is needed", ", longWindow: 72h", "", "N005 10"),
         ("an empty window", "2h", "\"\"", "N013 9"),
-        ("a pair is needed", "  ticket:", "  tickets:", "N005 4"),
+        ("a pair is needed", "  ticket:", "  tickets:", "N005 8"),
         ("a share of nothing", "12.5", "0", "N022 7"),
         ("a share that is no number", "12.5", "much", "N022 7"),
         ("a short window as long as the long one", "5m", "1h", "L016 6"),

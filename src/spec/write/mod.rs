@@ -23,6 +23,8 @@ pub const OPENSLO_SCHEMA: &str = "../schemas/openslo-v1.schema.json";
 pub struct Written {
     /// The YAML.
     pub text: String,
+    /// How many SLOs are in it; the others are left out, and the losses say why.
+    pub slos: usize,
     /// What the format could not say, a sentence each.
     pub losses: Vec<String>,
 }

@@ -42,6 +42,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
     let documents: Vec<String> = documents.collect();
     Written {
         text: modeline(NATIVE_SCHEMA) + &documents.join("---\n"),
+        slos: services.values().map(Vec::len).sum(),
         losses,
     }
 }

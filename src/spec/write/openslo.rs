@@ -84,6 +84,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
     }
     Written {
         text: modeline(OPENSLO_SCHEMA) + &documents.join("---\n"),
+        slos: names.len(),
         losses,
     }
 }

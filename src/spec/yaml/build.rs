@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::mend::mend_of;
+use super::mend::{cause_of, mend_of};
 use super::{
     ALIAS_BYTES_MAX, BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, Entry, NODES_MAX, Node, Parsed, Scalar, Span, Value,
     YamlError,
@@ -34,7 +34,13 @@ pub fn parse(text: &str) -> Parsed {
     while let Some(next) = parser.next_event() {
         let outcome = match next {
             Ok((event, span)) => builder.take(event, Span::new(span.start, span.end)),
-            Err(error) => Err(Box::new(syntax_error(&error, text))),
+            // What broke the text as a whole is told once.
+            Err(error) => Err(Box::new(
+                Some(text)
+                    .filter(|_| parsed.errors.is_empty())
+                    .and_then(cause_of)
+                    .unwrap_or_else(|| syntax_error(&error, text)),
+            )),
         };
         match outcome {
             Ok(Step::More) => {}

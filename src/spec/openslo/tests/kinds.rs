@@ -211,13 +211,7 @@ spec:
             ("no window", "    lookbackWindow: 1h\n", "", "7 N005!", "7 N005!"),
             ("a window that is none", "1h", "1 hour", "10 N013!", "10 N013!"),
             ("at once", "    alertAfter: 5m\n", "", "10 L016", "10 L016"),
-            (
-                "no condition",
-                "  condition:",
-                "  conditions:",
-                "5 N005!, 6 L008",
-                "5 N005!, 6 L008!",
-            ),
+            ("no condition", "  condition:", "  conditions:", "6 N005!", "6 N005!"),
         ],
     );
 }

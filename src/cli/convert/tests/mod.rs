@@ -1,5 +1,7 @@
 //! `nines import` and `nines export` from outside: files in, files and a report out.
 
+mod formats;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -8,7 +10,8 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::test_streams;
-use crate::spec::load::load;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::{Options, load, load_all};
 
 const GOOD: &str = "version: nines/v1\nservice: shop\nslos:\n  - name: a\n    objective: 99\n    window: 30d\n    \
                     indicator: {total: t, bad: b}\n";
@@ -167,7 +170,14 @@ fn a_loss_is_told_at_its_slo() {
     let mut report = Report::default();
     let file = load(GOOD, "a.yaml");
     let losses = vec!["shop/a: `public` has no counterpart".to_owned(), "the rest".to_owned()];
-    report.add(&file, Fate::Written("out/a.yaml".to_owned(), losses));
+    report.add(
+        &file,
+        Fate::Written {
+            place: "out/a.yaml".to_owned(),
+            slos: 1,
+            losses,
+        },
+    );
     assert_eq!(report.losses(), 2);
     let expected = "\
 a.yaml (nines): 1 SLO -> out/a.yaml
