@@ -9,7 +9,6 @@ use super::place::written_offset;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span, Value, YamlError};
 use crate::domain::labels::Labels;
-use crate::domain::promql::excerpt;
 use crate::domain::selector_parser::is_label_name;
 use crate::domain::time::parse_duration;
 
@@ -377,7 +376,7 @@ impl<'a> Reader<'a> {
     pub fn expected(&mut self, field: Field<'_>, what: &str) {
         let found = match &field.node.value {
             Value::Scalar(scalar) if self.repeats_values => {
-                format!("\"{}\"", excerpt(&scalar.text))
+                format!("\"{}\"", cut(&scalar.text, SHOWN_MAX))
             }
             _ => field.node.kind().to_owned(),
         };

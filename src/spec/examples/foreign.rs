@@ -242,8 +242,8 @@ spec:
     spec:
       ratioMetric:
         counter: true
-        bad: {metricSource: {type: Prometheus, spec: {query: 'sum(increase(errors_total[5m]))'}}}
-        total: {metricSource: {type: Prometheus, spec: {query: 'sum(increase(requests_total[5m]))'}}}
+        bad: {metricSource: {type: Prometheus, spec: {query: 'max(increase(errors_total[5m]))'}}}
+        total: {metricSource: {type: Prometheus, spec: {query: 'max(increase(requests_total[5m]))'}}}
   timeWindow: [{duration: 30d, isRolling: true}]
   budgetingMethod: Occurrences
   objectives: [{target: 0.999}]

@@ -399,9 +399,9 @@ fn patches_for_kustomize_are_skipped_and_objects_that_forget_something_are_not()
         ("", "N005"),
         (
             "spec: {objective: '99.5', window: 30d, indicators: {}}\n",
-            "L008 L008 N005 N005",
+            "L008 N005 N005",
         ),
-        ("spec: {targt: '99.5'}\n", "L008 N005 N005 N005"),
+        ("spec: {targt: '99.5'}\n", "N005 N005 N005"),
     ] {
         let loaded = load(&format!("{head}{rest}"), "f.yaml");
         let mut found: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();

@@ -203,7 +203,7 @@ fn groups_stay_where_only_a_server_can_answer() {
         (indicator.group_by, found),
         (vec!["a".to_owned()], vec!["I001 1:4".to_owned()])
     );
-    let (indicator, found) = of_two(&by("slo", "max"), &by("slo", "min"), RatioPart::Bad);
+    let (indicator, found) = of_two(&by("le", "max"), &by("le", "min"), RatioPart::Bad);
     assert_eq!(
         (indicator.group_by.len(), found),
         (0, vec!["I001 1:4".to_owned(), "I002 1:4".to_owned()])

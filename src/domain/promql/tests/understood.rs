@@ -330,7 +330,8 @@ fn groups_are_seen_where_queries_are_not_understood() {
             Ok(""),
         ),
         (vec!["1", "2"], Ok("")),
-        (vec!["max by (service) (x)"], Err("service")),
+        (vec!["max by (service) (x)"], Ok("service")),
+        (vec!["max by (le) (x)"], Err("le")),
         (
             vec!["max by (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p) (x)"],
             Ok("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"),
