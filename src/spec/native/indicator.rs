@@ -5,7 +5,7 @@ use super::{composite, strangers, threshold};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
 use crate::domain::matcher::Selector;
 use crate::spec::codes;
-use crate::spec::query::{Ranges, ratio, raw_ratio, threshold as query_threshold};
+use crate::spec::query::{Ranges, ratio, raw_ratio, selects_good, threshold as query_threshold};
 use crate::spec::reader::{Field, Fields, Reader};
 
 /// More labels than this make no group that a person could name.
@@ -199,6 +199,8 @@ fn read_ratio(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
             if part == total {
                 let message = format!("`{}` is the same selector as `total`", part_field.key);
                 reader.report(&codes::BAD_IS_TOTAL, part_field.node.span, message);
+            } else if part_is == RatioPart::Bad {
+                selects_good(reader, part_field.node.span, &part);
             }
             Some(plain(IndicatorKind::Ratio { total, part, part_is }))
         }

@@ -121,7 +121,10 @@ impl<'a> Parser<'a> {
                     hint: hint.clone(),
                 };
             }
-            Token::End => "the end".to_owned(),
+            Token::End => {
+                let message = format!("the expression ends where {expected} is expected");
+                return PromQlError::new(place.start, message);
+            }
             Token::Template => {
                 let message = format!("{} stands for a duration; here {expected} is expected", super::TEMPLATE);
                 return PromQlError::new(place.start, message)
