@@ -258,7 +258,8 @@ pub(super) enum Alignment {
 
 /// `isRolling` and `calendar`, and whether they fit together.
 pub(super) fn alignment(reader: &mut Reader<'_>, fields: &mut Fields<'_>, item: Field<'_>, key: &str) -> Alignment {
-    let rolling = fields.get("isRolling").and_then(|field| reader.boolean(field));
+    let rolling_field = fields.get("isRolling");
+    let rolling = rolling_field.and_then(|field| reader.boolean(field));
     if let Some(field) = fields.get("calendar") {
         let calendar = read_calendar(reader, field);
         if rolling == Some(true) {
@@ -272,6 +273,10 @@ pub(super) fn alignment(reader: &mut Reader<'_>, fields: &mut Fields<'_>, item: 
             return Alignment::Rolling;
         }
         return calendar.map_or(Alignment::Wrong, Alignment::Calendar);
+    }
+    if rolling.is_none() && rolling_field.is_some() {
+        // It says something, and what is wrong with it was reported.
+        return Alignment::Wrong;
     }
     let (alignment, meaning) = match rolling {
         Some(true) => return Alignment::Rolling,
