@@ -11,6 +11,7 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod notify;
+pub mod paths;
 pub mod secret;
 pub mod source;
 pub mod spec;

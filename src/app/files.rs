@@ -5,8 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use glob::MatchOptions;
-
+use crate::paths::{self, PatternError};
 use crate::spec::SourceFile;
 use crate::spec::codes;
 use crate::spec::diagnostic::Diagnostic;
@@ -131,29 +130,22 @@ fn is_pattern(path: &Path) -> bool {
 }
 
 fn expand(pattern: &Path, found: &mut FoundFiles) -> Result<(), FindError> {
-    let options = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let text = pattern.to_string_lossy();
-    let matches = glob::glob_with(&text, options).map_err(|error| FindError::Pattern {
-        path: pattern.to_owned(),
-        reason: error.to_string(),
+    let matches = paths::expand(&pattern.to_string_lossy()).map_err(|error| match error {
+        PatternError::Invalid(reason) => FindError::Pattern {
+            path: pattern.to_owned(),
+            reason,
+        },
+        PatternError::Unreadable { path, error } => unreadable(&path, &error),
     })?;
-    let before = found.files.len();
-    let mut any = false;
-    for matched in matches {
-        let path = matched.map_err(|error| unreadable(error.path(), error.error()))?;
-        any = true;
+    if matches.is_empty() {
+        found.warnings.push(format!("{} matches no file", pattern.display()));
+    }
+    for path in matches {
         if path.is_dir() {
             walk_named(&path, found)?;
         } else {
             push(path, found)?;
         }
-    }
-    if !any && found.files.len() == before {
-        found.warnings.push(format!("{} matches no file", pattern.display()));
     }
     Ok(())
 }

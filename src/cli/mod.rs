@@ -175,14 +175,18 @@ fn parse_period(text: &str) -> Result<WindowLength, String> {
         .ok_or_else(|| "a window is whole minutes, at least 1m and at most ten years".to_owned())
 }
 
-/// A path as people see it: without the `./` of `nines check .`.
+/// A path as people see it: without the `./` of `nines check .`, and without what would command a terminal or begin a
+/// line that a CI system obeys.
 fn shown(path: &Path) -> String {
-    path.strip_prefix(".")
-        .ok()
-        .filter(|below| !below.as_os_str().is_empty())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    let below = path.strip_prefix(".").ok();
+    let path = below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path);
+    visible(&path.display().to_string())
+}
+
+/// A text without what would command a terminal or begin a line of its own.
+fn visible(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(visible).collect()
 }
 
 fn counted(number: usize, word: &str) -> String {

@@ -15,9 +15,10 @@ const LONG_FUNCTIONS: &[&str] = &[];
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("secret", &["secret"]),
+    ("paths", &["paths"]),
     ("spec", &["spec", "domain"]),
     ("engine", &["engine", "domain"]),
-    ("source", &["source", "engine", "domain", "secret"]),
+    ("source", &["source", "engine", "domain", "secret", "paths"]),
     ("store", &["store", "engine", "domain", "secret"]),
     ("notify", &["notify", "engine", "domain", "secret"]),
     ("http", &["http", "engine", "domain"]),
@@ -35,7 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "app", "config", "http", "notify", "store", "source", "engine", "spec", "domain", "secret",
+            "app", "config", "http", "notify", "store", "source", "engine", "spec", "domain", "secret", "paths",
         ],
     ),
     ("cli", &["*"]),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
-use super::{ReadArgs, Streams};
+use super::{ReadArgs, Streams, visible};
 use crate::spec::codes::Severity;
 
 /// All files are valid.
@@ -99,12 +99,12 @@ fn check(args: &CheckArgs, streams: &mut Streams<'_>) -> io::Result<i32> {
     let (mut checked, warnings) = match files::check(&args.paths, args.read.options(args.strict), streams.input) {
         Ok(found) => found,
         Err(error) => {
-            writeln!(streams.err, "error: {error}")?;
+            writeln!(streams.err, "error: {}", visible(&error.to_string()))?;
             return Ok(USAGE);
         }
     };
     for warning in &warnings {
-        writeln!(streams.err, "warning: {warning}")?;
+        writeln!(streams.err, "warning: {}", visible(warning))?;
     }
     if args.lint == Lint::None {
         for file in &mut checked {

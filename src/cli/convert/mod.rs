@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::check::{INVALID, USAGE, VALID};
-use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin, shown};
+use super::{ReadArgs, STDIN, Streams, is_stdin, read_stdin, shown, visible};
 use crate::app::files::{FindError, find_slo_files, read_text, source_of};
 use crate::config;
 use crate::domain::slo::Slo;
@@ -78,7 +78,7 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
     let (sources, warnings) = match read(&args.paths, streams) {
         Ok(read) => read,
         Err(error) => {
-            writeln!(streams.err, "error: {error}")?;
+            writeln!(streams.err, "error: {}", visible(&error.to_string()))?;
             return Ok(USAGE);
         }
     };
@@ -92,7 +92,7 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
         _ => None,
     };
     for warning in &warnings {
-        writeln!(streams.err, "warning: {warning}")?;
+        writeln!(streams.err, "warning: {}", visible(warning))?;
     }
     let files: Vec<&SourceFile> = sources.iter().map(|(_, source)| source).collect();
     let loaded = load_files(&files, &args.read.options(args.strict)).files;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::cli::counted;
+use crate::cli::{counted, visible};
 use crate::domain::slo::Slo;
 use crate::spec::Loaded;
 use crate::spec::codes;
@@ -121,7 +121,7 @@ impl Report {
     }
 
     fn line(&mut self, line: &str) {
-        self.lines.push_str(line);
+        self.lines.push_str(&visible(line));
         self.lines.push('\n');
     }
 }

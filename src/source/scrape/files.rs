@@ -7,6 +7,7 @@ use std::{fs, io};
 use serde::Deserialize;
 
 use super::settings::{FileDiscovery, TargetGroup};
+use crate::paths::expand;
 
 /// A file of targets may not be larger than this.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -61,8 +62,8 @@ fn paths(settings: &[FileDiscovery], complaints: &mut Vec<String>) -> BTreeSet<P
             complaints.push(format!("{} is left out: the path is not UTF-8", pattern.display()));
             continue;
         };
-        match glob::glob(text) {
-            Ok(found) => paths.extend(found.filter_map(Result::ok)),
+        match expand(text) {
+            Ok(found) => paths.extend(found),
             Err(error) => complaints.push(format!("{text} is left out: {error}")),
         }
     }
