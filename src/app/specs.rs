@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use self::held::{Files, Held};
 use super::files::{find_slo_files, read_text, shown_path, source_of};
 use crate::config;
 use crate::domain::digest::hex;
@@ -18,6 +19,8 @@ use crate::spec::codes::{FORMAT, IDLE, SKIPPED, Severity};
 use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::{Loaded, NamedSlo, Options, SourceFile, load_files, read_files};
+
+mod held;
 
 /// The SLO files as they lie on disk.
 #[derive(Debug, Default)]
@@ -92,10 +95,19 @@ impl SpecFiles {
         let vanished = self.vanished(read, last_good);
         let files = self.loaded.iter();
         let loaded: Vec<&Loaded> = files.map(|file| vanished.get(&file.file).unwrap_or(file)).collect();
+        let kept = Files {
+            sources: &self.sources,
+            loaded: &loaded,
+            read,
+            last_good,
+        };
+        let held = kept.held();
         for file in &loaded {
             let told = file.diagnostics.iter().filter(|found| found.severity != Severity::Note);
             specs.warnings.extend(told.map(Diagnostic::concise));
-            if file.is_valid() {
+            if let Some(held) = held.get(&file.file) {
+                specs.run_held(file, held, &mut running);
+            } else if file.is_valid() {
                 specs.run(&file.slos, false, &file.diagnostics, &mut running);
                 let source = sources.get(file.file.as_str());
                 specs.revisions.extend(source.map(|source| revision(source, now)));
@@ -281,6 +293,15 @@ impl Specs {
                 });
             }
         }
+    }
+
+    /// A file that loads, and whose last good revision needed something that broke or went away. It is no good revision
+    /// itself, so that what it needs is still looked for the next time.
+    fn run_held(&mut self, file: &Loaded, held: &Held, running: &mut BTreeSet<SloId>) {
+        let diagnostics: Vec<Diagnostic> = held.told.iter().chain(&file.diagnostics).cloned().collect();
+        self.warnings.extend(held.told.iter().map(Diagnostic::concise));
+        self.run(&held.slos, true, &diagnostics, running);
+        self.run(&file.slos, false, &file.diagnostics, running);
     }
 
     /// A file that does not load: its SLOs run as they last loaded, the others are shown as broken.

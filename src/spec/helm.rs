@@ -9,6 +9,69 @@ use super::yaml::{self, Node, Value, YamlError};
 const OBJECTS: [&str; 5] = [".Values", ".Release", ".Chart", ".Files", ".Capabilities"];
 /// Functions of Helm, which Prometheus's templates do not have.
 const FUNCTIONS: [&str; 3] = ["include", "toYaml", "tpl"];
+/// Keys whose values are text for people and programs that come later: whatever stands there, and below, is data.
+const FREE: [&str; 4] = ["annotations", "description", "labels", "policy"];
+/// Keys, of all formats, of the identifiers, numbers and queries without which there is no SLO.
+const NEEDED: [&str; 58] = [
+    "alertPolicyRef",
+    "apiVersion",
+    "backend",
+    "bad",
+    "budgetingMethod",
+    "conditionRef",
+    "duration",
+    "error_budget_policy",
+    "error_query",
+    "error_ratio_query",
+    "errorQuery",
+    "errorRatioQuery",
+    "errors",
+    "expr",
+    "expression",
+    "factor",
+    "feature_name",
+    "filter",
+    "filter_bad",
+    "filter_good",
+    "filter_valid",
+    "goal",
+    "good",
+    "grouping",
+    "id",
+    "indicatorRef",
+    "job",
+    "kind",
+    "latency",
+    "long",
+    "lookbackWindow",
+    "method",
+    "metric",
+    "name",
+    "namespace",
+    "objective",
+    "op",
+    "period",
+    "query",
+    "raw",
+    "service",
+    "service_level_indicator",
+    "service_name",
+    "short",
+    "sloPeriod",
+    "slo_name",
+    "spec",
+    "success",
+    "target",
+    "targetPercent",
+    "threshold",
+    "timeSliceTarget",
+    "timeSliceWindow",
+    "total",
+    "totalQuery",
+    "total_query",
+    "version",
+    "window",
+];
 /// Words that stand on lines of their own in every Go template.
 const BLOCKS: [&str; 8] = ["template", "define", "block", "range", "if", "else", "end", "with"];
 
@@ -32,23 +95,28 @@ pub(super) fn breaks(text: &str, errors: &[YamlError]) -> bool {
     !yaml::parse(&plain).errors.iter().any(is_first)
 }
 
-/// Whether a document is YAML and a template nevertheless: `service: "{{ .Values.service }}"`.
-pub(super) fn fills(node: &Node) -> bool {
-    let is_template = |text: &str| {
-        let mut inner = text
-            .split("{{")
-            .skip(1)
-            .map(|rest| rest.split("}}").next().unwrap_or_default());
-        inner.any(|inner| OBJECTS.iter().any(|word| has_word(inner, word)) || begins_with(inner, &FUNCTIONS))
-    };
+/// Whether a document is YAML and a template nevertheless: something that it needs is yet to be filled in, as in
+/// `service: "{{ .Values.service }}"`. Text for people may say anything, and makes no template.
+pub(super) fn fills(root: &Node) -> bool {
+    fills_under(None, root)
+}
+
+fn fills_under(key: Option<&str>, node: &Node) -> bool {
     match &node.value {
         Value::Null => false,
-        Value::Scalar(scalar) => is_template(&scalar.text),
-        Value::Seq(items) => items.iter().any(fills),
-        Value::Map(entries) => entries
-            .iter()
-            .any(|entry| is_template(&entry.key) || fills(&entry.value)),
+        Value::Scalar(scalar) => key.is_some_and(|key| NEEDED.contains(&key)) && holds_action(&scalar.text),
+        Value::Seq(items) => items.iter().any(|item| fills_under(key, item)),
+        Value::Map(entries) => entries.iter().any(|entry| {
+            let key = entry.key.as_str();
+            !FREE.contains(&key) && (holds_action(key) || fills_under(Some(key), &entry.value))
+        }),
     }
+}
+
+fn holds_action(text: &str) -> bool {
+    let actions = text.split("{{").skip(1);
+    let mut inner = actions.map(|rest| rest.split("}}").next().unwrap_or_default());
+    inner.any(|inner| OBJECTS.iter().any(|word| has_word(inner, word)) || begins_with(inner, &FUNCTIONS))
 }
 
 /// One `{{ … }}` outside of quotes, at the beginning of a line or of a value, or behind such a one in the same line.
@@ -219,13 +287,41 @@ mod tests {
         ] {
             assert_eq!(found(&text), "I003", "{text}");
         }
+        let named = |name: &str| found(&FILE.replace("name: Errors", &format!("name: '{name}'")));
+        assert_eq!(named("{{ .Values }} {{ $labels.Release }}"), "I003");
+        assert_ne!(named("{{ $x.Values }} {{ .ValuesOf }} .Values"), "I003");
+    }
+
+    #[test]
+    fn text_that_speaks_of_helm_makes_no_template() {
+        const NATIVE: &str = "version: nines/v1\nservice: shop\nslos:\n  - name: errors\n    objective: 99\n    window: 30d\n    \
+            indicator: {total: requests_total, bad: errors_total}\n";
+        let action = "\"see {{ .Values.x }} docs\"";
+        for line in [
+            format!("    description: {action}\n"),
+            format!("    description: {}\n", "\"{{ .Values.x }}\""),
+            format!("    labels: {{name: {action}}}\n"),
+            format!("    annotations: {{name: {action}, summary: {action}}}\n"),
+            format!("    policy: {action}\n"),
+        ] {
+            let whole = format!("{NATIVE}{line}");
+            let loaded = load(&whole, "f.yaml");
+            assert_eq!(
+                (found(&whole).contains("I003"), loaded.slos.len()),
+                (false, 1),
+                "{line}"
+            );
+            let misspelt = whole.replace("objective", "objektive");
+            let told = load(&misspelt, "f.yaml").diagnostics;
+            assert!(told.iter().any(|found| found.message.contains("objektive")), "{line}");
+        }
+        assert_eq!(found(&NATIVE.replace("99", "\"{{ .Values.objective }}\"")), "I003");
         assert_eq!(
-            found(&FILE.replace("TEXT", "'{{ .Values }} {{ $labels.Release }}'")),
-            "I003"
+            found(&NATIVE.replace("bad: errors_total", "bad: 'errors_total{job=\"{{ .Values.job }}\"}'")),
+            "I003",
+            "what a query selects is needed too"
         );
-        assert_eq!(
-            found(&FILE.replace("TEXT", "'{{ $x.Values }} {{ .ValuesOf }} .Values'")),
-            "I002"
-        );
+        let annotated = FILE.replace("TEXT", "'{{ .Values.x }}'");
+        assert!(!found(&annotated).contains("I003"), "Sloth's annotations");
     }
 }

@@ -1,3 +1,5 @@
+mod held;
+
 use std::cell::Cell;
 
 use super::*;
