@@ -27,7 +27,7 @@ pub fn run(args: &ExplainArgs, streams: &mut Streams<'_>) -> i32 {
 
 fn explain(asked: &[String], streams: &mut Streams<'_>) -> io::Result<i32> {
     if asked.is_empty() {
-        for code in codes::ALL {
+        for code in all() {
             let severity = code.severity().word();
             writeln!(streams.out, "{}  {severity:<7}  {}", code.code, code.title)?;
         }
@@ -36,9 +36,7 @@ fn explain(asked: &[String], streams: &mut Streams<'_>) -> io::Result<i32> {
     let mut status = VALID;
     let mut is_first = true;
     for word in asked {
-        let found = codes::ALL
-            .iter()
-            .find(|code| code.code.eq_ignore_ascii_case(word.trim()));
+        let found = all().find(|code| code.code.eq_ignore_ascii_case(word.trim()));
         if let Some(code) = found {
             if !is_first {
                 writeln!(streams.out)?;
@@ -51,6 +49,11 @@ fn explain(asked: &[String], streams: &mut Streams<'_>) -> io::Result<i32> {
         }
     }
     Ok(status)
+}
+
+/// The codes of files and those of the running daemon.
+fn all() -> impl Iterator<Item = &'static Code> {
+    codes::ALL.iter().copied().chain(&codes::OF_DATA)
 }
 
 fn one(out: &mut dyn Write, code: &Code) -> io::Result<()> {
@@ -81,7 +84,7 @@ fn unknown(word: &str) -> String {
     let letters = lower.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &lower[letters.len()..];
     let padded = format!("{}{digits:0>3}", if letters.is_empty() { "n" } else { letters });
-    let known: Vec<String> = codes::ALL.iter().map(|code| code.code.to_lowercase()).collect();
+    let known: Vec<String> = all().map(|code| code.code.to_lowercase()).collect();
     let meant = suggest(&padded, known.iter().map(String::as_str));
     let hint = match meant {
         Some(code) => format!("did you mean {}?", code.to_uppercase()),
@@ -120,9 +123,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_daemon_says_about_data_is_explained_too() {
+        for code in ["D001", "d002", "D003", "D004", "D005"] {
+            let (status, out, err) = explained(&[code]);
+            let head = format!("{} (warning): ", code.to_uppercase());
+            assert!(
+                status == VALID && err.is_empty() && out.starts_with(&head),
+                "{out}{err}"
+            );
+            assert!(out.lines().nth(2).is_some_and(|line| line.len() > 40), "{out}");
+        }
+    }
+
+    #[test]
     fn without_a_code_all_are_listed() {
         let (status, out, _) = explained(&[]);
-        assert_eq!((status, out.lines().count()), (VALID, codes::ALL.len()));
+        assert_eq!(
+            (status, out.lines().count()),
+            (VALID, codes::ALL.len() + codes::OF_DATA.len())
+        );
         assert!(out.contains("N012  error    not an objective\n"), "{out}");
     }
 

@@ -22,7 +22,8 @@ impl Severity {
     }
 }
 
-/// A kind of diagnostic. Codes are stable: `N` for errors, `L` for lints, `I` for notes.
+/// A kind of diagnostic. Codes are stable: `N` for errors, `L` for lints, `I` for notes, `D` for what
+/// the daemon says about data.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Code {
     /// `N004`
@@ -34,10 +35,10 @@ pub struct Code {
 }
 
 impl Code {
-    /// Errors begin with `N`, warnings with `L`, notes with `I`.
+    /// Errors begin with `N`, warnings with `L` (`D` about data), notes with `I`.
     pub fn severity(&self) -> Severity {
         match self.code.as_bytes().first() {
-            Some(b'L') => Severity::Warning,
+            Some(b'L' | b'D') => Severity::Warning,
             Some(b'I') => Severity::Note,
             _ => Severity::Error,
         }
@@ -83,7 +84,7 @@ codes! {
     SELECTOR "N014" "not a selector"
         "A vector selector is a metric's name with matchers: `http_requests_total{job=\"shop\",code=~\"5..\"}`. Functions, sums and ranges are PromQL: where the key takes a query, its range is `{{.window}}`."
     NAME "N015" "not a name"
-        "Names of services and SLOs begin with a letter or digit and go on with letters, digits, `_`, `.` and `-`."
+        "Names of services and SLOs begin with a letter or digit and go on with letters, digits, `_`, `.` and `-`, at most 253 characters."
     LABEL "N016" "not a label that may be set"
         "Label names match `[a-zA-Z_][a-zA-Z0-9_]*` and do not begin with `__`. Every alert's `alertname`, `service`, `slo` and `severity` are set by nines."
     DUPLICATE_NAME "N017" "a name is given twice in one file"
@@ -156,7 +157,7 @@ codes! {
         "The meaning is clear, so nines reads it. With `--strict` it is an error, as in the SDK."
     UNRESOLVED "L010" "a reference to something that is not in these files"
         "What it would have said is missing: add the file that holds it to the paths."
-    LATE_PAGE "L011" "a condition that calls after the budget is gone"
+    LATE_PAGE "L011" "a page that comes after the budget is gone"
         "At this burn rate, `factor` x `long` / window, the share of the budget that is spent before it calls, is 1 or more."
     FEW_EVENTS "L012" "too few events for this objective"
         "The window holds so few that a single bad one spends the whole budget."
@@ -192,6 +193,35 @@ codes! {
         "The first 1,000 notes of a file are listed. Split the file to read all of them."
 }
 
+/// What the running daemon says about data; these are in no file.
+pub static OF_DATA: [Code; 5] = [
+    Code {
+        code: "D001",
+        title: "a histogram has no bucket for the threshold",
+        explanation: "Neither its good nor its total events count and coverage falls, for nothing is interpolated. Use one of the bounds that the message names as threshold, or add the bucket to the service.",
+    },
+    Code {
+        code: "D002",
+        title: "a credit from zero that is not believed",
+        explanation: "A series that is new or was reset shows more than ten times the SLO's usual rate (its busiest hour in seven days, at least 1,000 events/s). The whole visit counts neither number for this SLO, its values become the baseline; the message says how many events of other series were in it. A series that does this again and again should be left out by a matcher.",
+    },
+    Code {
+        code: "D003",
+        title: "events that do not fit the ledger",
+        explanation: "A difference, or a sum, is beyond 64 bits of millionths of an event (about 9.2 million million events). The values become the baseline.",
+    },
+    Code {
+        code: "D004",
+        title: "more bad (or good) events than events",
+        explanation: "For five minutes the second selector has matched more than the first; the window is clamped. It should select a part of what `total` selects.",
+    },
+    Code {
+        code: "D005",
+        title: "another process is the new baseline",
+        explanation: "For five minutes only a process with an older start has answered at the target's address. Two processes behind one address cannot be counted: list each by itself.",
+    },
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,7 +237,7 @@ mod tests {
     #[test]
     fn the_documentation_lists_every_code() {
         let page = include_str!("../../docs/diagnostics.md");
-        for code in ALL {
+        for code in ALL.iter().copied().chain(&OF_DATA) {
             let row = format!("| `{}` | {} | {} |", code.code, code.title, code.explanation);
             assert!(page.contains(&row), "docs/diagnostics.md lacks the row\n{row}");
         }

@@ -65,9 +65,24 @@ pub(super) fn label_name(key: &str) -> String {
     }
 }
 
-/// Whether a text can be the name of one of our services and SLOs: `[A-Za-z0-9][A-Za-z0-9_.-]*`.
+/// The longest name of a service or an SLO, in characters.
+const NAME_MAX: usize = 253;
+
+/// Reports a name that is too long; whatever it holds, it is not repeated.
+pub(super) fn is_too_long(reader: &mut Reader<'_>, field: Field<'_>, name: &str) -> bool {
+    let is_too_long = name.len() > NAME_MAX && name.chars().nth(NAME_MAX).is_some();
+    if is_too_long {
+        let count = name.chars().count();
+        let message = format!("`{}` has {count} characters; a name has at most {NAME_MAX}", field.key);
+        reader.report(&codes::NAME, field.node.span, message);
+    }
+    is_too_long
+}
+
+/// Whether a text can be the name of one of our services and SLOs: `[A-Za-z0-9][A-Za-z0-9_.-]*`, not too long.
 pub(super) fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    text.len() <= NAME_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
@@ -87,6 +102,9 @@ pub(super) fn as_name(text: &str) -> Option<String> {
 /// Reads a name of a service or an SLO; what is none is an error.
 pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
     let name = reader.filled(field)?;
+    if is_too_long(reader, field, &name) {
+        return None;
+    }
     if !is_name(&name) {
         let message = format!(
             "`{}`: \"{name}\" is no name; letters, digits, _, . and - are possible, a letter or digit first",

@@ -155,7 +155,7 @@ fn read_document(reader: &mut Reader<'_>, document: &Document, context: &Context
             let hint = "point nines at what Kustomize builds".to_owned();
             reader.report_with(&codes::SKIPPED, root.span, message, Some(hint));
         }
-        DocumentKind::UnknownVersion | DocumentKind::Unknown => read_unknown(reader, root, contents),
+        DocumentKind::UnknownVersion | DocumentKind::Unknown => read_unknown(reader, document, context, contents),
     }
 }
 
@@ -169,13 +169,24 @@ fn all_formats(marker: Option<&str>) -> String {
     )
 }
 
-fn read_unknown(reader: &mut Reader<'_>, root: &Node, contents: &mut Contents) {
+/// Whether the SLOs of a document without a marker are written as Sloth's.
+fn is_like_sloth(root: &Node) -> bool {
+    let items = root.get("slos").and_then(Node::items).unwrap_or_default();
+    items.iter().any(|item| item.entry("sli").is_some())
+}
+
+fn read_unknown(reader: &mut Reader<'_>, document: &Document, context: &Context<'_>, contents: &mut Contents) {
+    let root = &document.root;
     let begin = Some("an SLO file begins with `version: nines/v1`".to_owned());
     let marker = root.get("version").or_else(|| root.get("apiVersion"));
     let Some(marker) = marker else {
         if root.entries().is_none() {
             let message = format!("an SLO file is a map, not {}", root.kind());
             reader.report_with(&codes::FORMAT, root.span, message, begin);
+        } else if is_like_sloth(root) {
+            let hint = "files of Sloth, whose SLOs have `sli`, begin with `version: prometheus/v1`".to_owned();
+            reader.report_with(&codes::MISSING_KEY, root.span, "`version` is missing", Some(hint));
+            sloth::read(reader, document, context, contents);
         } else if root.entry("slos").is_some() {
             reader.report_with(&codes::MISSING_KEY, root.span, "`version` is missing", begin);
             native::read(reader, root, contents);

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod asked;
+mod circles;
 pub mod codes;
 mod contents;
 pub mod detect;

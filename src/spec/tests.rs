@@ -1,6 +1,7 @@
 //! The native format from outside: a text, and what must be said about it.
 
 mod formats;
+mod hostile;
 
 use std::time::Duration;
 

@@ -91,6 +91,14 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
         }
         _ => None,
     };
+    if let Some(file) = folder.filter(|folder| folder.exists() && !folder.is_dir()) {
+        writeln!(
+            streams.err,
+            "error: -o must name a folder; {} is a file",
+            file.display()
+        )?;
+        return Ok(USAGE);
+    }
     for warning in &warnings {
         writeln!(streams.err, "warning: {}", visible(warning))?;
     }

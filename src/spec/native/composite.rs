@@ -7,9 +7,7 @@ use crate::domain::objective::{Objective, ObjectiveUnit};
 use crate::domain::slo::SloId;
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields, Reader};
-
-/// More parts than this make no composite that a person could follow.
-const PARTS_MAX: usize = 100;
+use crate::spec::references::PARTS_MAX;
 
 /// Reads the parts of a composite.
 pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<'_>) -> Option<IndicatorKind> {

@@ -8,8 +8,9 @@ use crate::domain::slo::{Origin, Slo, SloId};
 use crate::domain::window::TimeWindow;
 use crate::spec::codes;
 use crate::spec::contents::Contents;
-use crate::spec::foreign::{annotations, as_name, is_name};
+use crate::spec::foreign::{annotations, as_name, is_name, is_too_long};
 use crate::spec::reader::{Field, Fields, RESERVED_LABELS, Reader};
+use crate::spec::yaml::Entry;
 
 /// Reads one item of the list.
 pub(super) fn read(reader: &mut Reader<'_>, item: Field<'_>, common: &Common, contents: &mut Contents) {
@@ -107,8 +108,10 @@ fn read_body(
 fn read_labels(reader: &mut Reader<'_>, fields: &mut Fields<'_>, common: &Common) -> Labels {
     let mut labels = common.labels.clone();
     if let Some(field) = fields.get("labels") {
-        for (label, value) in reader.labels(field, &RESERVED_LABELS).iter() {
-            labels.set(label, value);
+        let own = reader.labels(field, &RESERVED_LABELS);
+        // An own label wins even where it is empty: then there is none of this name.
+        for Entry { key, .. } in field.node.entries().unwrap_or_default() {
+            labels.set(key.as_str(), own.get(key));
         }
     }
     labels
@@ -117,6 +120,9 @@ fn read_labels(reader: &mut Reader<'_>, fields: &mut Fields<'_>, common: &Common
 /// A name of a service or an SLO.
 pub(super) fn read_name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
     let name = reader.text(field)?;
+    if is_too_long(reader, field, &name) {
+        return None;
+    }
     if !is_name(&name) {
         let message =
             format!("\"{name}\" is no name; letters, digits, _, . and - are possible, a letter or digit first");

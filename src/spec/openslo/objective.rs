@@ -171,7 +171,16 @@ fn read_share(reader: &mut Reader<'_>, field: Field<'_>, unit: ObjectiveUnit) ->
         reader.report_with(&codes::OBJECTIVE, field.node.span, message, hint);
         return None;
     }
-    foreign::objective(reader, field, unit)
+    let objective = foreign::objective(reader, field, unit)?;
+    if unit == ObjectiveUnit::Percent && (1..=10_000_000).contains(&objective.parts_per_billion()) {
+        let message = format!(
+            "`{}: {text}` is {objective} of all events; it is a percentage",
+            field.key
+        );
+        let hint = Some(format!("write `target: {text}` if a ratio is meant"));
+        reader.report_with(&codes::PERCENT, field.node.span, message, hint);
+    }
+    Some(objective)
 }
 
 /// `op`

@@ -18,6 +18,7 @@ use crate::spec::fields::did_you_mean;
 use crate::spec::foreign;
 use crate::spec::lints;
 use crate::spec::reader::{Field, Fields, Reader};
+use crate::spec::references::PARTS_MAX;
 use crate::spec::suggest::suggest;
 use crate::spec::yaml::{Entry, Node, Span};
 
@@ -57,9 +58,11 @@ impl<'n> Head<'n> {
     ) -> Self {
         let service = service.and_then(|field| {
             let name = rules::filled(reader, field)?;
-            Some(usable(reader, field, name))
+            usable(reader, field, name)
         });
-        let name = metadata.name.map(|(name, field)| (usable(reader, field, name), field));
+        let name = metadata
+            .name
+            .and_then(|(name, field)| Some((usable(reader, field, name)?, field)));
         Self {
             name,
             service,
@@ -146,10 +149,13 @@ impl<'n> Head<'n> {
     }
 }
 
-/// A name that can be part of an id: other characters become `-`.
-fn usable(reader: &mut Reader<'_>, field: Field<'_>, name: String) -> String {
+/// A name that can be part of an id: other characters become `-`. Nothing mends one that is too long.
+fn usable(reader: &mut Reader<'_>, field: Field<'_>, name: String) -> Option<String> {
+    if foreign::is_too_long(reader, field, &name) {
+        return None;
+    }
     if foreign::is_name(&name) {
-        return name;
+        return Some(name);
     }
     let is_possible = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let plain: String = name
@@ -161,7 +167,7 @@ fn usable(reader: &mut Reader<'_>, field: Field<'_>, name: String) -> String {
     let usable = if plain.is_empty() { "unnamed" } else { plain };
     let message = format!("`{}` is \"{name}\"; in nines it is `{usable}`", field.key);
     reader.report(&codes::READ_LENIENTLY, field.node.span, message);
-    usable.to_owned()
+    Some(usable.to_owned())
 }
 
 /// Opens `spec`, which must hold something.
@@ -375,8 +381,20 @@ fn read_part(
     })
 }
 
+fn has_too_many_parts(reader: &mut Reader<'_>, items: &[Option<Item<'_>>]) -> bool {
+    let too_many = items.len() > PARTS_MAX;
+    if let (true, Some(first)) = (too_many, items.iter().flatten().next()) {
+        let message = format!("a composite has at most {PARTS_MAX} objectives, not {}", items.len());
+        reader.report(&codes::RANGE, first.field.node.span, message);
+    }
+    too_many
+}
+
 /// An SLO of several indicators, each with a target and a weight.
 fn read_composite(reader: &mut Reader<'_>, items: &[Option<Item<'_>>], common: &Common<'_>) -> Option<Part> {
+    if has_too_many_parts(reader, items) {
+        return None;
+    }
     let mut members = Vec::new();
     let mut method = None;
     let mut is_complete = true;

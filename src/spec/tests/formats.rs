@@ -109,6 +109,16 @@ fn what_is_nearly_a_format_is_told_which_formats_there_are() {
             "N019",
             "did you mean `pyrra.dev/v1alpha1`?",
         ),
+        (
+            "service: x\nslos: [{name: aa, sli: {raw: {error_ratio_query: a}}}]\n",
+            "N005",
+            "`version: prometheus/v1`",
+        ),
+        (
+            "service: x\nslos: [{name: aa, indicator: {total: a}}]\n",
+            "N005",
+            "`version: nines/v1`",
+        ),
     ] {
         let loaded = load(text, "f.yaml");
         let found = &loaded.diagnostics[0];

@@ -234,3 +234,22 @@ fn public_files_survive_being_written() {
     assert!(wrong.is_empty(), "{} of {seen} differ\n{}", wrong.len(), wrong.concat());
     assert!(seen > 0);
 }
+
+#[test]
+fn a_label_that_an_slo_takes_away_stays_away() {
+    for nothing in ["''", "null"] {
+        let text = format!(
+            "version: nines/v1\nservice: s\nlabels: {{team: a, tier: one}}\nslos:\n\
+             - {{name: a, objective: 99, window: 30d, indicator: {{total: t, bad: b}}, labels: {{team: {nothing}, own: x}}}}\n\
+             - {{name: b, objective: 99, window: 30d, indicator: {{total: t, bad: c}}}}\n"
+        );
+        let loaded = load(&text, "f.yaml");
+        assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
+        let labels = |at: usize| loaded.slos[at].labels.iter().collect::<Vec<_>>();
+        assert_eq!(labels(0), [("own", "x"), ("tier", "one")]);
+        assert_eq!(labels(1), [("team", "a"), ("tier", "one")]);
+        for slos in [&loaded.slos[..], &loaded.slos[..1]] {
+            assert_eq!(read_again(&native(slos)), bare(slos));
+        }
+    }
+}

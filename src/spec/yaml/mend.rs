@@ -70,31 +70,46 @@ fn broken(message: &str, hint: &str, (line, column, start): (u32, u32, usize), e
 /// How this is mended, `None` where nobody can guess it. `at` is the byte of the text at which the parser gave up.
 pub(super) fn mend_of(info: &str, text: &str, at: usize) -> Option<String> {
     if info.contains("flow")
-        && let Some(value) = unquoted_selector(text, at)
+        && let Some((line, start)) = before_selector(text, at)
     {
-        return Some(format!("quote the value: '{value}'"));
+        return Some(match unquoted_value(line, start) {
+            Some(value) => format!("quote the value: '{value}'"),
+            None => "quote the query: put it between single quotes".to_owned(),
+        });
     }
     let mend = MENDS.iter().find(|(words, _)| info.contains(words));
     mend.map(|(_, mend)| (*mend).to_owned())
 }
 
-/// The value around a brace that belongs to a selector or a query and not to YAML: `{total: a{b="c"}}`.
-fn unquoted_selector(text: &str, at: usize) -> Option<String> {
+/// The line, and where in it a value begins, with a brace that belongs to a selector or a query and not to YAML:
+/// `{total: a{b="c"}}`.
+fn before_selector(text: &str, at: usize) -> Option<(&str, usize)> {
     let (before, after) = (text.get(..at)?, text.get(at..)?);
     let is_word = |c: char| c.is_ascii_alphanumeric() || "_:()".contains(c);
     let word = before.len() - before.trim_end_matches(is_word).len();
-    let line = after.lines().next()?;
-    if word == 0 || !line.starts_with(['{', '[']) {
+    if word == 0 || !after.starts_with(['{', '[']) {
         return None;
     }
-    let name = &before[before.len() - word..];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = text.get(line_start..)?.lines().next()?;
+    Some((line, at.checked_sub(word + line_start)?))
+}
+
+/// The whole value that begins here; `None` where nobody can say where it begins or ends.
+fn unquoted_value(line: &str, start: usize) -> Option<&str> {
+    let (before, value) = (line.get(..start)?.trim_end(), line.get(start..)?);
     let mut depth = 0_i32;
-    let end = line.char_indices().find_map(|(at, c)| {
+    let mut has_braces = false;
+    let end = value.char_indices().find_map(|(at, c)| {
         depth += i32::from("{[(".contains(c)) - i32::from("}])".contains(c));
-        (depth <= 0).then_some(at + c.len_utf8())
+        has_braces |= "{[".contains(c);
+        let after = &value[at + c.len_utf8()..];
+        (has_braces && depth <= 0 && !after.starts_with(['{', '[', '('])).then_some(at + c.len_utf8())
     })?;
-    let open = name.matches('(').count().saturating_sub(name.matches(')').count());
-    Some(format!("{name}{}{}", &line[..end], ")".repeat(open)))
+    let rest = value[end..].trim_start();
+    let is_whole = rest.is_empty() || rest.starts_with([',', '}', ']', '#']);
+    let value = &value[..end];
+    (depth == 0 && is_whole && before.ends_with([':', '-', ',', '[']) && !value.contains('\'')).then_some(value)
 }
 
 #[cfg(test)]
@@ -118,6 +133,18 @@ mod tests {
                 "plain spaces",
             ),
             ("a: b: c\n".to_owned(), (1, 5), "not YAML", "quote a value"),
+            (
+                "a: {total: sum(rate(t{code=\"5\"}[{{.window}}])), bad: c}\n".to_owned(),
+                (1, 22),
+                "not YAML",
+                "quote the value: 'sum(rate(t{code=\"5\"}[{{.window}}]))'",
+            ),
+            (
+                "a: {total: sum(rate(t{code=\"5\"}[5m])) / b, bad: c}\n".to_owned(),
+                (1, 22),
+                "not YAML",
+                "quote the query: put it between single quotes",
+            ),
         ] {
             let errors = parse(&text).errors;
             let found = errors.first().expect("an error");

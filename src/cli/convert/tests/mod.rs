@@ -187,3 +187,17 @@ Converted 1 SLO of 1 file; 2 things are lost.
 ";
     assert_eq!(report.text(), expected);
 }
+
+#[test]
+fn a_file_is_no_place_for_files() {
+    let folder = folder(&[("a.yaml", GOOD), ("out.yaml", "mine")]);
+    let (status, out, err) = convert_in(
+        folder.path(),
+        Format::Native,
+        &["@a.yaml", "-o", "@out.yaml", "--force"],
+    );
+    assert_eq!((status, out.as_str()), (USAGE, ""));
+    assert_eq!(err, "error: -o must name a folder; out.yaml is a file\n");
+    let kept = fs::read_to_string(folder.path().join("out.yaml")).expect("the file");
+    assert_eq!(kept, "mine");
+}

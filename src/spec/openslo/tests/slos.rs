@@ -442,6 +442,11 @@ fn mistakes_that_people_make_get_the_mend() {
         ("28d", "1Mo", "did you mean `1M`?"),
         ("28d", "30 days", "did you mean `30d`?"),
         ("target: 0.99", "target: 99.9", "write `targetPercent: 99.9`"),
+        (
+            "target: 0.99",
+            "targetPercent: 0.99",
+            "write `target: 0.99` if a ratio is meant",
+        ),
         ("Occurrences", "occurences", "did you mean `Occurrences`?"),
         (
             "total: {metric",
