@@ -9,6 +9,7 @@ use super::{LastGood, ReadFiles, revised};
 use crate::domain::slo::{Origin, Slo};
 use crate::domain::time::Timestamp;
 use crate::spec::codes::{REFERENCE, UNRESOLVED};
+use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::{Loaded, SourceFile};
 
@@ -25,6 +26,7 @@ pub(super) struct Files<'a> {
 }
 
 /// What a valid file takes from last good revisions of other files.
+#[derive(Default)]
 pub(super) struct Held {
     /// Its SLOs that would be others without them.
     pub slos: Vec<Slo>,
@@ -44,7 +46,7 @@ impl Files<'_> {
         let mut held = HashMap::new();
         let broken = self.broken();
         if !broken.is_empty() {
-            self.hold(&broken.iter().collect::<Vec<_>>(), &|_, _| true, &mut held);
+            self.hold(&broken.iter().collect::<Vec<_>>(), None, &mut held);
         }
         // Whoever removes a catalog of alert windows means it; a reference that leads nowhere now is a mistake.
         for (at, files) in self.dangling() {
@@ -53,28 +55,36 @@ impl Files<'_> {
                 continue;
             }
             let lost: Vec<&Lost> = broken.iter().chain(&gone).collect();
-            let leads_nowhere = |file: &Loaded, then: &Loaded| {
-                let then: HashSet<&str> = unresolved(then).collect();
-                files.contains(file.file.as_str()) && unresolved(file).any(|told| !then.contains(told))
-            };
-            self.hold(&lost, &leads_nowhere, &mut held);
+            self.hold(&lost, Some(&files), &mut held);
         }
         held
     }
 
-    fn hold(&self, lost: &[&Lost], concerns: &dyn Fn(&Loaded, &Loaded) -> bool, held: &mut HashMap<String, Held>) {
+    /// Holds what is another thing with what is lost; when files are given, only if a reference in one of them leads
+    /// somewhere then.
+    fn hold(&self, lost: &[&Lost], referring: Option<&HashSet<&str>>, held: &mut HashMap<String, Held>) {
         let then = self.read_with(lost);
+        let both = || self.loaded.iter().zip(&then).filter(|(file, _)| file.is_valid());
+        let resolved = both().filter(|(file, then)| resolves(file, then));
+        let resolved: Vec<&str> = resolved.map(|(file, _)| file.file.as_str()).collect();
+        if referring.is_some_and(|files| !resolved.iter().any(|file| files.contains(file))) {
+            return;
+        }
         let dependent: Vec<(usize, Vec<Slo>)> = self
             .loaded
             .iter()
             .zip(&then)
             .enumerate()
-            .filter(|(_, (file, then))| file.is_valid() && then.is_valid() && concerns(file, then))
+            .filter(|(_, (file, then))| file.is_valid() && then.is_valid())
             .map(|(at, (file, then))| (at, others(&file.slos, &then.slos)))
             .filter(|(_, slos)| !slos.is_empty())
             .collect();
         if dependent.is_empty() {
             return;
+        }
+        // A policy whose condition is lost is no new good revision either.
+        for file in resolved {
+            held.entry(file.to_owned()).or_default();
         }
         let without = self.read_without_each(lost);
         for (at, slos) in dependent {
@@ -141,7 +151,7 @@ impl Files<'_> {
         dangling
     }
 
-    /// Files that were there at that time, or later, and are not any more.
+    /// Files that were there at that time, or later, and are not any more; those to which nothing refers by name aside.
     fn gone(&self, at: Timestamp) -> Vec<Lost> {
         let here: HashSet<&str> = self.sources.iter().map(|source| source.file.as_str()).collect();
         let gone = self
@@ -152,7 +162,8 @@ impl Files<'_> {
             revision: revised(revision),
             is_gone: true,
         });
-        gone.filter(|lost| lost.revision.has_objects()).collect()
+        gone.filter(|lost| lost.revision.has_objects() && lost.revision.kind() != DocumentKind::AlertWindows)
+            .collect()
     }
 }
 
@@ -177,6 +188,12 @@ impl Lost {
 fn unresolved(file: &Loaded) -> impl Iterator<Item = &str> {
     let found = file.diagnostics.iter().filter(|found| found.code == UNRESOLVED.code);
     found.map(|found| found.message.as_str())
+}
+
+/// A reference that leads nowhere now led somewhere then.
+fn resolves(now: &Loaded, then: &Loaded) -> bool {
+    let then: HashSet<&str> = unresolved(then).collect();
+    unresolved(now).any(|told| !then.contains(told))
 }
 
 /// The SLOs that were not the same before, wherever they stand.

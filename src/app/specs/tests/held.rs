@@ -196,3 +196,33 @@ fn only_the_file_that_matters_is_named_and_only_its_slos_are_invalid() {
     }
     assert_eq!(stored(&specs), ["a.yaml"]);
 }
+
+#[test]
+fn a_condition_that_only_the_policy_refers_to_is_missed_reload_after_reload() {
+    let (policy, condition) = POLICY.split_once("---\n").expect("two documents");
+    let whole = [
+        ("condition.yaml", condition),
+        ("policy.yaml", policy),
+        ("slo.yaml", SLO),
+    ];
+    let mut good = last_good(&whole);
+    let (wanted, ..) = alone(&files(&whole).resolve(&good, NOW));
+    let broken = [("condition.yaml", "}}}"), whole[1], whole[2]];
+    for (reload, now) in [&broken[..], &broken[..], &whole[1..], &whole[1..]]
+        .into_iter()
+        .enumerate()
+    {
+        let specs = files(now).resolve(&good, later(9 + i64::try_from(reload).unwrap_or_default()));
+        let (policy, invalid, told) = alone(&specs);
+        assert_eq!(
+            (policy, invalid),
+            (wanted.clone(), true),
+            "reload {reload}: {:?}",
+            specs.warnings
+        );
+        assert!(told.iter().any(|told| told.starts_with("condition.yaml ")), "{told:?}");
+        for revision in specs.revisions {
+            good.insert(revision.file.clone(), revision);
+        }
+    }
+}
