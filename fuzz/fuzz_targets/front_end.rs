@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let slos: Vec<_> = set.slos().cloned().collect();
     for slo in &slos {
-        let _ = (slo.clone().scraped().idle_reason(), slo.indicator.fingerprint());
+        let _ = (slo.idle_reason(), slo.indicator.fingerprint());
     }
     if slos.is_empty() {
         return;

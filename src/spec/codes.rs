@@ -133,8 +133,6 @@ codes! {
         "The message names the keys of which exactly one is written."
     RANGE "N045" "a list of the wrong length"
         "The message names how many items there may be."
-    NOT_CONVERTED "N046" "this cannot be written in the other format"
-        "The other format has no words for it; the message says for what."
     MORE_ERRORS "N047" "more errors than are listed"
         "The first 200 errors of a file are listed. Mend them, then check again."
     BAD_IS_TOTAL "L001" "both selectors are the same"

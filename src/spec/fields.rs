@@ -95,12 +95,7 @@ impl<'n> Fields<'n> {
     /// As [`Fields::finish`], for the formats of others: a key that nobody asked for is a warning, because `tool` ignores
     /// it in silence, and an error when strict.
     pub fn finish_foreign(self, reader: &mut Reader<'_>, tool: &str) {
-        let free: Vec<&str> = self
-            .known
-            .iter()
-            .copied()
-            .filter(|known| !self.has_key(known))
-            .collect();
+        let free = self.free();
         let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {
@@ -130,6 +125,12 @@ impl<'n> Fields<'n> {
         self.report_missing(reader, &misspelt);
     }
 
+    /// The keys that were asked for and are not there: what a stranger may mean.
+    fn free(&self) -> Vec<&'static str> {
+        let known = self.known.iter().copied();
+        known.filter(|known| !self.has_key(known)).collect()
+    }
+
     /// Whether the map has this key, whatever its value.
     pub fn has_key(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
@@ -151,12 +152,7 @@ impl<'n> Fields<'n> {
     /// As [`Fields::finish`]; these keys are often written here by people who come from elsewhere. Each with the key of
     /// this map that it stands for (or `""`), and the hint.
     pub fn finish_with(self, reader: &mut Reader<'_>, strangers: &[(&str, &'static str, &str)]) {
-        let free: Vec<&str> = self
-            .known
-            .iter()
-            .copied()
-            .filter(|known| !self.has_key(known))
-            .collect();
+        let free = self.free();
         let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
             if self.known.contains(&key.as_str()) {

@@ -94,7 +94,7 @@ pub(super) fn load_file(file: &SourceFile, context: &Context<'_>) -> Loaded {
         }
     }
     for slo in &contents.slos {
-        if let Some(reason) = slo.clone().scraped().idle_reason() {
+        if let Some(reason) = slo.idle_reason() {
             let line = Span {
                 line: slo.origin.line,
                 ..Span::FIRST
@@ -113,7 +113,7 @@ pub(super) fn load_file(file: &SourceFile, context: &Context<'_>) -> Loaded {
         slos,
         diagnostics,
         names: contents.names,
-        kind: file.documents.first().map(|document| document.kind).unwrap_or_default(),
+        kind: file.kind(),
     }
 }
 
