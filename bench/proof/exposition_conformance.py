@@ -32,6 +32,15 @@ ADDED_LABELS = {"__name__", "job", "instance", "case"}
 PATIENCE_SECONDS = 60
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing of the connections that Prometheus closes when it ends."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
 def serve(cases):
     """A server of all pages; `/N` is the page of case N."""
 
@@ -50,8 +59,7 @@ def serve(cases):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Quiet(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

@@ -21,10 +21,14 @@ pub const CASES: &[Case] = &[
     ]),
     text("A bucket's bound is kept as it is written.", "h_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 2\nh_bucket{le=\"1e0\"} 3")
         .takes(&[r#"h_bucket{le="1"} 1"#, r#"h_bucket{le="1.0"} 2"#, r#"h_bucket{le="1e0"} 3"#]),
-    text("A histogram without an infinite bucket is read.", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 2")
-        .takes(&[r#"h_bucket{le="1"} 1"#, "h_count 2"]),
-    text("Buckets that fall are read; whoever counts must judge.", "# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 2")
-        .takes(&[r#"h_bucket{le="1"} 3"#, r#"h_bucket{le="+Inf"} 2"#]),
+    text("A histogram without an infinite bucket is read.", "# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_count 2")
+        .takes(&[r#"h_bucket{le="0.5"} 1"#, "h_count 2"]),
+    text("Buckets that fall are read; whoever counts must judge.", "# TYPE h histogram\nh_bucket{le=\"0.5\"} 3\nh_bucket{le=\"+Inf\"} 2")
+        .takes(&[r#"h_bucket{le="0.5"} 3"#, r#"h_bucket{le="+Inf"} 2"#]),
+    text("A bucket's bound is written anew by Prometheus 3.", "# TYPE h histogram\nh_bucket{le=\"1\"} 3")
+        .takes(&[r#"h_bucket{le="1.0"} 3"#])
+        .but_2_42_takes(&[r#"h_bucket{le="1"} 3"#])
+        .nines_takes("Labels are kept as the page writes them.", &[r#"h_bucket{le="1"} 3"#]),
     text("A bucket without a bound is a series.", "# TYPE h histogram\nh_bucket 1").takes(&["h_bucket 1"]),
     text(
         "A summary has quantiles, a sum and a count.",

@@ -107,7 +107,7 @@ fn the_table_is_large_tells_every_case_apart_and_gives_reasons_only_for_differen
 
 #[test]
 fn the_table_is_written_for_the_comparison_with_a_real_prometheus() {
-    let Ok(path) = std::env::var(TABLE_FILE) else {
+    let Some(path) = std::env::var_os(TABLE_FILE) else {
         eprintln!("skipped: {TABLE_FILE} is not set");
         return;
     };
