@@ -1,5 +1,8 @@
 //! The table beside our reader, and the table as a file for `bench/proof/exposition_conformance.py`.
 
+use proptest::prelude::*;
+
+use super::super::reference;
 use super::table::{Case, Verdict};
 use super::{Format, comments, everything, exemplars, families, framing, labels, names, timestamps, values};
 use crate::source::scrape::cache::{SeriesCache, SeriesView};
@@ -28,15 +31,15 @@ fn cases() -> impl Iterator<Item = (&'static str, &'static Case)> {
 /// A series and its value's bits; every NaN is the same.
 type Seen = (String, u64);
 
-/// The samples of a page, or why it is refused.
+/// The samples of a case's page, or why it is refused.
 fn read(case: &Case) -> Result<Vec<Seen>, String> {
     let page = String::from_utf8(case.page()).map_err(|error| error.to_string())?;
-    let framing = Framing {
-        format: case.format,
-        whole: true,
-    };
-    let view = SeriesView::default();
-    let read = SeriesCache::default().read(&page, framing, &everything(), &view);
+    scanned(&mut SeriesCache::default(), &page, case.format)
+}
+
+fn scanned(cache: &mut SeriesCache, page: &str, format: Format) -> Result<Vec<Seen>, String> {
+    let framing = Framing { format, whole: true };
+    let read = cache.read(page, framing, &everything(), &SeriesView::default());
     let samples = read.map_err(|error| error.to_string())?.samples;
     let seen = |sample: crate::domain::reading::Sample| (sample.series.key.clone(), bits(sample.value));
     Ok(sorted(samples.into_iter().map(seen)))
@@ -130,4 +133,55 @@ fn as_json(group: &str, case: &Case) -> serde_json::Value {
         "nines": verdict(case.nines.map_or(case.prometheus, |(_, verdict)| verdict)),
         "why": case.nines.map(|(why, _)| why),
     })
+}
+
+/// What our reader and the slow one make of a page, and ours once more with what it remembers.
+fn beside_the_slow_reader(page: &str, format: Format) -> [Option<Vec<Seen>>; 3] {
+    let mut cache = SeriesCache::default();
+    let first = scanned(&mut cache, page, format).ok();
+    let again = scanned(&mut cache, page, format).ok();
+    let slow = reference::read(page, format == Format::OpenMetrics).ok();
+    [first, again, slow.map(|samples| samples.into_iter().collect())]
+}
+
+#[test]
+fn a_slow_reader_makes_the_same_of_the_table() {
+    for (_, case) in cases() {
+        let Ok(page) = String::from_utf8(case.page()) else {
+            continue;
+        };
+        let [first, again, slow] = beside_the_slow_reader(&page, case.format);
+        assert_eq!(first, slow, "{}", case.says);
+        assert_eq!(first, again, "read again: {}", case.says);
+    }
+}
+
+/// A page of the table from which some characters are gone, and into which some are put.
+fn spoiled() -> impl Strategy<Value = (String, Format)> {
+    let pages: Vec<&Case> = cases().map(|(_, case)| case).collect();
+    let piece = prop::sample::select(vec![
+        "", "", "{", "}", "\"", "\\", ",", "=", " ", "\t", "\n", "\r\n", "#", " # {", "# EOF\n", "1", "e", ".", "-",
+        "+", "_", ":", "ü", "\0", "a", "NaN", "{\"x.y\"", "le=\"1\"",
+    ]);
+    let cut = (any::<prop::sample::Index>(), 0..3_usize, piece);
+    (prop::sample::select(pages), prop::collection::vec(cut, 0..4)).prop_map(|(case, cuts)| {
+        let mut page: Vec<char> = String::from_utf8_lossy(&case.page()).chars().collect();
+        for (at, length, piece) in cuts {
+            let at = at.index(page.len() + 1);
+            let end = page.len().min(at + length);
+            page.splice(at..end, piece.chars());
+        }
+        (page.into_iter().collect(), case.format)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_slow_reader_makes_the_same_of_spoiled_pages((page, format) in spoiled()) {
+        let [first, again, slow] = beside_the_slow_reader(&page, format);
+        prop_assert_eq!(&first, &slow);
+        prop_assert_eq!(first, again);
+    }
 }
