@@ -231,7 +231,8 @@ impl Rest {
         let mut word = String::new();
         while let Some(character) = self.peek() {
             let letter = character.is_ascii_alphabetic() || character == '_' || (colons && character == ':');
-            if !letter && !(character.is_ascii_digit() && !word.is_empty()) {
+            let digit = character.is_ascii_digit() && !word.is_empty();
+            if !letter && !digit {
                 break;
             }
             word.push(character);
