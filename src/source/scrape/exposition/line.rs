@@ -1,7 +1,7 @@
 //! One line of a page that holds a sample.
 
 use super::number::{is_milliseconds, is_seconds, parse_value};
-use super::series::closing_brace;
+use super::series::{check_labels, closing_brace};
 use super::{Fault, Format, is_blank, skip_blanks};
 
 /// A sample whose series is still as the page writes it.
@@ -101,6 +101,7 @@ fn check_exemplar(line: &str, at: usize) -> Result<(), Fault> {
         _ => None,
     };
     let close = close.ok_or_else(|| Fault::new(open, "an exemplar's labels are expected in braces"))?;
+    check_labels(&line[open..=close]).map_err(|fault| fault.shifted(open))?;
     let (value, rest) = token(line, close + 1);
     if parse_value(value).is_none() {
         return Err(Fault::new(rest - value.len(), "an exemplar's value is not a number"));

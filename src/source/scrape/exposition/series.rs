@@ -58,6 +58,13 @@ pub fn quoted_metric(text: &str) -> Result<Cow<'_, str>, Fault> {
     Reader { text, at: 1 }.quoted_metric()
 }
 
+/// Whether the labels in these braces are labels. Twice the same one is not looked for: nobody keeps them.
+pub fn check_labels(text: &str) -> Result<(), Fault> {
+    let mut reader = Reader { text, at: 1 };
+    while reader.next_label()?.is_some() {}
+    Ok(())
+}
+
 /// Where the name that begins at `at` ends; `at` where there is none.
 pub fn name_end(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
@@ -139,14 +146,7 @@ impl<'a> Reader<'a> {
     /// The labels up to the closing brace, which must end the text.
     fn labels(&mut self) -> Result<Vec<Label<'a>>, Fault> {
         let mut labels: Vec<Label<'a>> = Vec::new();
-        loop {
-            self.skip_blanks();
-            if self.peek() == Some(b'}') {
-                self.at += 1;
-                break;
-            }
-            let begins = self.at;
-            let (name, value) = self.label()?;
+        while let Some((begins, (name, value))) = self.next_label()? {
             if labels.iter().any(|(known, _)| *known == name) {
                 return Err(Fault::new(begins, "a label stands twice in one series"));
             }
@@ -154,17 +154,31 @@ impl<'a> Reader<'a> {
                 return Err(Fault::new(begins, "the series has more than 256 labels"));
             }
             labels.push((name, value));
-            self.skip_blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {}
-                _ => return Err(self.fault("`,` or `}` is expected after a label")),
-            }
         }
         match self.peek() {
             None => Ok(labels),
             Some(_) => Err(self.fault("nothing may follow the labels of a series")),
         }
+    }
+
+    /// The next label and where it begins; none at the closing brace, which is taken. The comma after a label may be
+    /// missing, even between two: Prometheus takes such pages, and they cannot be misread.
+    fn next_label(&mut self) -> Result<Option<(usize, Label<'a>)>, Fault> {
+        self.skip_blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(None);
+        }
+        let begins = self.at;
+        let label = self.label()?;
+        self.skip_blanks();
+        match self.peek() {
+            Some(b',') => self.at += 1,
+            Some(b'}' | b'"' | b'_') => {}
+            Some(byte) if byte.is_ascii_alphabetic() => {}
+            _ => return Err(self.fault("`,` or `}` is expected after a label")),
+        }
+        Ok(Some((begins, label)))
     }
 
     fn label(&mut self) -> Result<Label<'a>, Fault> {

@@ -1,11 +1,33 @@
-//! What a page may hold and what becomes of it, line by line.
+//! What a page may hold and what becomes of it, line by line. [`prometheus`] is the same beside Prometheus's parsers.
 
-use super::labels;
+mod comments;
+mod exemplars;
+mod families;
+mod framing;
+mod labels;
+mod names;
+mod prometheus;
+mod table;
+mod timestamps;
+mod values;
+
 use crate::domain::matcher::Selector;
 use crate::domain::selection::Selection;
 use crate::source::scrape::cache::{SeriesCache, SeriesView};
 use crate::source::scrape::exposition::Format;
 use crate::source::scrape::exposition::page::Framing;
+
+/// Why nines takes pages that Prometheus refuses: what cannot be misread is read.
+const BLANKS: &str = "Blanks cannot be misread, so none is refused.";
+const COMMAS: &str = "A missing comma cannot be misread, and the text format may lack it.";
+const COMMENTS: &str = "Lines that begin with a hash hold no sample and cost none.";
+const BLANK_LINES: &str = "A blank line holds no sample and costs none.";
+const CRLF: &str = "Carriage returns at the ends of lines cannot be misread.";
+const INDENTED: &str =
+    "The format's description has blanks before a line skipped; Prometheus takes them for a part of the name.";
+const SKIPS_LINE: &str = "A line whose name nothing can select is a warning and does not cost the page.";
+const BYTES_BEFORE: &str = "The first line has no name, so it is a warning, as any other such line.";
+const NUL: &str = "A NUL ends nothing: the line is a warning, and nothing after it is lost.";
 
 /// Everything is selected, so that every line is read to its end.
 fn everything() -> Selection {
@@ -19,7 +41,7 @@ fn everything() -> Selection {
 /// The samples of a page, a line each, then its warnings after `?`; an error after `!`.
 fn read(text: &str, format: Format) -> String {
     let view = SeriesView {
-        target: labels(&[("job", "shop")]),
+        target: super::labels(&[("job", "shop")]),
         honor_labels: false,
     };
     let framing = Framing { format, whole: true };
@@ -72,6 +94,9 @@ const UNDERSTOOD: &[(&str, &str)] = &[
     (r#"a{ b = "c" , d = "e" } 1"#, r#"a{b="c",d="e"} 1.0"#),
     (r#"a{b="c",} 1"#, r#"a{b="c"} 1.0"#),
     (r#"a{d="e",b="c"} 1"#, r#"a{b="c",d="e"} 1.0"#),
+    (r#"a{b="c"d="e"} 1"#, r#"a{b="c",d="e"} 1.0"#),
+    (r#"a{b="c" d="e"} 1"#, r#"a{b="c",d="e"} 1.0"#),
+    (r#"a{b="c""d.e"="f"} 1"#, r#"a{b="c",d.e="f"} 1.0"#),
     (r#"a{b=""} 1"#, "a 1.0"),
     (r#"a{b="{x,y=z}"} 1"#, r#"a{b="{x,y=z}"} 1.0"#),
     (r##"a{b="# no comment"} 1"##, r##"a{b="# no comment"} 1.0"##),
@@ -121,8 +146,8 @@ const REFUSED: &[(&str, &str)] = &[
     (r#"a{9b="c"} 1"#, "! line 1, column 3: a label's name is expected"),
     (r#"a{b:c="d"} 1"#, "! line 1, column 4: `=` is expected"),
     (r#"a{""="c"} 1"#, "! line 1, column 3: a label's name is expected"),
-    (r#"a{b="c"d="e"} 1"#, "! line 1, column 8: `,` or `}` is expected"),
-    (r#"a{b="c" d="e"} 1"#, "! line 1, column 9: `,` or `}` is expected"),
+    (r#"a{b="c";d="e"} 1"#, "! line 1, column 8: `,` or `}` is expected"),
+    (r#"a{b="c" d} 1"#, "! line 1, column 10: `=` is expected"),
     (r#"a{b="c",b="d"} 1"#, "! line 1, column 9: a label stands twice"),
     (r#"a{"b"} 1"#, "! line 1, column 6: `=` is expected"),
     (
@@ -246,6 +271,10 @@ fn open_metrics_has_seconds_exemplars_and_an_end() {
             (
                 "a 1 # {} 1 soon\n# EOF\n",
                 "! line 1, column 12: an exemplar's timestamp",
+            ),
+            (
+                "a 1 # {b=c} 1\n# EOF\n",
+                "! line 1, column 10: a label's value must be quoted",
             ),
             ("a 1 # {} 1 1 1\n# EOF\n", "! line 1, column 14: nothing may follow"),
         ],

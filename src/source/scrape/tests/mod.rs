@@ -5,8 +5,8 @@ mod conformance;
 mod differential;
 mod listing;
 mod pages;
+mod reference;
 mod server;
-
 mod tls;
 mod visits;
 
