@@ -91,15 +91,16 @@ pub enum SeriesRole {
 }
 
 impl Indicator {
-    /// How the SLO uses a series with these labels (its own with its target's); `None` when it does not.
-    pub fn use_of(&self, series: &Series, labels: &Labels) -> Option<SeriesUse> {
+    /// How the SLO uses a series that selectors see as this metric with these labels (its own with its target's, after
+    /// relabelling); `None` when it does not. The series' identity is the page's, whatever selectors see.
+    pub fn use_of(&self, series: &Series, metric: &str, labels: &Labels) -> Option<SeriesUse> {
         let group = || self.group_of(labels);
         let family = || family_of_metric(&series.metric).to_owned();
         match &self.kind {
             IndicatorKind::Ratio { total, part, part_is } => {
-                let part = part.matches(&series.metric, labels);
+                let part = part.matches(metric, labels);
                 let roles = UnitRoles::Counter {
-                    total: total.matches(&series.metric, labels),
+                    total: total.matches(metric, labels),
                     bad: part && *part_is == RatioPart::Bad,
                     good: part && *part_is == RatioPart::Good,
                 };
@@ -118,13 +119,13 @@ impl Indicator {
             }
             IndicatorKind::Latency { histogram, .. } => {
                 let name = histogram.metric.as_deref()?;
-                let suffix = series.metric.strip_prefix(name)?;
-                let matches = histogram
-                    .with_metric(series.metric.clone())
-                    .matches(&series.metric, labels);
+                let suffix = metric.strip_prefix(name)?;
+                // A histogram's parts belong together by what the page calls them.
+                let family = series.metric.strip_suffix(suffix)?;
+                let matches = histogram.with_metric(metric).matches(metric, labels);
                 let mut own = series.labels.clone();
                 own.set("le", "");
-                let key = Series::new(name, own).key;
+                let key = Series::new(family, own).key;
                 let role = match suffix {
                     "_count" => SeriesRole::HistogramCount,
                     "_bucket" => {
@@ -138,12 +139,12 @@ impl Indicator {
                 };
                 matches.then(|| SeriesUse {
                     key,
-                    family: name.to_owned(),
+                    family: family.to_owned(),
                     group: group(),
                     role,
                 })
             }
-            IndicatorKind::Gauge { gauge, .. } => gauge.matches(&series.metric, labels).then(|| SeriesUse {
+            IndicatorKind::Gauge { gauge, .. } => gauge.matches(metric, labels).then(|| SeriesUse {
                 key: series.key.clone(),
                 family: family(),
                 group: group(),
