@@ -284,3 +284,53 @@ pub fn family_of_metric(metric: &str) -> &str {
 pub fn family_of_key(key: &str) -> &str {
     family_of_metric(key.split_once('{').map_or(key, |(metric, _)| metric))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::matcher::Selector;
+
+    fn of_latency() -> Indicator {
+        Indicator {
+            kind: IndicatorKind::Latency {
+                histogram: Selector {
+                    metric: Some("new_seconds".to_owned()),
+                    matchers: Vec::new(),
+                },
+                threshold: 0.5,
+                written: "500ms".to_owned(),
+            },
+            source: None,
+            group_by: vec!["code".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_renamed_histogram_is_counted_under_the_pages_name() {
+        let own: Labels = [("le", "0.5"), ("path", "/")].into_iter().collect();
+        let seen: Labels = [("le", "0.50"), ("code", "2xx")].into_iter().collect();
+        for (page, name, expected) in [
+            ("old_bucket", "new_seconds_bucket", Some(r#"old{path="/"} old 2xx"#)),
+            ("old_count", "new_seconds_count", Some(r#"old{path="/"} old 2xx"#)),
+            (
+                "new_seconds_bucket",
+                "new_seconds_bucket",
+                Some(r#"new_seconds{path="/"} new_seconds 2xx"#),
+            ),
+            ("old", "new_seconds_bucket", None),
+            ("new_seconds_bucket", "other_bucket", None),
+        ] {
+            let used = of_latency().use_of(&Series::new(page, own.clone()), name, &seen);
+            let bound = |used: &SeriesUse| match &used.role {
+                SeriesRole::HistogramBucket { le, .. } => Some(*le),
+                _ => None,
+            };
+            assert!(
+                used.as_ref().and_then(bound).is_none_or(|le| (le - 0.5).abs() < 1e-12),
+                "{page}"
+            );
+            let shown = used.map(|used| format!("{} {} {}", used.key, used.family, used.group.0[0].1));
+            assert_eq!(shown.as_deref(), expected, "{page} as {name}");
+        }
+    }
+}
