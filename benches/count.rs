@@ -10,6 +10,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use nines::domain::counting::cursor::{SloCursor, UnitState};
 use nines::domain::labels::Labels;
 use nines::domain::reading::{Page, Reading, Sample, Series, Target};
+use nines::domain::relabel::RelabelRules;
 use nines::domain::time::Timestamp;
 use nines::engine::catalog::{Catalog, Desired, DesiredSlo, Keys};
 use nines::engine::collect::Collector;
@@ -82,6 +83,7 @@ fn collector(desired: &Desired) -> (Collector, String) {
         job: "shop".to_owned(),
         url: "http://10.0.0.1:9100/metrics".to_owned(),
         honor_labels: false,
+        metric_rules: RelabelRules::default(),
         labels: [("job", "shop"), ("instance", "10.0.0.1:9100")].into_iter().collect(),
         interval: Duration::from_secs(15),
         timeout: Duration::from_secs(10),

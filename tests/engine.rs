@@ -15,6 +15,7 @@ mod engine_cases {
     pub mod history;
     pub mod notices;
     pub mod pending;
+    pub mod relabelled;
     pub mod shown;
     pub mod unsure;
     pub mod words;
@@ -57,6 +58,8 @@ on! { sqlite:
         a_target_listed_twice_is_one,
         a_delisted_target_loses_nothing_that_was_seen,
         a_reload_loses_nothing_that_waits;
+    relabelled:
+        other_rules_take_a_baseline_and_what_looks_alike_is_counted_apart;
     alerts:
         it_fires_only_strictly_above_in_both_windows,
         without_data_it_holds_and_is_stale,

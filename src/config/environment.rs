@@ -5,7 +5,7 @@ use crate::spec::reader::Reader;
 use crate::spec::yaml::{Node, Value};
 
 /// Replaces `${NAME}` in every value; a variable that is not set is an error at its place. `$${` is a literal `${`, and
-/// a dollar sign by itself stays.
+/// a dollar sign by itself stays; so does `${1}`, which is no variable but what a regular expression has captured.
 pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str) -> Option<String>) {
     match &mut node.value {
         Value::Seq(items) => items.iter_mut().for_each(|item| expand(reader, item, env)),
@@ -36,6 +36,11 @@ fn expand_text(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Strin
         if !is_name {
             return Err("between ${ and } stands the name of an environment variable".to_owned());
         }
+        if name.starts_with(|first: char| first.is_ascii_digit()) {
+            expanded.extend(["${", name, "}"]);
+            rest = following;
+            continue;
+        }
         let value = env(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
         expanded.push_str(&value);
         rest = following;
@@ -55,6 +60,7 @@ mod tests {
             ("a ${PW}b", Ok("a ${x}b")),
             ("$PW $", Ok("$PW $")),
             ("$${PW}", Ok("${PW}")),
+            ("${1}-${PW}${12}", Ok("${1}-${x}${12}")),
             ("${NOPE}", Err("the environment variable NOPE is not set")),
             ("${", Err("after ${ the closing } is missing")),
             (

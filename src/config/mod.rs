@@ -4,6 +4,7 @@ mod client;
 mod context;
 mod environment;
 mod receivers;
+mod relabel;
 mod route;
 mod scrape;
 mod shown;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::client;
 use super::context::Context;
 use super::receivers::MailDefaults;
+use super::relabel::{Limits, read_limits, read_rules};
 use super::{EVALUATION_INTERVAL, receivers};
 use crate::source::scrape::settings::{BODY_SIZE_LIMIT, FileDiscovery, Scheme, ScrapeJob, TargetGroup};
 use crate::spec::codes;
@@ -19,29 +20,17 @@ const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Keys of Prometheus's `global` that this version does not support.
-const GLOBAL_NOT_YET: [&str; 11] = [
+const GLOBAL_NOT_YET: [&str; 6] = [
     "external_labels",
     "query_log_file",
     "rule_query_offset",
     "scrape_failure_log_file",
     "scrape_protocols",
-    "sample_limit",
-    "target_limit",
-    "label_limit",
-    "label_name_length_limit",
-    "label_value_length_limit",
     "keep_dropped_targets",
 ];
 
 /// Keys of Prometheus's scrape configs that this version does not support.
-const JOB_NOT_YET: [&str; 27] = [
-    "relabel_configs",
-    "metric_relabel_configs",
-    "sample_limit",
-    "target_limit",
-    "label_limit",
-    "label_name_length_limit",
-    "label_value_length_limit",
+const JOB_NOT_YET: [&str; 20] = [
     "keep_dropped_targets",
     "scrape_protocols",
     "scrape_fallback_protocol",
@@ -99,6 +88,7 @@ pub(super) struct Global {
     scrape_interval: Duration,
     scrape_timeout: Duration,
     body_size_limit: u64,
+    limits: Limits,
 }
 
 /// Reads `global`.
@@ -109,6 +99,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         scrape_interval: SCRAPE_INTERVAL,
         scrape_timeout: SCRAPE_TIMEOUT,
         body_size_limit: BODY_SIZE_LIMIT,
+        limits: Limits::default(),
     };
     let Some(mut fields) = fields
         .get("global")
@@ -123,6 +114,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
     if let Some(field) = fields.get("body_size_limit") {
         global.body_size_limit = read_size(context, field).unwrap_or(BODY_SIZE_LIMIT);
     }
+    global.limits = read_limits(context, &mut fields, Limits::default());
     global.mail = receivers::read_mail_defaults(context, &mut fields);
     fields.refuse(&mut context.reader, &GLOBAL_NOT_YET);
     fields.finish(&mut context.reader);
@@ -164,7 +156,13 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
     let body_size_limit = fields
         .get("body_size_limit")
         .and_then(|field| read_size(context, field));
-    let static_targets = fields.get("static_configs").map(|field| read_static(context, field));
+    let relabelling = read_rules(context, &mut fields, "relabel_configs");
+    let metric_relabelling = read_rules(context, &mut fields, "metric_relabel_configs");
+    let limits = read_limits(context, &mut fields, global.limits);
+    // Rules may make an address of anything, such as a URL that becomes a parameter.
+    let are_addresses = relabelling.is_empty();
+    let static_targets = fields.get("static_configs");
+    let static_targets = static_targets.map(|field| read_static(context, field, are_addresses));
     let file_discovery = fields
         .get("file_sd_configs")
         .map(|field| read_file_discovery(context, field));
@@ -181,6 +179,10 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         follow_redirects: context.boolean(&mut fields, "follow_redirects", true),
         compression: context.boolean(&mut fields, "enable_compression", true),
         body_size_limit: body_size_limit.unwrap_or(global.body_size_limit),
+        relabelling,
+        metric_relabelling,
+        page_limits: limits.page,
+        target_limit: limits.targets,
         static_targets: static_targets.unwrap_or_default(),
         file_discovery: file_discovery.unwrap_or_default(),
     };
@@ -262,7 +264,7 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
     params
 }
 
-fn read_static(context: &mut Context<'_>, field: Field<'_>) -> Vec<TargetGroup> {
+fn read_static(context: &mut Context<'_>, field: Field<'_>, are_addresses: bool) -> Vec<TargetGroup> {
     let mut groups = Vec::new();
     for item in context.reader.list(field) {
         let Some(mut fields) = Fields::open(&mut context.reader, item) else {
@@ -271,7 +273,11 @@ fn read_static(context: &mut Context<'_>, field: Field<'_>) -> Vec<TargetGroup> 
         let mut group = TargetGroup::default();
         if let Some(targets) = fields.require("targets") {
             for target in context.reader.list(targets) {
-                group.targets.extend(read_target(context, target));
+                group.targets.extend(if are_addresses {
+                    read_target(context, target)
+                } else {
+                    context.reader.filled(target)
+                });
             }
         }
         if let Some(labels) = fields.get("labels") {

@@ -152,6 +152,49 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
+fn relabelling_and_limits_are_read() {
+    let config = good(
+        "global: {sample_limit: 7, label_limit: 8}
+scrape_configs:
+  - job_name: probes
+    sample_limit: 0
+    label_limit: 9
+    label_name_length_limit: 1
+    label_value_length_limit: 2
+    target_limit: 3
+    relabel_configs:
+      - {source_labels: [__address__], target_label: __param_target}
+      - {target_label: __address__, replacement: 'exporter:9115'}
+      - {source_labels: [__param_target], regex: '(.)', target_label: again, replacement: '${1}${1}'}
+    metric_relabel_configs: [{source_labels: [__name__], regex: 'go_.*', action: Drop}]
+    static_configs: [{targets: ['https://shop.example.org/']}]
+  - {job_name: plain, relabel_configs: []}
+",
+    );
+    let job = &config.jobs[0];
+    let limits = job.page_limits;
+    assert_eq!(
+        (limits.samples, limits.labels, job.target_limit),
+        (Some(7), Some(9), Some(3))
+    );
+    assert_eq!((limits.name_length, limits.value_length), (Some(1), Some(2)));
+    assert_eq!(job.static_targets[0].targets, ["https://shop.example.org/"]);
+    let labels = job.relabelling.apply([("__address__", "x")].into_iter().collect());
+    let labels = labels.map(|labels| labels.to_string());
+    assert_eq!(
+        labels.as_deref(),
+        Some(r#"{__address__="exporter:9115",__param_target="x",again="xx"}"#)
+    );
+    assert!(
+        job.metric_relabelling
+            .apply([("__name__", "go_x")].into_iter().collect())
+            .is_none()
+    );
+    let plain = &config.jobs[1];
+    assert!(plain.relabelling.is_empty() && plain.metric_relabelling.is_empty() && plain.target_limit.is_none());
+}
+
+#[test]
 fn mistakes_are_told_with_their_place() {
     let job = |text: &str| format!("scrape_configs:\n  - job_name: a\n    {text}\n");
     let receiver = |text: &str| format!("receivers:\n  - name: a\n    {text}\n");
@@ -178,7 +221,21 @@ fn mistakes_are_told_with_their_place() {
         (job("scrape_intervall: 1s"), vec!["N004 3:5"]),
         (job("scrape_timeout: 1h"), vec!["N031 3:21"]),
         (job("scheme: ftp"), vec!["N024 3:13"]),
-        (job("relabel_configs: []"), vec!["N011 3:5"]),
+        (job("keep_dropped_targets: 5"), vec!["N011 3:5"]),
+        (job("relabel_configs: {}"), vec!["N006 3:22"]),
+        (job("relabel_configs: [{action: kepe}]"), vec!["N024 3:32"]),
+        (job("relabel_configs: [{source_label: [a]}]"), vec!["N004 3:24"]),
+        (
+            job("relabel_configs: [{source_labels: a, target_label: b}]"),
+            vec!["N006 3:39"],
+        ),
+        (job("relabel_configs: [{source_labels: [a]}]"), vec!["N048 3:23"]),
+        (job("relabel_configs: [{target_label: a-b}]"), vec!["N048 3:38"]),
+        (
+            job("metric_relabel_configs: [{regex: '(', action: keep}, {regex: a, target_label: b, action: LabelDrop}]"),
+            vec!["N048 3:38", "N048 3:83"],
+        ),
+        (job("sample_limit: -1"), vec!["N022 3:19"]),
         (job("kubernetes_sd_configs: [{role: pod}]"), vec!["N011 3:5"]),
         (job("honor_timestamps: true"), vec!["L005 3:5"]),
         (job("bearer_token: x"), vec!["L007 3:5"]),

@@ -80,7 +80,8 @@ thread_local! {
     static KEPT: RefCell<HashMap<String, Regex>> = RefCell::default();
 }
 
-fn compiled(pattern: &str) -> Result<Regex, String> {
+/// An expression anchored at both ends, whose `.` matches newlines too, as in Prometheus.
+pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
     if let Some(regex) = KEPT.with_borrow(|kept| kept.get(pattern).cloned()) {
         return Ok(regex);
     }

@@ -14,6 +14,7 @@ pub mod matcher;
 pub mod objective;
 pub mod promql;
 pub mod reading;
+pub mod relabel;
 pub mod schedule;
 pub mod selection;
 pub mod selector_parser;

@@ -1,10 +1,12 @@
 //! What a visit to a target gives.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::labels::Labels;
+use super::relabel::RelabelRules;
 
 /// One scraped endpoint. Its identity is job + URL with parameters; everything else are attributes.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Target {
     pub labels: Labels,
     /// `honor_labels`: a page's labels win over the target's.
     pub honor_labels: bool,
+    /// `metric_relabel_configs`: what selectors see of a series.
+    pub metric_rules: RelabelRules,
     /// How often it is visited.
     pub interval: Duration,
     /// How long one visit may take.
@@ -29,9 +33,11 @@ impl Target {
         format!("{} {}", self.job, self.url)
     }
 
-    /// The labels of a series as selectors see them: the page's own with the target's.
-    pub fn labels_of(&self, own: &Labels) -> Labels {
-        own.with_target(&self.labels, self.honor_labels)
+    /// A series as selectors see it: its metric, and its own labels with the target's, after the target's rules; `None`
+    /// when a rule drops it.
+    pub fn seen<'a>(&self, metric: &'a str, own: &Labels) -> Option<(Cow<'a, str>, Labels)> {
+        let labels = own.with_target(&self.labels, self.honor_labels);
+        self.metric_rules.apply_to_series(metric, labels)
     }
 }
 
@@ -120,6 +126,8 @@ pub enum MissingReason {
     Body,
     /// The body is larger than `body_size_limit`.
     TooLarge,
+    /// The page, or its job, is beyond a limit such as `sample_limit` or `target_limit`.
+    Limit,
     /// The body is not UTF-8.
     NotUtf8,
     /// The page could not be understood.
@@ -139,6 +147,7 @@ impl MissingReason {
             Self::Status => "http_status",
             Self::Body => "body",
             Self::TooLarge => "too_large",
+            Self::Limit => "limit",
             Self::NotUtf8 => "not_utf8",
             Self::Format => "format",
             Self::AnotherProcess => "another_process",

@@ -135,6 +135,8 @@ codes! {
         "The message names how many items there may be."
     MORE_ERRORS "N047" "more errors than are listed"
         "The first 200 errors of a file are listed. Mend them, then check again."
+    RELABEL "N048" "not a rule of relabelling"
+        "A rule has Prometheus's keys and, as there, each action takes some of them only; the message says which one is wrong."
     BAD_IS_TOTAL "L001" "both selectors are the same"
         "Then every event is bad (or good), which is rarely meant."
     NEVER_FIRES "L002" "a burn condition can never fire"

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use nines::domain::alert::route::Route;
 use nines::domain::labels::Labels;
 use nines::domain::reading::{Missing, MissingReason, Page, Reading, Sample, Series, Target};
+use nines::domain::relabel::RelabelRules;
 use nines::domain::selection::Selection;
 use nines::domain::slo::Slo;
 use nines::domain::time::Timestamp;
@@ -176,7 +177,17 @@ impl World {
     /// These targets are listed from now on, and no others.
     pub async fn list(&mut self, targets: &[&'static str]) {
         self.targets = targets.to_vec();
-        let listed: Vec<ListedTarget> = targets.iter().map(|name| listed(name)).collect();
+        self.take(targets.iter().map(|name| listed(name)).collect()).await;
+    }
+
+    /// This target is listed from now on, and its series are relabelled.
+    pub async fn list_with(&mut self, target: &'static str, rules: RelabelRules) {
+        let mut listed = listed(target);
+        listed.target.metric_rules = rules;
+        self.take(vec![listed]).await;
+    }
+
+    async fn take(&self, listed: Vec<ListedTarget>) {
         self.active.collector().set_targets(&listed);
         self.active
             .read_cursors(self.clock.now())
@@ -458,6 +469,7 @@ fn target_named(name: &str) -> Target {
         url: format!("http://{name}/metrics"),
         labels: [("job", "shop"), ("instance", name)].into_iter().collect(),
         honor_labels: false,
+        metric_rules: RelabelRules::default(),
         interval: Duration::from_secs(30),
         timeout: Duration::from_secs(5),
     }

@@ -91,15 +91,16 @@ pub enum SeriesRole {
 }
 
 impl Indicator {
-    /// How the SLO uses a series with these labels (its own with its target's); `None` when it does not.
-    pub fn use_of(&self, series: &Series, labels: &Labels) -> Option<SeriesUse> {
+    /// How the SLO uses a series that selectors see as this metric with these labels (its own with its target's, after
+    /// relabelling); `None` when it does not. The series' identity is the page's, whatever selectors see.
+    pub fn use_of(&self, series: &Series, metric: &str, labels: &Labels) -> Option<SeriesUse> {
         let group = || self.group_of(labels);
         let family = || family_of_metric(&series.metric).to_owned();
         match &self.kind {
             IndicatorKind::Ratio { total, part, part_is } => {
-                let part = part.matches(&series.metric, labels);
+                let part = part.matches(metric, labels);
                 let roles = UnitRoles::Counter {
-                    total: total.matches(&series.metric, labels),
+                    total: total.matches(metric, labels),
                     bad: part && *part_is == RatioPart::Bad,
                     good: part && *part_is == RatioPart::Good,
                 };
@@ -118,13 +119,13 @@ impl Indicator {
             }
             IndicatorKind::Latency { histogram, .. } => {
                 let name = histogram.metric.as_deref()?;
-                let suffix = series.metric.strip_prefix(name)?;
-                let matches = histogram
-                    .with_metric(series.metric.clone())
-                    .matches(&series.metric, labels);
+                let suffix = metric.strip_prefix(name)?;
+                // A histogram's parts belong together by what the page calls them.
+                let family = series.metric.strip_suffix(suffix)?;
+                let matches = histogram.with_metric(metric).matches(metric, labels);
                 let mut own = series.labels.clone();
                 own.set("le", "");
-                let key = Series::new(name, own).key;
+                let key = Series::new(family, own).key;
                 let role = match suffix {
                     "_count" => SeriesRole::HistogramCount,
                     "_bucket" => {
@@ -138,12 +139,12 @@ impl Indicator {
                 };
                 matches.then(|| SeriesUse {
                     key,
-                    family: name.to_owned(),
+                    family: family.to_owned(),
                     group: group(),
                     role,
                 })
             }
-            IndicatorKind::Gauge { gauge, .. } => gauge.matches(&series.metric, labels).then(|| SeriesUse {
+            IndicatorKind::Gauge { gauge, .. } => gauge.matches(metric, labels).then(|| SeriesUse {
                 key: series.key.clone(),
                 family: family(),
                 group: group(),
@@ -282,4 +283,54 @@ pub fn family_of_metric(metric: &str) -> &str {
 /// The family of a unit by its key: the metric's name is what stands before the labels.
 pub fn family_of_key(key: &str) -> &str {
     family_of_metric(key.split_once('{').map_or(key, |(metric, _)| metric))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::matcher::Selector;
+
+    fn of_latency() -> Indicator {
+        Indicator {
+            kind: IndicatorKind::Latency {
+                histogram: Selector {
+                    metric: Some("new_seconds".to_owned()),
+                    matchers: Vec::new(),
+                },
+                threshold: 0.5,
+                written: "500ms".to_owned(),
+            },
+            source: None,
+            group_by: vec!["code".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_renamed_histogram_is_counted_under_the_pages_name() {
+        let own: Labels = [("le", "0.5"), ("path", "/")].into_iter().collect();
+        let seen: Labels = [("le", "0.50"), ("code", "2xx")].into_iter().collect();
+        for (page, name, expected) in [
+            ("old_bucket", "new_seconds_bucket", Some(r#"old{path="/"} old 2xx"#)),
+            ("old_count", "new_seconds_count", Some(r#"old{path="/"} old 2xx"#)),
+            (
+                "new_seconds_bucket",
+                "new_seconds_bucket",
+                Some(r#"new_seconds{path="/"} new_seconds 2xx"#),
+            ),
+            ("old", "new_seconds_bucket", None),
+            ("new_seconds_bucket", "other_bucket", None),
+        ] {
+            let used = of_latency().use_of(&Series::new(page, own.clone()), name, &seen);
+            let bound = |used: &SeriesUse| match &used.role {
+                SeriesRole::HistogramBucket { le, .. } => Some(*le),
+                _ => None,
+            };
+            assert!(
+                used.as_ref().and_then(bound).is_none_or(|le| (le - 0.5).abs() < 1e-12),
+                "{page}"
+            );
+            let shown = used.map(|used| format!("{} {} {}", used.key, used.family, used.group.0[0].1));
+            assert_eq!(shown.as_deref(), expected, "{page} as {name}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::domain::counting::{Note, VisitFacts, placement};
 use crate::domain::counts::Bucket;
 use crate::domain::indicator::IndicatorKind;
 use crate::domain::labels::Group;
+use crate::domain::relabel::RelabelRules;
 use crate::domain::time::{Minute, Timestamp};
 use crate::engine::catalog::Entry;
 
@@ -34,22 +35,30 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Counts what one SLO matched: credits, notes, resets.
+    /// Counts what one SLO matched: credits, notes, resets. `rules` decide what it matches as much as its selectors do:
+    /// where either has changed, series take a new baseline, and none of them counts twice, however young it is.
     pub fn count_slo(
         &mut self,
         entry: &Entry,
         samples: &[UsedSample<'_>],
         facts: &VisitFacts,
         used: &[Arc<[(i64, SeriesUse)]>],
+        rules: &RelabelRules,
     ) -> (Vec<PendingCredit>, Vec<Note>, u32) {
         let cursor = self.slos.entry(entry.id).or_default();
-        if cursor.indicator != entry.indicator {
+        let indicator = entry.indicator ^ rules.digest();
+        let mut facts = *facts;
+        if cursor.indicator != indicator {
+            if cursor.known {
+                facts.loaded_at = facts.at;
+            }
             *cursor = SloCursor {
-                indicator: entry.indicator,
+                indicator,
                 changed: true,
                 ..SloCursor::default()
             };
         }
+        let facts = &facts;
         match &entry.slo.indicator.kind {
             IndicatorKind::Gauge { op, value, .. } => {
                 let groups: HashMap<&str, &Group> = used

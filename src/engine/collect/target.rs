@@ -10,6 +10,7 @@ use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, StartVerdict, judge_start};
 use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
+use crate::domain::indicator::Indicator;
 use crate::domain::labels::Group;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Series, Target};
 use crate::domain::time::{Timestamp, format_duration};
@@ -270,7 +271,7 @@ impl TargetState {
                 },
                 busiest_rate: busiest.get(&entry.id).copied().unwrap_or(0.0),
             };
-            let (credits, notes, resets) = cursor.count_slo(entry, samples, &facts, &used);
+            let (credits, notes, resets) = cursor.count_slo(entry, samples, &facts, &used, &self.target.metric_rules);
             outcome.credits.extend(credits);
             outcome.notes.push((entry.id, notes));
             *self.health.resets.entry(entry.id).or_default() += u64::from(resets);
@@ -293,12 +294,14 @@ impl TargetState {
             if let Some(known) = self.uses.get(&series.key) {
                 return Arc::clone(known);
             }
-            let labels = self.target.labels_of(&series.labels);
-            let used: Arc<[(i64, SeriesUse)]> = catalog
-                .entries
-                .iter()
-                .filter_map(|entry| entry.slo.indicator.use_of(series, &labels).map(|used| (entry.id, used)))
-                .collect();
+            let seen = self.target.seen(&series.metric, &series.labels);
+            let used: Arc<[(i64, SeriesUse)]> = seen.map_or_else(Default::default, |(metric, labels)| {
+                let used = |indicator: &Indicator| indicator.use_of(series, &metric, &labels);
+                let entries = catalog.entries.iter();
+                entries
+                    .filter_map(|entry| used(&entry.slo.indicator).map(|used| (entry.id, used)))
+                    .collect()
+            });
             self.uses.insert(series.key.clone(), Arc::clone(&used));
             used
         };

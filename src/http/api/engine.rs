@@ -19,7 +19,7 @@ pub async fn alerts(State(state): State<HttpState>, headers: HeaderMap) -> Resul
     ))
 }
 
-/// The scraped targets; nines drops none.
+/// The scraped targets; those that relabelling drops are not listed.
 pub async fn targets(State(state): State<HttpState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let snapshot = state.shown()?;
     let data = json!({"activeTargets": snapshot.targets, "droppedTargets": []});

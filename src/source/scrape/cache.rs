@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::exposition::FormatError;
 use super::exposition::page::{Framing, scan};
 use super::reader::{Hit, PageReader};
+use super::rules::{PageError, PageRules};
 use crate::domain::labels::Labels;
 use crate::domain::reading::{Page, Sample, Series};
 use crate::domain::selection::Selection;
@@ -32,6 +32,8 @@ impl SeriesView {
 /// The series of one target's last page. It never holds more than one page does.
 #[derive(Debug, Default)]
 pub struct SeriesCache {
+    /// What becomes of the page's series before selectors see them.
+    pub(super) rules: PageRules,
     /// The selection that the entries were matched against.
     revision: Option<u64>,
     /// By the series' text on the page, the place in `entries`.
@@ -46,6 +48,8 @@ pub struct SeriesCache {
 /// What came of one series' text.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// A rule drops it: it is not counted among the page's samples either.
+    pub dropped: bool,
     /// The series, when it is selected.
     pub series: Option<Arc<Series>>,
     /// For a `_created` sample: the key of the series that it dates, see [`dated_key`].
@@ -63,6 +67,14 @@ pub(super) struct Entry {
 }
 
 impl SeriesCache {
+    /// A cache for pages of a target with these rules.
+    pub fn new(rules: PageRules) -> Self {
+        Self {
+            rules,
+            ..Self::default()
+        }
+    }
+
     /// Reads a page. On an error nothing of it counts, and what was learned from it stays harmless.
     pub fn read(
         &mut self,
@@ -70,7 +82,7 @@ impl SeriesCache {
         framing: Framing,
         selection: &Selection,
         view: &SeriesView,
-    ) -> Result<Page, FormatError> {
+    ) -> Result<Page, PageError> {
         if self.revision != Some(selection.revision()) {
             self.places.clear();
             self.entries.clear();
@@ -81,12 +93,18 @@ impl SeriesCache {
         let mut reader = PageReader::new(self, selection, view);
         let scanned = scan(text, framing, &mut reader);
         let (hits, warnings, process_start) = (reader.hits, reader.warnings, reader.process_start);
-        let samples_seen = match (scanned, warnings.first()) {
+        let (dropped, refused) = (reader.dropped, reader.refused);
+        let read = match (scanned, warnings.first()) {
             // Not one line is a sample: this is some other document, whose silence must not be taken for a page's.
             (Ok(0), Some(fault)) => Err(fault.clone()),
             (scanned, _) => scanned,
-        }
-        .inspect_err(|_| self.unlearn(known))?;
+        };
+        let read = match (read, refused) {
+            (Err(at), Some(refusal)) => Err(refusal.on_line(at.line)),
+            (Err(error), None) => Err(error.into()),
+            (Ok(samples), _) => self.rules.check_samples(samples - dropped).map(|()| samples),
+        };
+        let samples_seen = read.inspect_err(|_| self.unlearn(known))?;
         if self.unlinked {
             self.link();
         }

@@ -4,17 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::client::Clients;
+use super::failure::missing;
 use super::files::TargetFiles;
 use super::settings::ScrapeJob;
 use super::target::{FoundTarget, config_hash, find_target};
 use super::visitor::HttpVisitor;
-use crate::engine::ports::ListedTarget;
+use crate::domain::digest::fnv1a;
+use crate::domain::reading::{Missing, MissingReason, Reading};
+use crate::domain::selection::Selection;
+use crate::engine::ports::{ListedTarget, Visitor};
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
 /// kernel, and whoever writes a target into a file expects to see it soon.
@@ -116,14 +121,25 @@ impl Discovery {
             for group in job.static_targets.iter().chain(&found) {
                 for address in &group.targets {
                     match find_target(job, address, &group.labels) {
-                        Ok(found) if keys.insert(found.target.key()) => listed.push((Arc::clone(job), found)),
+                        Ok(Some(found)) if keys.insert(found.target.key()) => listed.push((Arc::clone(job), found)),
                         Ok(_) => {}
                         Err(complaint) => complaints.push(complaint),
                     }
                 }
             }
         }
-        let listed: Vec<ListedTarget> = listed.into_iter().map(|(job, found)| self.listed(job, found)).collect();
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        for (job, _) in &listed {
+            *counts.entry(job.name.clone()).or_default() += 1;
+        }
+        let listed = listed.into_iter().map(|(job, found)| {
+            let count = counts.get(&job.name).copied().unwrap_or_default();
+            match job.target_limit.filter(|limit| count > *limit) {
+                Some(limit) => self.refused(&job, found, count, limit),
+                None => self.listed(job, found),
+            }
+        });
+        let listed: Vec<ListedTarget> = listed.collect();
         self.known.clear();
         self.adopt(&listed);
         self.complain(complaints);
@@ -146,6 +162,22 @@ impl Discovery {
         }
     }
 
+    /// The target of a job that has too many: it is shown, and every visit says why there is none.
+    fn refused(&self, job: &ScrapeJob, found: FoundTarget, count: u64, limit: u64) -> ListedTarget {
+        let detail = format!("target_limit exceeded (number of targets: {count}, limit: {limit})");
+        // Apart from that of a target that is visited.
+        let config_hash = config_hash(job, &found) ^ fnv1a(&detail);
+        let known = self.known.get(&found.target.key());
+        if let Some(unchanged) = known.filter(|known| known.config_hash == config_hash) {
+            return unchanged.clone();
+        }
+        ListedTarget {
+            target: found.target,
+            visitor: Arc::new(Refused(missing(MissingReason::Limit, detail))),
+            config_hash,
+        }
+    }
+
     fn complain(&mut self, complaints: Vec<String>) {
         for complaint in &complaints {
             if !self.complaints.contains(complaint) {
@@ -153,5 +185,15 @@ impl Discovery {
             }
         }
         self.complaints = complaints.into_iter().collect();
+    }
+}
+
+/// Stands for a target that is not to be visited.
+struct Refused(Missing);
+
+#[async_trait]
+impl Visitor for Refused {
+    async fn visit(&self, _: &Arc<Selection>) -> Reading {
+        Reading::Missing(self.0.clone())
     }
 }

@@ -34,7 +34,10 @@ impl TargetFiles {
         let mut groups = Vec::new();
         for path in paths(settings, complaints) {
             match read_file(&path) {
-                Ok(Some(found)) => {
+                Ok(Some(mut found)) => {
+                    for group in &mut found {
+                        group.labels.set("__meta_filepath", path.display().to_string());
+                    }
                     groups.extend(found.iter().cloned());
                     self.last_good.insert(path, found);
                 }

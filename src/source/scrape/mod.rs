@@ -10,6 +10,7 @@ pub mod exposition;
 mod failure;
 mod files;
 mod reader;
+pub mod rules;
 pub mod settings;
 mod target;
 pub mod visitor;

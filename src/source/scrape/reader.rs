@@ -7,6 +7,7 @@ use super::exposition::line::RawSample;
 use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
+use super::rules::PageError;
 use crate::domain::labels::Labels;
 use crate::domain::reading::Series;
 use crate::domain::selection::Selection;
@@ -45,11 +46,18 @@ pub(super) struct PageReader<'a> {
     pub hits: Vec<Hit>,
     pub warnings: Vec<FormatError>,
     pub process_start: Option<f64>,
+    /// Samples that a rule drops.
+    pub dropped: u64,
+    /// Why the page's job does not take it.
+    pub refused: Option<PageError>,
+    /// Names on the page do not tell enough: every series is read in full.
+    reads_all: bool,
 }
 
 impl<'a> PageReader<'a> {
     pub(super) fn new(cache: &'a mut SeriesCache, selection: &'a Selection, view: &'a SeriesView) -> Self {
         let hits = Vec::with_capacity(cache.entries.len());
+        let reads_all = cache.rules.read_all();
         Self {
             cache,
             selection,
@@ -58,6 +66,9 @@ impl<'a> PageReader<'a> {
             hits,
             warnings: Vec::new(),
             process_start: None,
+            dropped: 0,
+            refused: None,
+            reads_all,
         }
     }
 
@@ -66,11 +77,23 @@ impl<'a> PageReader<'a> {
         let parsed = parse_series(text)?;
         let labels: Labels = parsed.labels.into_iter().collect();
         let metric = parsed.metric;
-        let selected = self.wanted.series && self.selection.selects(&metric, &self.view.labels(&labels));
+        let seen = if self.wanted.series {
+            let seen = self.cache.rules.seen(&metric, self.view.labels(&labels));
+            seen.map_err(|refusal| {
+                self.refused = Some(refusal);
+                Fault::new(0, "the page is not taken")
+            })?
+        } else {
+            None
+        };
+        let selected = seen
+            .as_ref()
+            .is_some_and(|(metric, labels)| self.selection.selects(metric, labels));
         let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
         let dates = family.map(|family| family_key(family, &labels).into_boxed_str());
         let at = self.cache.entries.len() as u32;
         self.cache.entries.push(Entry {
+            dropped: self.wanted.series && seen.is_none(),
             series: selected.then(|| Arc::new(Series::new(metric.as_ref(), labels))),
             dates,
             dated_by: None,
@@ -93,8 +116,10 @@ impl Sink for PageReader<'_> {
                 .any(|suffix| self.selection.may_select(&format!("{family}{suffix}")))
         };
         self.wanted = Wanted {
-            series: self.selection.may_select(metric),
-            created: metric.strip_suffix("_created").is_some_and(dated),
+            series: self.reads_all || self.selection.may_select(metric),
+            created: metric
+                .strip_suffix("_created")
+                .is_some_and(|family| self.reads_all || dated(family)),
             start: metric == PROCESS_START,
         };
         self.wanted.series || self.wanted.created || self.wanted.start
@@ -117,6 +142,7 @@ impl Sink for PageReader<'_> {
             entry.seen = page;
             entry.value = sample.value;
         }
+        self.dropped += u64::from(entry.dropped);
         if entry.series.is_some() {
             self.hits.push(Hit {
                 entry: at,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::labels::Labels;
+use crate::domain::relabel::RelabelRules;
 use crate::secret::Secret;
 
 /// One entry of `scrape_configs`.
@@ -33,6 +34,14 @@ pub struct ScrapeJob {
     pub compression: bool,
     /// `body_size_limit` in bytes of decoded text, 64 MB by default.
     pub body_size_limit: u64,
+    /// `relabel_configs`: what becomes of the targets that are found.
+    pub relabelling: RelabelRules,
+    /// `metric_relabel_configs`: what selectors see of a series.
+    pub metric_relabelling: RelabelRules,
+    /// `sample_limit` and the limits on labels.
+    pub page_limits: PageLimits,
+    /// `target_limit`: with more targets than this, none is visited.
+    pub target_limit: Option<u64>,
     /// `static_configs`
     pub static_targets: Vec<TargetGroup>,
     /// `file_sd_configs`
@@ -42,6 +51,19 @@ pub struct ScrapeJob {
 /// The default of `body_size_limit`.
 pub const BODY_SIZE_LIMIT: u64 = 64 * 1000 * 1000;
 
+/// What a page may hold at most; beyond it the whole visit fails, as in Prometheus. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PageLimits {
+    /// `sample_limit`: samples that metric relabelling leaves.
+    pub samples: Option<u64>,
+    /// `label_limit`: labels of one series, with its name's and its target's.
+    pub labels: Option<u64>,
+    /// `label_name_length_limit`, in bytes.
+    pub name_length: Option<u64>,
+    /// `label_value_length_limit`, in bytes.
+    pub value_length: Option<u64>,
+}
+
 /// How targets are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -49,6 +71,16 @@ pub enum Scheme {
     Http,
     /// `https`
     Https,
+}
+
+impl Scheme {
+    /// As a URL begins.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// How nines says who it is.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use url::Url;
 
 use super::settings::{Auth, Scheme, ScrapeJob, SecretSource};
 use crate::domain::labels::Labels;
 use crate::domain::reading::Target;
+use crate::domain::time::{format_duration, parse_duration};
 
 /// Labels that begin so are for nines and not for the series.
 const RESERVED: &str = "__";
@@ -20,58 +22,98 @@ pub(super) struct FoundTarget {
     pub scheme: Scheme,
 }
 
-/// A target of this job at this address with these labels of its group; or why there is none.
-pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<FoundTarget, String> {
-    let refuse = |why: &str| {
-        Err(format!(
-            "job {}: target {:?} is left out: {why}",
-            job.name,
-            shown(address)
-        ))
+/// A target of this job at this address with these labels of its group, `None` when a rule drops it; or why there is
+/// none.
+pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<Option<FoundTarget>, String> {
+    let Some(labels) = job.relabelling.apply(discovered(job, address, group)) else {
+        return Ok(None);
     };
-    if address.contains("://") {
-        return refuse("write `host:port` without a scheme, which belongs into `scheme`");
+    let found = resolve(job, &labels);
+    found
+        .map(Some)
+        .map_err(|why| format!("job {}: target {:?} is left out: {why}", job.name, shown(address)))
+}
+
+/// What rules see of a target: the labels of its group, its address, and what its job says.
+fn discovered(job: &ScrapeJob, address: &str, group: &Labels) -> Labels {
+    let mut labels = group.clone();
+    labels.set("__address__", address);
+    let mut default = |name: &str, value: &str| {
+        if labels.get(name).is_empty() {
+            labels.set(name, value);
+        }
+    };
+    default("job", &job.name);
+    default("__scheme__", job.scheme.word());
+    default("__metrics_path__", &job.path);
+    default("__scrape_interval__", &format_duration(job.interval));
+    default("__scrape_timeout__", &format_duration(job.timeout));
+    for (name, values) in &job.params {
+        default(&format!("__param_{name}"), values.first().map_or("", String::as_str));
     }
-    if address.contains('@') {
-        return refuse("write `host:port` without credentials, which belong into `basic_auth`");
-    }
-    if address.contains('/') {
-        return refuse("write `host:port` without a path, which belongs into `metrics_path`");
-    }
-    let usable = |character: char| !character.is_whitespace() && !matches!(character, '?' | '#' | '\\');
-    if address.is_empty() || !address.chars().all(usable) {
-        return refuse("`host:port` is expected");
-    }
-    let scheme = match group.get("__scheme__") {
-        "" => job.scheme,
+    labels
+}
+
+/// A target from what rules have left of its labels.
+fn resolve(job: &ScrapeJob, labels: &Labels) -> Result<FoundTarget, &'static str> {
+    let address = labels.get("__address__");
+    check_address(address)?;
+    let scheme = match labels.get("__scheme__") {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
-        _ => return refuse("`__scheme__` must be http or https"),
+        _ => return Err("`__scheme__` must be http or https"),
     };
-    let written = match scheme {
-        Scheme::Http => format!("http://{address}/"),
-        Scheme::Https => format!("https://{address}/"),
-    };
-    let Ok(mut url) = Url::parse(&written) else {
-        return refuse("`host:port` is expected");
-    };
-    url.set_path(match group.get("__metrics_path__") {
-        "" => &job.path,
-        path => path,
-    });
-    let params = params(job, group);
+    let (interval, timeout) = periods(job, labels)?;
+    let written = format!("{}://{address}/", scheme.word());
+    let mut url = Url::parse(&written).map_err(|_| "`host:port` is expected")?;
+    url.set_path(labels.get("__metrics_path__"));
+    let params = params(job, labels);
     if !params.is_empty() {
         url.query_pairs_mut().extend_pairs(params);
     }
     let target = Target {
         job: job.name.clone(),
         url: url.to_string(),
-        labels: labels(job, address, group),
+        labels: kept(labels, address),
         honor_labels: job.honor_labels,
-        interval: job.interval,
-        timeout: job.timeout,
+        metric_rules: job.metric_relabelling.clone(),
+        interval,
+        timeout,
     };
     Ok(FoundTarget { target, url, scheme })
+}
+
+fn check_address(address: &str) -> Result<(), &'static str> {
+    if address.contains("://") {
+        return Err("write `host:port` without a scheme, which belongs into `scheme`");
+    }
+    if address.contains('@') {
+        return Err("write `host:port` without credentials, which belong into `basic_auth`");
+    }
+    if address.contains('/') {
+        return Err("write `host:port` without a path, which belongs into `metrics_path`");
+    }
+    let usable = |character: char| !character.is_whitespace() && !matches!(character, '?' | '#' | '\\');
+    if address.is_empty() || !address.chars().all(usable) {
+        return Err("`host:port` is expected");
+    }
+    Ok(())
+}
+
+/// How often the target is visited and how long a visit may take: its job's, where no label says otherwise.
+fn periods(job: &ScrapeJob, labels: &Labels) -> Result<(Duration, Duration), &'static str> {
+    let read = |name: &str, own: Duration| match labels.get(name) {
+        same if same == format_duration(own) => Some(own),
+        text => parse_duration(text).ok().filter(|duration| !duration.is_zero()),
+    };
+    let interval = read("__scrape_interval__", job.interval);
+    let interval = interval.ok_or("`__scrape_interval__` must be a duration above 0")?;
+    let timeout = read("__scrape_timeout__", job.timeout);
+    let timeout = timeout.ok_or("`__scrape_timeout__` must be a duration above 0")?;
+    if timeout > interval {
+        return Err("`__scrape_timeout__` is longer than `__scrape_interval__`");
+    }
+    Ok((interval, timeout))
 }
 
 /// A hash that changes when the target does, or anything about how it is visited.
@@ -87,6 +129,7 @@ pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
     )
         .hash(&mut hasher);
     (found.scheme, &job.tls).hash(&mut hasher);
+    (&job.metric_relabelling, job.page_limits).hash(&mut hasher);
     match &job.auth {
         Auth::None => 0.hash(&mut hasher),
         Auth::Basic { username, password } => {
@@ -129,15 +172,13 @@ fn params(job: &ScrapeJob, group: &Labels) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `job`, `instance` and the group's labels, which win over both.
-fn labels(job: &ScrapeJob, address: &str, group: &Labels) -> Labels {
-    let mut labels = Labels::new();
-    labels.set("job", job.name.as_str());
-    labels.set("instance", address);
-    for (name, value) in group.iter().filter(|(name, _)| !name.starts_with(RESERVED)) {
-        labels.set(name, value);
+/// The labels that series get: all but the reserved ones; the instance is the address unless a label says otherwise.
+fn kept(labels: &Labels, address: &str) -> Labels {
+    let mut kept: Labels = labels.iter().filter(|(name, _)| !name.starts_with(RESERVED)).collect();
+    if kept.get("instance").is_empty() {
+        kept.set("instance", address);
     }
-    labels
+    kept
 }
 
 fn hash_secret(source: &SecretSource, hasher: &mut DefaultHasher) {

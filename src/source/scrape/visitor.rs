@@ -16,6 +16,7 @@ use super::client::{ClientKey, Clients};
 use super::exposition::Format;
 use super::exposition::page::Framing;
 use super::failure::{broken_body, missing, no_answer};
+use super::rules::{PageError, PageRules};
 use super::settings::{Auth, Scheme, ScrapeJob, SecretSource};
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
@@ -66,6 +67,10 @@ impl HttpVisitor {
             key.host_behind_name = Some(behind.trim_matches(['[', ']']).to_owned());
             host = HeaderValue::from_str(&authority(url)).ok();
         }
+        let rules = PageRules {
+            relabelling: job.metric_relabelling.clone(),
+            limits: job.page_limits,
+        };
         let view = SeriesView {
             target: target.labels.clone(),
             honor_labels: job.honor_labels,
@@ -78,7 +83,7 @@ impl HttpVisitor {
             url: requested,
             host,
             view: Arc::new(view),
-            cache: Arc::default(),
+            cache: Arc::new(Mutex::new(SeriesCache::new(rules))),
             length: AtomicUsize::new(FIRST_CAPACITY),
         }
     }
@@ -219,7 +224,10 @@ fn read_page(
     // A reader that panicked left nothing half done that a page could not mend.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     let page = cache.read(text, framing, selection, view);
-    page.map_err(|error| missing(MissingReason::Format, format!("the page is not understood: {error}")))
+    page.map_err(|error| match error {
+        PageError::Format(error) => missing(MissingReason::Format, format!("the page is not understood: {error}")),
+        PageError::Refused { reason, detail } => missing(reason, detail),
+    })
 }
 
 /// A secret's text; files are read for every visit, so that rotated ones are taken up.

@@ -6,6 +6,7 @@ mod differential;
 mod listing;
 mod pages;
 mod reference;
+mod relabelled;
 mod server;
 mod tls;
 mod visits;
@@ -13,9 +14,10 @@ mod visits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{Auth, BODY_SIZE_LIMIT, Scheme, ScrapeJob, TlsSettings};
+use super::settings::{Auth, BODY_SIZE_LIMIT, PageLimits, Scheme, ScrapeJob, TlsSettings};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
+use crate::domain::relabel::RelabelRules;
 use crate::domain::selection::Selection;
 
 /// A job with all defaults and no targets.
@@ -33,6 +35,10 @@ fn job(name: &str) -> ScrapeJob {
         follow_redirects: true,
         compression: true,
         body_size_limit: BODY_SIZE_LIMIT,
+        relabelling: RelabelRules::default(),
+        metric_relabelling: RelabelRules::default(),
+        page_limits: PageLimits::default(),
+        target_limit: None,
         static_targets: Vec::new(),
         file_discovery: Vec::new(),
     }

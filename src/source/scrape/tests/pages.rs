@@ -6,15 +6,16 @@ use super::{labels, selection, selector};
 use crate::domain::reading::Page;
 use crate::domain::selection::Selection;
 use crate::source::scrape::cache::{SeriesCache, SeriesView};
+use crate::source::scrape::exposition::Format;
 use crate::source::scrape::exposition::page::Framing;
-use crate::source::scrape::exposition::{Format, FormatError};
+use crate::source::scrape::rules::PageError;
 
 const WHOLE: Framing = Framing {
     format: Format::Text,
     whole: true,
 };
 
-fn read(cache: &mut SeriesCache, text: &str, selection: &Selection) -> Result<Page, FormatError> {
+fn read(cache: &mut SeriesCache, text: &str, selection: &Selection) -> Result<Page, PageError> {
     let view = SeriesView {
         target: labels(&[("job", "shop"), ("env", "prod")]),
         honor_labels: false,
