@@ -117,6 +117,7 @@ impl SeriesCache {
             samples_seen,
             bytes: text.len() as u64,
             warnings,
+            ..Page::default()
         })
     }
 

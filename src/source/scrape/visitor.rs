@@ -3,10 +3,12 @@
 use std::str;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING,
+    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderValue, TRANSFER_ENCODING,
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
@@ -92,15 +94,18 @@ impl HttpVisitor {
         let client = self.clients.get(&self.key).await?;
         let response = self.answer(&client).await?;
         let framing = framing(&response)?;
+        let age = age(response.headers());
         let body = self.body(response).await?;
         self.length.store(body.len(), Ordering::Relaxed);
         let (cache, view, selection) = (Arc::clone(&self.cache), Arc::clone(&self.view), Arc::clone(selection));
         if body.len() <= INLINE_BYTES_MAX {
-            return read_page(&body, framing, &cache, &selection, &view);
+            let page = read_page(&body, framing, &cache, &selection, &view)?;
+            return Ok(Page { age, ..page });
         }
         let reading = tokio::task::spawn_blocking(move || read_page(&body, framing, &cache, &selection, &view));
         let broken = |_| missing(MissingReason::Format, "reading the page failed within nines");
-        reading.await.map_err(broken)?
+        let page = reading.await.map_err(broken)??;
+        Ok(Page { age, ..page })
     }
 
     /// The answer's head. A kept connection may have been closed by the other side just before it was used, so a
@@ -119,6 +124,7 @@ impl HttpVisitor {
         let mut request = client
             .get(self.url.clone())
             .header(ACCEPT, ACCEPTED)
+            .header(CACHE_CONTROL, "no-cache")
             .header(TIMEOUT_HEADER, self.target.timeout.as_secs_f64().to_string());
         if !self.job.compression {
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -208,6 +214,12 @@ fn framing(response: &Response) -> Result<Framing, Missing> {
     };
     let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     Ok(Framing { format, whole })
+}
+
+/// How long a cache has kept the page: the seconds of its `Age` header.
+fn age(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(AGE)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 fn read_page(
