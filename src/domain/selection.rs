@@ -47,6 +47,11 @@ impl Selection {
         self.revision
     }
 
+    /// Whether both select the same series of every page.
+    pub fn selects_alike(&self, other: &Self) -> bool {
+        (&self.by_metric, &self.any_metric) == (&other.by_metric, &other.any_metric)
+    }
+
     /// Whether any selector could select a series of this metric.
     pub fn may_select(&self, metric: &str) -> bool {
         !self.any_metric.is_empty() || self.by_metric.contains_key(metric)

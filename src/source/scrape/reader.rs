@@ -103,6 +103,7 @@ impl<'a> PageReader<'a> {
             samples_seen: samples,
             bytes,
             warnings,
+            ..Page::default()
         })
     }
 

@@ -1,10 +1,12 @@
 //! One visit to one target over HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING,
+    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderValue, TRANSFER_ENCODING,
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
@@ -86,7 +88,9 @@ impl HttpVisitor {
         let client = self.clients.get(&self.key).await?;
         let response = self.answer(&client).await?;
         let framing = framing(&response)?;
-        self.page(response, framing, selection).await
+        let age = age(response.headers());
+        let page = self.page(response, framing, selection).await?;
+        Ok(Page { age, ..page })
     }
 
     /// The answer's head. A kept connection may have been closed by the other side just before it was used, so a
@@ -105,6 +109,7 @@ impl HttpVisitor {
         let mut request = client
             .get(self.url.clone())
             .header(ACCEPT, ACCEPTED)
+            .header(CACHE_CONTROL, "no-cache")
             .header(TIMEOUT_HEADER, self.target.timeout.as_secs_f64().to_string());
         if !self.job.compression {
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -196,6 +201,12 @@ fn framing(response: &Response) -> Result<Framing, Missing> {
     };
     let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     Ok(Framing { format, whole })
+}
+
+/// How long a cache has kept the page: the seconds of its `Age` header.
+fn age(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(AGE)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 fn no_page(error: PageError) -> Missing {
