@@ -100,7 +100,7 @@ pub(super) fn mask_snippets(diagnostics: &mut [Diagnostic]) {
     let sounds_secret = |text: &str| SECRET_WORDS.iter().any(|word| text.contains(word));
     let doubtful: Vec<(u32, usize)> = diagnostics
         .iter()
-        .filter(|found| found.code == codes::UNKNOWN_KEY.code)
+        .filter(|found| [codes::UNKNOWN_KEY.code, codes::OF_PROMETHEUS.code].contains(&found.code))
         .filter(|found| found.hint.as_deref().is_none_or(sounds_secret))
         .map(|found| (found.line, (found.column + found.length).saturating_sub(1) as usize))
         .collect();
