@@ -138,7 +138,9 @@ pub(super) fn read_tls(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Tl
     tls.server_name = fields.get("server_name").and_then(|field| context.reader.filled(field));
     tls.insecure_skip_verify = context.boolean(&mut fields, "insecure_skip_verify", false);
     let least = fields.get("min_version");
-    tls.min_version = least.and_then(|field| context.reader.choice(field, &VERSIONS)).flatten();
+    tls.min_version = least
+        .and_then(|field| context.reader.choice(field, &VERSIONS))
+        .flatten();
     let most = fields.get("max_version");
     let most = most.and_then(|field| Some((field, context.reader.choice(field, &VERSIONS)?)));
     if let Some((field, None)) = most {

@@ -5,7 +5,14 @@ use crate::spec::reader::Fields;
 use crate::spec::yaml::Node;
 
 /// Keys that only nines has.
-const OF_NINES: [&str; 6] = ["slo_files", "receivers", "route", "probes", "probe_modules", "retention"];
+const OF_NINES: [&str; 6] = [
+    "slo_files",
+    "receivers",
+    "route",
+    "probes",
+    "probe_modules",
+    "retention",
+];
 
 /// Keys that only Prometheus has, and what is different without them.
 const OF_PROMETHEUS: [(&str, &str); 7] = [
@@ -17,7 +24,10 @@ const OF_PROMETHEUS: [(&str, &str); 7] = [
         "alerting",
         "name receivers in `receivers`; `alertmanager_configs` there sends alerts to an Alertmanager",
     ),
-    ("remote_write", "nines keeps no samples; its own numbers are in /metrics"),
+    (
+        "remote_write",
+        "nines keeps no samples; its own numbers are in /metrics",
+    ),
     ("remote_read", "nines keeps no samples"),
     ("tracing", "nines sends no traces"),
     ("otlp", "nines takes no samples, it scrapes them"),
@@ -30,8 +40,8 @@ pub(super) fn is_prometheus(root: &Node, file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or_default();
     let has_storage_url = root.get("storage").is_some_and(|storage| storage.get("url").is_some());
     let is_of_nines = has_storage_url || OF_NINES.iter().any(|key| root.entry(key).is_some());
-    let is_of_prometheus = root.entry("scrape_config_files").is_some()
-        || OF_PROMETHEUS.iter().any(|(key, _)| root.entry(key).is_some());
+    let is_of_prometheus =
+        root.entry("scrape_config_files").is_some() || OF_PROMETHEUS.iter().any(|(key, _)| root.entry(key).is_some());
     !matches!(name, "nines.yml" | "nines.yaml") && (is_of_prometheus || !is_of_nines)
 }
 

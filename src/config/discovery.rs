@@ -9,9 +9,7 @@ use super::proxy::{read_entries, read_web_address};
 use super::scrape::sounds_secret;
 use crate::domain::labels::Labels;
 use crate::domain::selector_parser::is_label_name;
-use crate::source::scrape::settings::{
-    DnsDiscovery, FileDiscovery, HttpDiscovery, Provider, RecordKind, TargetGroup,
-};
+use crate::source::scrape::settings::{DnsDiscovery, FileDiscovery, HttpDiscovery, Provider, RecordKind, TargetGroup};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
 
@@ -21,7 +19,8 @@ const HTTP_INTERVAL: Duration = Duration::from_mins(1);
 const DNS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What follows where a discovery is not supported.
-const OTHERS: &str = "the job's other targets are visited; `http_sd_configs` and `file_sd_configs` take lists that others make";
+const OTHERS: &str =
+    "the job's other targets are visited; `http_sd_configs` and `file_sd_configs` take lists that others make";
 
 /// Prometheus's other ways to find targets.
 const OTHER_DISCOVERIES: [(&str, &str); 27] = [
@@ -73,12 +72,16 @@ pub(super) fn read(context: &mut Context<'_>, fields: &mut Fields<'_>, are_addre
     }
     if let Some(field) = fields.get("http_sd_configs") {
         for item in context.reader.list(field) {
-            found.providers.extend(read_http_discovery(context, item).map(Provider::Http));
+            found
+                .providers
+                .extend(read_http_discovery(context, item).map(Provider::Http));
         }
     }
     if let Some(field) = fields.get("dns_sd_configs") {
         for item in context.reader.list(field) {
-            found.providers.extend(read_dns_discovery(context, item).map(Provider::Dns));
+            found
+                .providers
+                .extend(read_dns_discovery(context, item).map(Provider::Dns));
         }
     }
     read_kubernetes(context, fields, &mut found);
@@ -136,7 +139,9 @@ fn read_dns_discovery(context: &mut Context<'_>, item: Field<'_>) -> Option<DnsD
         let port = context.reader.whole(field)?;
         let port = u16::try_from(port).ok().filter(|port| *port > 0);
         if port.is_none() {
-            context.reader.report(&codes::NUMBER, field.node.span, "`port` is 1 to 65535");
+            context
+                .reader
+                .report(&codes::NUMBER, field.node.span, "`port` is 1 to 65535");
         }
         port
     });
@@ -151,14 +156,12 @@ fn read_dns_discovery(context: &mut Context<'_>, item: Field<'_>) -> Option<DnsD
 }
 
 /// The kind of record, in any case, as in Prometheus.
-fn read_kind(
-    context: &mut Context<'_>,
-    field: Field<'_>,
-    kinds: &[(&str, RecordKind)],
-) -> Option<RecordKind> {
+fn read_kind(context: &mut Context<'_>, field: Field<'_>, kinds: &[(&str, RecordKind)]) -> Option<RecordKind> {
     let written = field.node.text().unwrap_or_default();
     let known = kinds.iter().find(|(word, _)| word.eq_ignore_ascii_case(written));
-    known.map(|(_, kind)| *kind).or_else(|| context.reader.choice(field, kinds))
+    known
+        .map(|(_, kind)| *kind)
+        .or_else(|| context.reader.choice(field, kinds))
 }
 
 /// The labels of a group: those that begin with `__` say how the targets are visited.

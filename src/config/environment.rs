@@ -16,7 +16,9 @@ pub(super) fn expand(
     is_prometheus: bool,
 ) {
     match &mut node.value {
-        Value::Seq(items) => items.iter_mut().for_each(|item| expand(reader, item, env, is_prometheus)),
+        Value::Seq(items) => items
+            .iter_mut()
+            .for_each(|item| expand(reader, item, env, is_prometheus)),
         Value::Map(entries) => entries
             .iter_mut()
             .filter(|entry| !is_prometheus || entry.key != "replacement")

@@ -31,9 +31,8 @@ pub(super) fn read_proxy(context: &mut Context<'_>, fields: &mut Fields<'_>) -> 
         let text = context.reader.filled(field)?;
         context.hide_as(field.node, mask_userinfo(&text));
         let parsed = url::Url::parse(&text).ok();
-        let is_proxy = parsed.is_some_and(|url| {
-            url.has_host() && ["http", "https", "socks5", "socks5h"].contains(&url.scheme())
-        });
+        let is_proxy =
+            parsed.is_some_and(|url| url.has_host() && ["http", "https", "socks5", "socks5h"].contains(&url.scheme()));
         if !is_proxy {
             let message = "`proxy_url` must be an address such as http://proxy:3128 or socks5://proxy:1080";
             context.reader.report(&codes::ADDRESS, field.node.span, message);
@@ -73,7 +72,9 @@ pub(super) fn read_proxy(context: &mut Context<'_>, fields: &mut Fields<'_>) -> 
     ProxySettings {
         url,
         from_environment,
-        no_proxy: list_field.and_then(|field| context.reader.text(field)).unwrap_or_default(),
+        no_proxy: list_field
+            .and_then(|field| context.reader.text(field))
+            .unwrap_or_default(),
         connect_headers,
     }
 }
@@ -141,7 +142,10 @@ pub(super) fn read_web_address(context: &mut Context<'_>, field: Field<'_>) -> O
     let parsed = url::Url::parse(&text).ok();
     let is_web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_web {
-        let message = format!("`{}` must be an address that begins with http:// or https://", field.key);
+        let message = format!(
+            "`{}` must be an address that begins with http:// or https://",
+            field.key
+        );
         context.reader.report(&codes::ADDRESS, field.node.span, message);
     }
     is_web.then_some(text)

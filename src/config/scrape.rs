@@ -34,7 +34,10 @@ const FAILURES: &str = "every target's last failure is on /targets, and the reas
 
 /// Settings of Prometheus's `global` that nines does not have.
 const GLOBAL_OF_PROMETHEUS: [(&str, &str); 5] = [
-    ("external_labels", "alerts bear the labels of their SLO; write them there"),
+    (
+        "external_labels",
+        "alerts bear the labels of their SLO; write them there",
+    ),
     ("query_log_file", "nines answers no queries"),
     ("rule_query_offset", "nines evaluates no rules"),
     ("scrape_failure_log_file", FAILURES),
@@ -167,7 +170,10 @@ fn read_without_effect(context: &mut Context<'_>, fields: &mut Fields<'_>) {
     context.unsupported(
         fields,
         &[
-            ("sigv4", "requests are not signed for AWS, so that targets that ask for it refuse them"),
+            (
+                "sigv4",
+                "requests are not signed for AWS, so that targets that ask for it refuse them",
+            ),
             ("scrape_failure_log_file", FAILURES),
             ("extra_scrape_metrics", "nines keeps no samples"),
             ("start_timestamp_zero_ingestion", "nines keeps no samples"),
@@ -178,7 +184,11 @@ fn read_without_effect(context: &mut Context<'_>, fields: &mut Fields<'_>) {
 /// How names are to be read: nines takes any UTF-8 in quotes, and asks for no escaping.
 fn read_names(context: &mut Context<'_>, fields: &mut Fields<'_>) {
     for (key, as_if, what) in [
-        ("metric_name_validation_scheme", "utf8", "names in quotes may be any UTF-8"),
+        (
+            "metric_name_validation_scheme",
+            "utf8",
+            "names in quotes may be any UTF-8",
+        ),
         ("metric_name_escaping_scheme", "allow-utf-8", "names are not escaped"),
     ] {
         if let Some(field) = fields.get(key)
@@ -263,7 +273,9 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
 /// A parameter of this name may hold a secret.
 pub(super) fn sounds_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["token", "secret", "passw", "key"].iter().any(|word| name.contains(word))
+    ["token", "secret", "passw", "key"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// A size as Prometheus writes it: `10MB` and `10MiB` are both 10 x 2^20 bytes; 0 is the default limit.

@@ -134,7 +134,9 @@ impl<'n> Fields<'n> {
     /// The entries that nobody has asked for so far.
     pub fn unasked(&self) -> impl Iterator<Item = &'n Entry> {
         let known = &self.known;
-        self.entries.iter().filter(move |entry| !known.contains(&entry.key.as_str()))
+        self.entries
+            .iter()
+            .filter(move |entry| !known.contains(&entry.key.as_str()))
     }
 
     /// Whether the map has this key, whatever its value.

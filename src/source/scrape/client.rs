@@ -185,14 +185,17 @@ fn through(builder: ClientBuilder, settings: &ProxySettings) -> Result<ClientBui
     for (name, values) in &settings.connect_headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("proxy_connect_header"))?;
         for value in values {
-            let mut value =
-                HeaderValue::from_str(value.expose()).map_err(|_| unusable("proxy_connect_header"))?;
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unusable("proxy_connect_header"))?;
             value.set_sensitive(true);
             headers.append(name.clone(), value);
         }
     }
     let proxy = proxy.no_proxy(NoProxy::from_string(&settings.no_proxy));
-    let proxy = if headers.is_empty() { proxy } else { proxy.headers(headers) };
+    let proxy = if headers.is_empty() {
+        proxy
+    } else {
+        proxy.headers(headers)
+    };
     Ok(builder.proxy(proxy))
 }
 

@@ -162,6 +162,8 @@ impl Discovery {
         let (mut found, mut keys) = (Vec::new(), HashSet::new());
         let mut complaints = Vec::new();
         self.discovered = Discovered::default();
+        let counts = self.jobs.iter().map(|job| (job.settings.name.clone(), 0));
+        self.discovered.dropped_counts = counts.collect();
         for (index, job) in self.jobs.iter_mut().enumerate() {
             for outcome in job.find(&mut complaints) {
                 match outcome {
@@ -193,7 +195,12 @@ impl Discovery {
     /// Known targets of jobs whose providers have not answered yet.
     fn awaited(&self, keys: &HashSet<String>) -> Vec<ListedTarget> {
         let waits = |job: &&Job| job.provided.iter().any(|provided| provided.groups().is_none());
-        let waiting: HashSet<&str> = self.jobs.iter().filter(waits).map(|job| job.settings.name.as_str()).collect();
+        let waiting: HashSet<&str> = self
+            .jobs
+            .iter()
+            .filter(waits)
+            .map(|job| job.settings.name.as_str())
+            .collect();
         let known = self.known.iter().filter(|(key, _)| !keys.contains(*key));
         let awaited = known.filter(|(_, known)| waiting.contains(known.target.job.as_str()));
         let mut awaited: Vec<ListedTarget> = awaited.map(|(_, known)| known.clone()).collect();

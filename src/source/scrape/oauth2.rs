@@ -152,7 +152,10 @@ impl Tokens {
         if !in_body {
             let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
             let pair = format!("{}:{}", encode(&settings.client_id), encode(&secret));
-            let mut value = sendable("client_id or client_secret", &format!("Basic {}", STANDARD.encode(pair)))?;
+            let mut value = sendable(
+                "client_id or client_secret",
+                &format!("Basic {}", STANDARD.encode(pair)),
+            )?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -193,7 +196,12 @@ async fn read(mut answer: Response) -> Result<Token, Missing> {
             "" => answer.error,
             description => format!("{}: {description}", answer.error),
         });
-        let said = said.map(|said| said.chars().filter(|c| !c.is_control()).take(SAID_MAX).collect::<String>());
+        let said = said.map(|said| {
+            said.chars()
+                .filter(|c| !c.is_control())
+                .take(SAID_MAX)
+                .collect::<String>()
+        });
         let said = said.filter(|said| !said.is_empty()).map(|said| format!(" ({said})"));
         let detail = format!("HTTP status {status}{}", said.unwrap_or_default());
         return Err(missing(MissingReason::Status, detail));
@@ -214,7 +222,9 @@ async fn read(mut answer: Response) -> Result<Token, Missing> {
         _ => None,
     };
     let lasts = seconds.and_then(|seconds: f64| Duration::try_from_secs_f64(seconds).ok());
-    let lasts = lasts.filter(|lasts| !lasts.is_zero()).map(|lasts| lasts.saturating_sub(MARGIN));
+    let lasts = lasts
+        .filter(|lasts| !lasts.is_zero())
+        .map(|lasts| lasts.saturating_sub(MARGIN));
     Ok(Token {
         header,
         until: lasts.and_then(|lasts| asked_at.checked_add(lasts)),

@@ -97,11 +97,20 @@ pub(super) async fn keep_looking(
         if why.is_empty() && !said.is_empty() {
             info!("job {job}: {name} answers again");
         } else if why != said {
-            let kept: usize = provided.groups().iter().flat_map(|groups| groups.iter()).map(|group| group.targets.len()).sum();
+            let kept: usize = provided
+                .groups()
+                .iter()
+                .flat_map(|groups| groups.iter())
+                .map(|group| group.targets.len())
+                .sum();
             warn!("job {job}: {name} gives no targets, {kept} known ones are kept: {why}");
         }
         let pause = pauses.min(provider.interval());
-        pauses = if why.is_empty() { FIRST_PAUSE } else { (pauses * 2).min(LOOK_TIMEOUT) };
+        pauses = if why.is_empty() {
+            FIRST_PAUSE
+        } else {
+            (pauses * 2).min(LOOK_TIMEOUT)
+        };
         let failed = !why.is_empty();
         said = why;
         tokio::select! {

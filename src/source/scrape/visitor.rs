@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING,
-};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
@@ -99,8 +97,11 @@ impl HttpVisitor {
                 .header(TIMEOUT_HEADER, &timeout)
         };
         let response = self.requester.get(shape).await?;
-        let is_near = response.remote_addr().is_some_and(|from| from.ip().to_canonical().is_loopback());
-        self.is_near.store(is_near && !self.requester.is_proxied(), Ordering::Relaxed);
+        let is_near = response
+            .remote_addr()
+            .is_some_and(|from| from.ip().to_canonical().is_loopback());
+        self.is_near
+            .store(is_near && !self.requester.is_proxied(), Ordering::Relaxed);
         Ok(response)
     }
 
