@@ -9,6 +9,8 @@ mod included;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod oauth2;
+#[cfg(test)]
+mod prometheus_tests;
 mod proxy;
 mod receivers;
 mod relabel;
