@@ -2,6 +2,8 @@
 //! commit batch, `health()` and list of targets, and memory for each target. And memory for each of 100,000 series that
 //! one page shows and one SLO uses.
 
+#![expect(clippy::disallowed_methods, reason = "a stopwatch")]
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

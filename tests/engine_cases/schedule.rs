@@ -68,6 +68,7 @@ struct Run {
     _targets: watch::Sender<Arc<Vec<ListedTarget>>>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "it is virtual")]
 fn run(targets: usize, interval: Duration, takes: Duration) -> Run {
     let began = Instant::now();
     let fleet = Arc::new(Fleet {
