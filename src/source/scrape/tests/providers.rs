@@ -153,7 +153,7 @@ async fn until(receiver: &mut watch::Receiver<Arc<Vec<ListedTarget>>>, expected:
 async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() {
     let (said, settings) = list_server().await;
     let with_provider = || ScrapeJob {
-        providers: vec![Provider::Http(settings.clone())],
+        providers: vec![Provider::Http(Box::new(settings.clone()))],
         static_targets: vec![TargetGroup {
             targets: vec!["static:1".to_owned()],
             ..TargetGroup::default()
