@@ -40,7 +40,7 @@ const OBJECTS_MAX: usize = 100_000;
 const PAGE_BYTES_MAX: usize = 64 << 20;
 
 /// After a change others follow: they are read together.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5_000 });
 
 /// How often everything is read without any change.
 const RESYNC: Duration = Duration::from_mins(5);

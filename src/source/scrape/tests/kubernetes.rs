@@ -23,6 +23,7 @@ struct Cluster {
     items: HashMap<&'static str, Vec<Value>>,
     asked: Mutex<Vec<String>>,
     change: Notify,
+    watched: Notify,
 }
 
 async fn api(
@@ -38,6 +39,7 @@ async fn api(
         return (StatusCode::UNAUTHORIZED, String::new());
     }
     if query.contains_key("watch") {
+        cluster.watched.notify_one();
         cluster.change.notified().await;
         return (StatusCode::OK, r#"{"type":"MODIFIED"}"#.to_owned());
     }
@@ -310,7 +312,7 @@ async fn a_change_ends_the_wait() {
     let mut provider = KubernetesProvider::new(settings(KubernetesRole::Pod, &server), Arc::default());
     provider.look().await.unwrap();
     let waiting = tokio::spawn(async move { provider.wait().await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    cluster.watched.notified().await;
     assert!(!waiting.is_finished());
     cluster.change.notify_one();
     tokio::time::timeout(Duration::from_secs(15), waiting)
