@@ -98,7 +98,7 @@ pub(super) fn of_service(service: &Service) -> Vec<TargetGroup> {
             "service_port_name",
             port.name.as_deref().unwrap_or_default(),
         );
-        let number = port.port.map(|port| port.to_string());
+        let number = port.number.map(|port| port.to_string());
         set(&mut labels, "service_port_number", &number.unwrap_or_default());
         set(&mut labels, "service_port_protocol", &port.protocol);
         set(&mut labels, "service_type", &spec.kind);
@@ -110,7 +110,7 @@ pub(super) fn of_service(service: &Service) -> Vec<TargetGroup> {
         if spec.kind == "LoadBalancer" {
             set(&mut labels, "service_loadbalancer_ip", &spec.load_balancer_ip);
         }
-        group(joined(&host, port.port), labels)
+        group(joined(&host, port.number), labels)
     };
     spec.ports.iter().map(of_port).collect()
 }
@@ -138,7 +138,7 @@ pub(super) fn of_pod(pod: &Pod, known: &Joined) -> Vec<TargetGroup> {
         for port in &container.ports {
             let mut labels = labels.clone();
             add_container_port(&mut labels, port);
-            groups.push(group(joined(&pod.status.pod_ip, Some(port.container_port)), labels));
+            groups.push(group(joined(&pod.status.pod_ip, Some(port.number)), labels));
         }
     }
     groups
@@ -252,7 +252,7 @@ impl<'a> Behind<'a> {
             let containers = pod.spec.containers.iter().map(|container| (container, false));
             let of_init = pod.spec.init_containers.iter().map(|container| (container, true));
             for (container, is_init) in containers.chain(of_init) {
-                let same = |known: &&ContainerPort| Some(known.container_port) == port.port;
+                let same = |known: &&ContainerPort| Some(known.number) == port.number;
                 if let Some(known) = container.ports.iter().find(same) {
                     add_container(&mut labels, pod, container, is_init);
                     add_container_port(&mut labels, known);
@@ -263,14 +263,14 @@ impl<'a> Behind<'a> {
                 .entry(key)
                 .or_insert((pod, HashSet::new()))
                 .1
-                .extend(port.port);
+                .extend(port.number);
         }
-        self.groups.push(group(joined(address, port.port), labels));
+        self.groups.push(group(joined(address, port.number), labels));
     }
 
     fn finish(mut self, common: &Labels) -> Vec<TargetGroup> {
         for (pod, seen) in self.pods.into_values() {
-            let others = |port: &&ContainerPort| !seen.contains(&port.container_port);
+            let others = |port: &&ContainerPort| !seen.contains(&port.number);
             let ports = pod
                 .spec
                 .containers
@@ -282,7 +282,7 @@ impl<'a> Behind<'a> {
                 add_container(&mut labels, pod, container, false);
                 add_container_port(&mut labels, port);
                 self.groups
-                    .push(group(joined(&pod.status.pod_ip, Some(port.container_port)), labels));
+                    .push(group(joined(&pod.status.pod_ip, Some(port.number)), labels));
             }
         }
         self.groups
@@ -304,7 +304,7 @@ fn add_endpoint(labels: &mut Labels, address: &EndpointAddress, known: &Joined) 
 }
 
 fn add_slice_port(labels: &mut Labels, port: &Port) {
-    let number = port.port.map(|port| port.to_string());
+    let number = port.number.map(|port| port.to_string());
     for (name, value) in [
         ("endpointslice_port_name", port.name.as_deref()),
         ("endpointslice_port_protocol", Some(port.protocol.as_str())),
@@ -386,7 +386,7 @@ fn add_container(labels: &mut Labels, pod: &Pod, container: &Container, is_init:
 
 fn add_container_port(labels: &mut Labels, port: &ContainerPort) {
     set(labels, "pod_container_port_name", &port.name);
-    set(labels, "pod_container_port_number", &port.container_port.to_string());
+    set(labels, "pod_container_port_number", &port.number.to_string());
     set(labels, "pod_container_port_protocol", &port.protocol);
 }
 

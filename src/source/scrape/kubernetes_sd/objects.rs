@@ -112,7 +112,8 @@ pub(super) struct Container {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ContainerPort {
     pub name: String,
-    pub container_port: u16,
+    #[serde(rename = "containerPort")]
+    pub number: u16,
     pub protocol: String,
 }
 
@@ -170,7 +171,8 @@ pub(super) struct ServiceSpec {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Port {
     pub name: Option<String>,
-    pub port: Option<u16>,
+    #[serde(rename = "port")]
+    pub number: Option<u16>,
     pub protocol: String,
     pub app_protocol: Option<String>,
 }
