@@ -5,6 +5,7 @@
 
 pub mod cursor;
 pub mod notes;
+mod page;
 pub mod schedule;
 pub mod target;
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::Cursor;
+use super::page::{by_slo, describe_visit};
 use super::{PendingCredit, SloHealth, to_credits};
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, StartVerdict, judge_start};
-use crate::domain::counting::units::{SeriesUse, UsedSample};
+use crate::domain::counting::units::SeriesUse;
 use crate::domain::counting::{Note, VisitFacts};
 use crate::domain::indicator::Indicator;
 use crate::domain::labels::Group;
@@ -185,8 +186,8 @@ impl TargetState {
         }
         let health = &mut self.health;
         (health.error, health.samples_seen) = (None, page.samples_seen);
-        (health.samples_selected, health.seen_at) = (page.samples.len() as u64, Some(at));
-        let (samples_seen, samples_selected) = (page.samples_seen, page.samples.len() as u64);
+        let (samples_seen, samples_selected) = (page.samples_seen, (page.samples.len() + page.native.len()) as u64);
+        (health.samples_selected, health.seen_at) = (samples_selected, Some(at));
         let mut outcome = self.count(&page, at, verdict, catalog, busiest);
         if replaced {
             outcome
@@ -284,10 +285,10 @@ impl TargetState {
         outcome
     }
 
-    /// How each sample of the page is used, in the page's order.
+    /// How each sample of the page is used, in the page's order, and then each native histogram.
     fn used_series(&mut self, page: &Page, catalog: &Catalog) -> Vec<Arc<[(i64, SeriesUse)]>> {
         // Series that no page shows any more must not fill the memory.
-        if self.uses.len() > 2 * page.samples.len() + 1000 {
+        if self.uses.len() > 2 * (page.samples.len() + page.native.len()) + 1000 {
             self.uses.clear();
         }
         let mut find = |series: &Arc<Series>| {
@@ -305,7 +306,9 @@ impl TargetState {
             self.uses.insert(series.key.clone(), Arc::clone(&used));
             used
         };
-        page.samples.iter().map(|sample| find(&sample.series)).collect()
+        let samples = page.samples.iter().map(|sample| &sample.series);
+        let native = page.native.iter().map(|sample| &sample.series);
+        samples.chain(native).map(&mut find).collect()
     }
 
     /// Adds what waits for the next commit.
@@ -405,30 +408,4 @@ impl TargetState {
             feeds,
         }
     }
-}
-
-/// The samples of a page by the SLO that uses them.
-fn by_slo<'a>(page: &Page, used: &'a [Arc<[(i64, SeriesUse)]>]) -> HashMap<i64, Vec<UsedSample<'a>>> {
-    let mut by_slo: HashMap<i64, Vec<UsedSample<'a>>> = HashMap::new();
-    for (sample, uses) in page.samples.iter().zip(used) {
-        for (slo, series) in uses.iter() {
-            let used = UsedSample {
-                series,
-                value: sample.value,
-                created: sample.created,
-            };
-            by_slo.entry(*slo).or_default().push(used);
-        }
-    }
-    by_slo
-}
-
-/// A visit as the log for proofs has it.
-fn describe_visit(page: &Page, at: Timestamp) -> serde_json::Value {
-    let samples: serde_json::Map<String, serde_json::Value> = page
-        .samples
-        .iter()
-        .map(|sample| (sample.series.key.clone(), serde_json::json!(sample.value)))
-        .collect();
-    serde_json::json!({ "at_ms": at.0, "process_start": page.process_start, "samples": samples })
 }
