@@ -3,6 +3,7 @@
 mod client;
 mod context;
 mod environment;
+mod protocols;
 mod receivers;
 mod relabel;
 mod route;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::client;
 use super::context::Context;
+use super::protocols::{ProtocolDefaults, read_global_protocols, read_protocols};
 use super::receivers::MailDefaults;
 use super::relabel::{Limits, read_limits, read_rules};
 use super::{EVALUATION_INTERVAL, receivers};
@@ -20,25 +21,20 @@ const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Keys of Prometheus's `global` that this version does not support.
-const GLOBAL_NOT_YET: [&str; 6] = [
+const GLOBAL_NOT_YET: [&str; 5] = [
     "external_labels",
     "query_log_file",
     "rule_query_offset",
     "scrape_failure_log_file",
-    "scrape_protocols",
     "keep_dropped_targets",
 ];
 
 /// Keys of Prometheus's scrape configs that this version does not support.
-const JOB_NOT_YET: [&str; 20] = [
+const JOB_NOT_YET: [&str; 16] = [
     "keep_dropped_targets",
-    "scrape_protocols",
-    "scrape_fallback_protocol",
     "scrape_failure_log_file",
     "scrape_classic_histograms",
-    "always_scrape_classic_histograms",
     "convert_classic_histograms_to_nhcb",
-    "scrape_native_histograms",
     "native_histogram_bucket_limit",
     "native_histogram_min_bucket_factor",
     "track_timestamps_staleness",
@@ -89,6 +85,7 @@ pub(super) struct Global {
     scrape_timeout: Duration,
     body_size_limit: u64,
     limits: Limits,
+    protocols: ProtocolDefaults,
 }
 
 /// Reads `global`.
@@ -100,6 +97,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         scrape_timeout: SCRAPE_TIMEOUT,
         body_size_limit: BODY_SIZE_LIMIT,
         limits: Limits::default(),
+        protocols: ProtocolDefaults::default(),
     };
     let Some(mut fields) = fields
         .get("global")
@@ -115,6 +113,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         global.body_size_limit = read_size(context, field).unwrap_or(BODY_SIZE_LIMIT);
     }
     global.limits = read_limits(context, &mut fields, Limits::default());
+    global.protocols = read_global_protocols(context, &mut fields);
     global.mail = receivers::read_mail_defaults(context, &mut fields);
     fields.refuse(&mut context.reader, &GLOBAL_NOT_YET);
     fields.finish(&mut context.reader);
@@ -175,6 +174,7 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         params,
         auth: client::read_auth(context, &mut fields),
         tls: client::read_tls(context, &mut fields),
+        protocols: read_protocols(context, &mut fields, &global.protocols),
         honor_labels: context.boolean(&mut fields, "honor_labels", false),
         follow_redirects: context.boolean(&mut fields, "follow_redirects", true),
         compression: context.boolean(&mut fields, "enable_compression", true),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::exposition::page::{Framing, scan};
+use super::native::NativeCache;
 use super::reader::{Hit, PageReader};
 use super::rules::{PageError, PageRules};
 use crate::domain::labels::Labels;
@@ -43,6 +44,8 @@ pub struct SeriesCache {
     pub(super) page: u64,
     /// Entries came or went since they were linked.
     pub(super) unlinked: bool,
+    /// Native histograms have no text.
+    pub(super) native: NativeCache,
 }
 
 /// What came of one series' text.
@@ -83,6 +86,18 @@ impl SeriesCache {
         selection: &Selection,
         view: &SeriesView,
     ) -> Result<Page, PageError> {
+        self.read_with(text.len(), selection, view, |reader| Ok(scan(text, framing, reader)?))
+    }
+
+    /// Reads a page of so many bytes, whatever its format.
+    pub(super) fn read_with(
+        &mut self,
+        bytes: usize,
+        selection: &Selection,
+        view: &SeriesView,
+        scan: impl FnOnce(&mut PageReader<'_>) -> Result<u64, PageError>,
+    ) -> Result<Page, PageError> {
+        self.native.begin_page(self.revision != Some(selection.revision()));
         if self.revision != Some(selection.revision()) {
             self.places.clear();
             self.entries.clear();
@@ -91,31 +106,35 @@ impl SeriesCache {
         self.page += 1;
         let known = self.entries.len();
         let mut reader = PageReader::new(self, selection, view);
-        let scanned = scan(text, framing, &mut reader);
+        let scanned = scan(&mut reader);
         let (hits, warnings, process_start) = (reader.hits, reader.warnings, reader.process_start);
-        let (dropped, refused) = (reader.dropped, reader.refused);
+        let (dropped, refused, native, place) = (reader.dropped, reader.refused, reader.native, reader.place);
         let read = match (scanned, warnings.first()) {
             // Not one line is a sample: this is some other document, whose silence must not be taken for a page's.
-            (Ok(0), Some(fault)) => Err(fault.clone()),
+            (Ok(0), Some(fault)) => Err(fault.clone().into()),
             (scanned, _) => scanned,
         };
         let read = match (read, refused) {
-            (Err(at), Some(refusal)) => Err(refusal.on_line(at.line)),
-            (Err(error), None) => Err(error.into()),
-            (Ok(samples), _) => self.rules.check_samples(samples - dropped).map(|()| samples),
+            (Err(end), Some(refusal)) => Err(refusal.placed(&end)),
+            (Err(error), None) => Err(error),
+            (Ok(samples), _) => self
+                .rules
+                .check_samples(samples.saturating_sub(dropped))
+                .map(|()| samples),
         };
         let samples_seen = read.inspect_err(|_| self.unlearn(known))?;
         if self.unlinked {
             self.link();
         }
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        let samples = self.give_out(&hits, &mut warnings);
+        let samples = self.give_out(&hits, place, &mut warnings);
         self.forget_unseen();
         Ok(Page {
             samples,
+            native,
             process_start,
             samples_seen,
-            bytes: text.len() as u64,
+            bytes: bytes as u64,
             warnings,
         })
     }
@@ -139,7 +158,7 @@ impl SeriesCache {
     }
 
     /// Turns hits into samples; of a series that is listed twice, the first.
-    fn give_out(&mut self, hits: &[Hit], warnings: &mut Vec<String>) -> Vec<Sample> {
+    fn give_out(&mut self, hits: &[Hit], place: &str, warnings: &mut Vec<String>) -> Vec<Sample> {
         let mut samples = Vec::with_capacity(hits.len());
         for hit in hits {
             let entry = &self.entries[hit.entry as usize];
@@ -152,7 +171,7 @@ impl SeriesCache {
             if self.entries[first].given == self.page {
                 if warnings.len() < super::reader::WARNINGS_MAX {
                     warnings.push(format!(
-                        "line {}: a series that the page lists twice; its first value counts",
+                        "{place} {}: a series that the page lists twice; its first value counts",
                         hit.line
                     ));
                 }

@@ -9,6 +9,8 @@ pub mod discovery;
 pub mod exposition;
 mod failure;
 mod files;
+mod native;
+pub mod protocols;
 mod reader;
 pub mod rules;
 pub mod settings;

@@ -9,7 +9,7 @@ use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
-use crate::domain::reading::Series;
+use crate::domain::reading::{NativeSample, Series};
 use crate::domain::selection::Selection;
 
 /// More warnings of one page are not kept.
@@ -31,19 +31,20 @@ pub(super) struct Hit {
 
 /// What the metric that was asked for last is wanted for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    series: bool,
-    created: bool,
-    start: bool,
+pub(super) struct Wanted {
+    pub series: bool,
+    pub created: bool,
+    pub start: bool,
 }
 
 /// Takes a page's samples into a target's cache.
 pub(super) struct PageReader<'a> {
-    cache: &'a mut SeriesCache,
-    selection: &'a Selection,
-    view: &'a SeriesView,
-    wanted: Wanted,
+    pub cache: &'a mut SeriesCache,
+    pub selection: &'a Selection,
+    pub view: &'a SeriesView,
+    pub wanted: Wanted,
     pub hits: Vec<Hit>,
+    pub native: Vec<NativeSample>,
     pub warnings: Vec<FormatError>,
     pub process_start: Option<f64>,
     /// Samples that a rule drops.
@@ -51,7 +52,9 @@ pub(super) struct PageReader<'a> {
     /// Why the page's job does not take it.
     pub refused: Option<PageError>,
     /// Names on the page do not tell enough: every series is read in full.
-    reads_all: bool,
+    pub reads_all: bool,
+    /// What the number of a sample's place counts: lines, or bytes where the page has none.
+    pub place: &'static str,
 }
 
 impl<'a> PageReader<'a> {
@@ -64,11 +67,13 @@ impl<'a> PageReader<'a> {
             view,
             wanted: Wanted::default(),
             hits,
+            native: Vec::new(),
             warnings: Vec::new(),
             process_start: None,
             dropped: 0,
             refused: None,
             reads_all,
+            place: "line",
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::protocols::{Protocol, Protocols};
 use crate::domain::labels::Labels;
 use crate::domain::relabel::RelabelRules;
 use crate::secret::Secret;
@@ -26,6 +27,8 @@ pub struct ScrapeJob {
     pub auth: Auth,
     /// `tls_config`
     pub tls: TlsSettings,
+    /// `scrape_protocols` and `fallback_scrape_protocol`: how pages may be written.
+    pub protocols: Protocols,
     /// `honor_labels`: the page's labels win over the target's.
     pub honor_labels: bool,
     /// `follow_redirects`, true by default.

@@ -128,7 +128,7 @@ pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
         job.body_size_limit,
     )
         .hash(&mut hasher);
-    (found.scheme, &job.tls).hash(&mut hasher);
+    (found.scheme, &job.tls, &job.protocols).hash(&mut hasher);
     (&job.metric_relabelling, job.page_limits).hash(&mut hasher);
     match &job.auth {
         Auth::None => 0.hash(&mut hasher),

@@ -13,17 +13,14 @@ use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
 use super::client::{ClientKey, Clients};
-use super::exposition::Format;
 use super::exposition::page::Framing;
 use super::failure::{broken_body, missing, no_answer};
+use super::protocols::{PageForm, Protocols};
 use super::rules::{PageError, PageRules};
 use super::settings::{Auth, Scheme, ScrapeJob, SecretSource};
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
-
-/// OpenMetrics is preferred: it ends visibly, and it dates its counters.
-const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -91,14 +88,14 @@ impl HttpVisitor {
     async fn read(&self, selection: &Arc<Selection>) -> Result<Page, Missing> {
         let client = self.clients.get(&self.key).await?;
         let response = self.answer(&client).await?;
-        let framing = framing(&response)?;
+        let form = form(&response, &self.job.protocols)?;
         let body = self.body(response).await?;
         self.length.store(body.len(), Ordering::Relaxed);
         let (cache, view, selection) = (Arc::clone(&self.cache), Arc::clone(&self.view), Arc::clone(selection));
         if body.len() <= INLINE_BYTES_MAX {
-            return read_page(&body, framing, &cache, &selection, &view);
+            return read_page(&body, form, &cache, &selection, &view);
         }
-        let reading = tokio::task::spawn_blocking(move || read_page(&body, framing, &cache, &selection, &view));
+        let reading = tokio::task::spawn_blocking(move || read_page(&body, form, &cache, &selection, &view));
         let broken = |_| missing(MissingReason::Format, "reading the page failed within nines");
         reading.await.map_err(broken)?
     }
@@ -118,7 +115,7 @@ impl HttpVisitor {
     async fn request(&self, client: &Client) -> Result<RequestBuilder, Missing> {
         let mut request = client
             .get(self.url.clone())
-            .header(ACCEPT, ACCEPTED)
+            .header(ACCEPT, self.job.protocols.accept())
             .header(TIMEOUT_HEADER, self.target.timeout.as_secs_f64().to_string());
         if !self.job.compression {
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -186,47 +183,50 @@ impl Visitor for HttpVisitor {
     }
 }
 
+/// How a page is written, and whether its length was known beforehand and kept.
+#[derive(Clone, Copy)]
+struct Form {
+    written: PageForm,
+    whole: bool,
+}
+
 /// What an answer's head says about the page.
-fn framing(response: &Response) -> Result<Framing, Missing> {
+fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     let status = response.status();
     if status != StatusCode::OK {
         return Err(missing(MissingReason::Status, format!("HTTP status {status}")));
     }
     let headers = response.headers();
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    let media_type = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let format = match media_type.as_str() {
-        "application/openmetrics-text" => Format::OpenMetrics,
-        "text/html" | "application/json" | "application/vnd.google.protobuf" => {
-            let detail = format!("the page is {media_type}, not a page of metrics as text");
-            return Err(missing(MissingReason::Format, detail));
-        }
-        _ => Format::Text,
-    };
-    let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    Ok(Framing { format, whole })
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Ok(Form {
+        written: protocols.form_of(content_type.unwrap_or(""))?,
+        whole: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
+    })
 }
 
 fn read_page(
     body: &[u8],
-    framing: Framing,
+    form: Form,
     cache: &Mutex<SeriesCache>,
     selection: &Selection,
     view: &SeriesView,
 ) -> Result<Page, Missing> {
-    let text = str::from_utf8(body).map_err(|error| {
-        let detail = format!("the page is not UTF-8 at byte {}", error.valid_up_to() + 1);
-        missing(MissingReason::NotUtf8, detail)
-    })?;
     // A reader that panicked left nothing half done that a page could not mend.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = cache.read(text, framing, selection, view);
+    let page = match form.written {
+        PageForm::Protobuf => cache.read_protobuf(body, selection, view),
+        PageForm::Text(format) => {
+            let text = str::from_utf8(body).map_err(|error| {
+                let detail = format!("the page is not UTF-8 at byte {}", error.valid_up_to() + 1);
+                missing(MissingReason::NotUtf8, detail)
+            })?;
+            let whole = form.whole;
+            cache.read(text, Framing { format, whole }, selection, view)
+        }
+    };
     page.map_err(|error| match error {
-        PageError::Format(error) => missing(MissingReason::Format, format!("the page is not understood: {error}")),
         PageError::Refused { reason, detail } => missing(reason, detail),
+        error => missing(MissingReason::Format, format!("the page is not understood: {error}")),
     })
 }
 

@@ -5,6 +5,7 @@ mod conformance;
 mod differential;
 mod listing;
 mod pages;
+mod protobuf;
 mod reference;
 mod relabelled;
 mod server;
@@ -14,7 +15,7 @@ mod visits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{Auth, BODY_SIZE_LIMIT, PageLimits, Scheme, ScrapeJob, TlsSettings};
+use super::settings::{Auth, BODY_SIZE_LIMIT, PageLimits, Protocols, Scheme, ScrapeJob, TlsSettings};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::relabel::RelabelRules;
@@ -31,6 +32,7 @@ fn job(name: &str) -> ScrapeJob {
         params: Vec::new(),
         auth: Auth::None,
         tls: TlsSettings::default(),
+        protocols: Protocols::default(),
         honor_labels: false,
         follow_redirects: true,
         compression: true,
