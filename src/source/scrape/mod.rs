@@ -6,12 +6,20 @@
 pub mod cache;
 pub mod client;
 pub mod discovery;
+mod dns_sd;
 pub mod exposition;
 mod failure;
 mod files;
+mod http_sd;
+mod http_settings;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_sd;
 mod native;
+mod oauth2;
 pub mod protocols;
+mod provider;
 mod reader;
+pub mod request;
 pub mod rules;
 pub mod settings;
 mod target;

@@ -1,6 +1,6 @@
 //! Pages in the protobuf format beside the same pages as text.
 
-mod encoder;
+pub mod encoder;
 mod native;
 
 use proptest::prelude::*;
