@@ -4,7 +4,9 @@
 //! parsed and matched once; afterwards it is recognised by its bytes, first where it stood the last time.
 
 use super::exposition::page::{Framing, Scanner};
+use super::exposition::protobuf;
 use super::known::KnownSeries;
+use super::native::NativeCache;
 use super::reader::PageReader;
 use super::rules::{PageError, PageRules};
 use crate::domain::labels::Labels;
@@ -37,6 +39,8 @@ pub struct SeriesCache {
     pub(super) known: KnownSeries,
     /// The number of the present page.
     pub(super) page: u32,
+    /// Native histograms have no text.
+    pub(super) native: NativeCache,
 }
 
 impl SeriesCache {
@@ -55,16 +59,31 @@ impl SeriesCache {
         selection: &'a Selection,
         view: &'a SeriesView,
     ) -> PageInPieces<'a> {
-        if self.revision != Some(selection.revision()) {
+        self.begin_with(Scan::Text(Scanner::new(framing)), "line", selection, view)
+    }
+
+    /// Begins to read a page in Prometheus's protobuf format that comes in pieces.
+    pub fn begin_protobuf<'a>(&'a mut self, selection: &'a Selection, view: &'a SeriesView) -> PageInPieces<'a> {
+        self.begin_with(Scan::Protobuf(protobuf::Scanner::default()), "byte", selection, view)
+    }
+
+    fn begin_with<'a>(
+        &'a mut self,
+        scan: Scan,
+        place: &'static str,
+        selection: &'a Selection,
+        view: &'a SeriesView,
+    ) -> PageInPieces<'a> {
+        let selection_changed = self.revision != Some(selection.revision());
+        if selection_changed {
             self.known = KnownSeries::default();
             self.revision = Some(selection.revision());
         }
+        self.native.begin_page(selection_changed);
         self.page = self.page.wrapping_add(1);
-        PageInPieces {
-            scanner: Scanner::new(framing),
-            reader: PageReader::new(self, selection, view),
-            bytes: 0,
-        }
+        let mut reader = PageReader::new(self, selection, view);
+        reader.place = place;
+        PageInPieces { scan, reader, bytes: 0 }
     }
 
     /// Reads a whole page.
@@ -77,6 +96,13 @@ impl SeriesCache {
     ) -> Result<Page, PageError> {
         let mut page = self.begin(framing, selection, view);
         page.feed(text.as_bytes())?;
+        page.finish()
+    }
+
+    /// Reads a whole page in Prometheus's protobuf format.
+    pub fn read_protobuf(&mut self, bytes: &[u8], selection: &Selection, view: &SeriesView) -> Result<Page, PageError> {
+        let mut page = self.begin_protobuf(selection, view);
+        page.feed(bytes)?;
         page.finish()
     }
 
@@ -94,23 +120,36 @@ impl SeriesCache {
 /// A page that is being read. If it is given up half way nothing of it counts, and the cache is as it was.
 #[derive(Debug)]
 pub struct PageInPieces<'a> {
-    scanner: Scanner,
+    scan: Scan,
     reader: PageReader<'a>,
     bytes: u64,
+}
+
+/// How a page is read.
+#[derive(Debug)]
+enum Scan {
+    Text(Scanner),
+    Protobuf(protobuf::Scanner),
 }
 
 impl PageInPieces<'_> {
     /// Reads the next piece; after an error the page is lost.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), PageError> {
         self.bytes += piece.len() as u64;
-        let scanned = self.scanner.feed(piece, &mut self.reader);
-        scanned.map_err(|error| self.reader.reason(error))
+        let scanned: Result<(), PageError> = match &mut self.scan {
+            Scan::Text(scanner) => scanner.feed(piece, &mut self.reader).map_err(Into::into),
+            Scan::Protobuf(scanner) => scanner.feed(piece, &mut self.reader).map_err(Into::into),
+        };
+        scanned.map_err(|end| self.reader.reason(end))
     }
 
     /// What the page gave.
     pub fn finish(mut self) -> Result<Page, PageError> {
-        let scanned = self.scanner.finish(&mut self.reader);
-        let samples = scanned.map_err(|error| self.reader.reason(error))?;
+        let scanned: Result<u64, PageError> = match &mut self.scan {
+            Scan::Text(scanner) => scanner.finish(&mut self.reader).map_err(Into::into),
+            Scan::Protobuf(scanner) => scanner.finish().map_err(Into::into),
+        };
+        let samples = scanned.map_err(|end| self.reader.reason(end))?;
         self.reader.finish(samples, self.bytes)
     }
 }

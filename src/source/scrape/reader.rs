@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::cache::{SeriesCache, SeriesView};
 use super::exposition::line::RawSample;
-use super::exposition::page::{ScanError, Sink};
+use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
 use super::known::{Kind, NONE, family_key};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
-use crate::domain::reading::{Page, Sample, Series};
+use crate::domain::reading::{NativeSample, Page, Sample, Series};
 use crate::domain::selection::Selection;
 
 /// More warnings of one page are not kept.
@@ -33,20 +33,21 @@ const FETCHED_TOGETHER: usize = 16;
 
 /// What the metric that was asked for last is wanted for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    series: bool,
-    created: bool,
-    start: bool,
+pub(super) struct Wanted {
+    pub series: bool,
+    pub created: bool,
+    pub start: bool,
 }
 
 /// Takes a page's samples into a target's cache. Unless it is finished, the cache forgets what it learned.
 #[derive(Debug)]
 pub(super) struct PageReader<'a> {
-    cache: &'a mut SeriesCache,
-    selection: &'a Selection,
-    view: &'a SeriesView,
-    wanted: Wanted,
+    pub cache: &'a mut SeriesCache,
+    pub selection: &'a Selection,
+    pub view: &'a SeriesView,
+    pub wanted: Wanted,
     hits: Vec<Hit>,
+    pub native: Vec<NativeSample>,
     warnings: Vec<FormatError>,
     process_start: Option<f64>,
     /// The entry that was taken last and the one that probably follows.
@@ -57,9 +58,11 @@ pub(super) struct PageReader<'a> {
     /// Samples that a rule drops.
     dropped: u64,
     /// Why the page's job does not take it.
-    refused: Option<PageError>,
+    pub refused: Option<PageError>,
     /// Names on the page do not tell enough: every series is read in full.
-    reads_all: bool,
+    pub reads_all: bool,
+    /// What the number of a sample's place counts: lines, or bytes where the page has none.
+    pub place: &'static str,
 }
 
 impl<'a> PageReader<'a> {
@@ -67,6 +70,7 @@ impl<'a> PageReader<'a> {
         Self {
             wanted: Wanted::default(),
             hits: Vec::with_capacity(cache.known.len()),
+            native: Vec::new(),
             warnings: Vec::new(),
             process_start: None,
             last: NONE,
@@ -75,6 +79,7 @@ impl<'a> PageReader<'a> {
             dropped: 0,
             refused: None,
             reads_all: cache.rules.read_all(),
+            place: "line",
             cache,
             selection,
             view,
@@ -82,10 +87,10 @@ impl<'a> PageReader<'a> {
     }
 
     /// Why the page does not count, when it could not be scanned.
-    pub(super) fn reason(&mut self, error: ScanError) -> PageError {
-        match (error, self.refused.take()) {
-            (ScanError::Format(at), Some(refusal)) => refusal.on_line(at.line),
-            (error, _) => error.into(),
+    pub(super) fn reason(&mut self, end: PageError) -> PageError {
+        match self.refused.take() {
+            Some(refusal) => refusal.placed(&end),
+            None => end,
         }
     }
 
@@ -95,13 +100,14 @@ impl<'a> PageReader<'a> {
             // Not one line is a sample: this is some other document, whose silence must not be taken for a page's.
             return Err(fault.clone().into());
         }
-        self.cache.rules.check_samples(samples - self.dropped)?;
+        self.cache.rules.check_samples(samples.saturating_sub(self.dropped))?;
         self.cache.known.link();
         let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         let selected = self.give_out(&mut warnings);
         self.cache.known.keep(self.cache.page, self.fresh);
         Ok(Page {
             samples: selected,
+            native: mem::take(&mut self.native),
             process_start: self.process_start,
             samples_seen: samples,
             bytes,
@@ -134,9 +140,9 @@ impl<'a> PageReader<'a> {
                     created,
                 });
             } else if warnings.len() < WARNINGS_MAX {
+                let (place, number) = (self.place, hit.line);
                 warnings.push(format!(
-                    "line {}: a series that the page lists twice; its first value counts",
-                    hit.line
+                    "{place} {number}: a series that the page lists twice; its first value counts"
                 ));
             }
         }
