@@ -72,9 +72,10 @@ pub(super) fn read(context: &mut Context<'_>, fields: &mut Fields<'_>, are_addre
     }
     if let Some(field) = fields.get("http_sd_configs") {
         for item in context.reader.list(field) {
+            let read = read_http_discovery(context, item);
             found
                 .providers
-                .extend(read_http_discovery(context, item).map(Provider::Http));
+                .extend(read.map(|settings| Provider::Http(Box::new(settings))));
         }
     }
     if let Some(field) = fields.get("dns_sd_configs") {
@@ -94,7 +95,9 @@ fn read_kubernetes(context: &mut Context<'_>, fields: &mut Fields<'_>, found: &m
     if let Some(field) = fields.get("kubernetes_sd_configs") {
         for item in context.reader.list(field) {
             let read = super::kubernetes::read(context, item);
-            found.providers.extend(read.map(Provider::Kubernetes));
+            found
+                .providers
+                .extend(read.map(|settings| Provider::Kubernetes(Box::new(settings))));
         }
     }
 }

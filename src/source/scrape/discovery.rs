@@ -167,14 +167,16 @@ impl Discovery {
         for (index, job) in self.jobs.iter_mut().enumerate() {
             for outcome in job.find(&mut complaints) {
                 match outcome {
-                    Outcome::Found(target) if keys.insert(target.target.key()) => found.push((index, target)),
+                    Outcome::Found(target) if keys.insert(target.target.key()) => found.push((index, *target)),
                     Outcome::Found(_) => {}
                     Outcome::Dropped(labels) => note_dropped(&mut self.discovered, &job.settings, labels),
                 }
             }
         }
         let mut counts = vec![0; self.jobs.len()];
-        found.iter().for_each(|(index, _)| counts[*index] += 1);
+        for (index, _) in &found {
+            counts[*index] += 1;
+        }
         let mut listed = Vec::new();
         for (index, mut target) in found {
             let (job, count) = (&self.jobs[index], counts[index]);

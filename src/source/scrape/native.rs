@@ -1,19 +1,16 @@
-//! Pages in Prometheus's protobuf format, whose native histograms have no text.
+//! The native histograms of pages in the protobuf format: they have no text.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cache::{SeriesCache, SeriesView};
 use super::exposition::Fault;
 use super::exposition::page::Sink;
-use super::exposition::protobuf::{self, FamilySink};
+use super::exposition::protobuf::FamilySink;
 use super::exposition::series::parse_series;
 use super::reader::PageReader;
-use super::rules::PageError;
 use crate::domain::labels::Labels;
 use crate::domain::native_histogram::NativeHistogram;
-use crate::domain::reading::{NativeSample, Page, Series};
-use crate::domain::selection::Selection;
+use crate::domain::reading::{NativeSample, Series};
 
 /// The native histograms of one target's last page. It never holds more than one page does.
 #[derive(Debug, Default)]
@@ -38,16 +35,6 @@ impl NativeCache {
         let last = self.page;
         self.known.retain(|_, known| !selection_changed && known.seen == last);
         self.page += 1;
-    }
-}
-
-impl SeriesCache {
-    /// Reads a page in Prometheus's protobuf format. On an error nothing of it counts.
-    pub fn read_protobuf(&mut self, page: &[u8], selection: &Selection, view: &SeriesView) -> Result<Page, PageError> {
-        self.read_with(page.len(), selection, view, |reader| {
-            reader.place = "byte";
-            Ok(protobuf::scan(page, reader)?)
-        })
     }
 }
 

@@ -85,7 +85,7 @@ impl Tokens {
     /// The value of `Authorization`.
     pub async fn get(&self) -> Result<HeaderValue, Missing> {
         let mut known = self.known.lock().await;
-        let now = Instant::now();
+        let now = now();
         let usable = |token: &&Token| token.until.is_none_or(|until| now < until);
         if let Some(token) = known.token.as_ref().filter(usable) {
             return Ok(token.header.clone());
@@ -115,19 +115,19 @@ impl Tokens {
 
     /// Asks with the credentials in the header, as the standard recommends; where that is refused, in the body.
     async fn fetch(&self, in_body: &mut bool) -> Result<Token, Missing> {
-        let answer = self.ask(*in_body).await.map_err(of_token)?;
+        let answer = self.ask(*in_body).await.map_err(|why| of_token(&why))?;
         let refused = matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
         if !refused || *in_body {
-            return read(answer).await.map_err(of_token);
+            return read(answer).await.map_err(|why| of_token(&why));
         }
         let why = read(answer).await;
-        let second = self.ask(true).await.map_err(of_token)?;
+        let second = self.ask(true).await.map_err(|why| of_token(&why))?;
         match read(second).await {
             Ok(token) => {
                 *in_body = true;
                 Ok(token)
             }
-            Err(_) => why.map_err(of_token),
+            Err(_) => why.map_err(|why| of_token(&why)),
         }
     }
 
@@ -182,7 +182,7 @@ impl Tokens {
 }
 
 async fn read(mut answer: Response) -> Result<Token, Missing> {
-    let (status, asked_at) = (answer.status(), Instant::now());
+    let (status, asked_at) = (answer.status(), now());
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| broken_body(&error))? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -231,7 +231,15 @@ async fn read(mut answer: Response) -> Result<Token, Missing> {
     })
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only how long a token lasts is measured, on the clock of the runtime, which tests can turn"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
 /// Says that it is the token that could not be had.
-fn of_token(why: Missing) -> Missing {
+fn of_token(why: &Missing) -> Missing {
     missing(why.reason, format!("no token from oauth2's token_url: {}", why.detail))
 }

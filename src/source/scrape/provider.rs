@@ -58,11 +58,11 @@ impl Provided {
 /// The provider of these settings.
 pub(super) fn provider(settings: &Provider, clients: &Arc<Clients>) -> Box<dyn Provide> {
     match settings {
-        Provider::Http(settings) => Box::new(HttpProvider::new(settings.clone(), Arc::clone(clients))),
+        Provider::Http(settings) => Box::new(HttpProvider::new((**settings).clone(), Arc::clone(clients))),
         Provider::Dns(settings) => Box::new(DnsProvider::new(settings.clone())),
         #[cfg(feature = "kubernetes")]
         Provider::Kubernetes(settings) => Box::new(super::kubernetes_sd::KubernetesProvider::new(
-            settings.clone(),
+            (**settings).clone(),
             Arc::clone(clients),
         )),
     }

@@ -117,12 +117,12 @@ pub struct FileDiscovery {
 #[derive(Clone, Debug)]
 pub enum Provider {
     /// An entry of `http_sd_configs`.
-    Http(HttpDiscovery),
+    Http(Box<HttpDiscovery>),
     /// An entry of `dns_sd_configs`.
     Dns(DnsDiscovery),
     /// An entry of `kubernetes_sd_configs`.
     #[cfg(feature = "kubernetes")]
-    Kubernetes(KubernetesDiscovery),
+    Kubernetes(Box<KubernetesDiscovery>),
 }
 
 /// One entry of `http_sd_configs`.

@@ -26,7 +26,7 @@ pub(super) struct FoundTarget {
 /// What becomes of an address.
 pub(super) enum Outcome {
     /// A target.
-    Found(FoundTarget),
+    Found(Box<FoundTarget>),
     /// Nothing: a rule drops it. These were its labels.
     Dropped(Labels),
 }
@@ -40,11 +40,11 @@ pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Res
     let found = resolve(job, &labels);
     found
         .map(|(target, url)| {
-            Outcome::Found(FoundTarget {
+            Outcome::Found(Box::new(FoundTarget {
                 target,
                 url,
                 discovered,
-            })
+            }))
         })
         .map_err(|why| format!("job {}: target {:?} is left out: {why}", job.name, shown(address)))
 }

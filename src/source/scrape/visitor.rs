@@ -1,12 +1,16 @@
 //! One visit to one target over HTTP.
 
-use std::str;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
+};
 use reqwest::{RequestBuilder, Response, StatusCode};
+use tokio::sync::Mutex;
+use tokio::task;
 use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
@@ -26,11 +30,8 @@ const COMPRESSED: &str = "zstd, gzip;q=0.5";
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 
-/// Pages above this size are read beside the runtime, so that they hold up nothing else.
-const INLINE_BYTES_MAX: usize = 1 << 20;
-
-/// Room for a page before its size is known.
-const FIRST_CAPACITY: usize = 16 * 1024;
+/// A page is read in pieces of at most so many bytes, so that it holds up nothing else.
+const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// Visits one target over HTTP and remembers what its pages look like.
 #[derive(Debug)]
@@ -40,10 +41,8 @@ pub struct HttpVisitor {
     requester: Requester,
     /// The last answer came from this machine.
     is_near: AtomicBool,
-    view: Arc<SeriesView>,
-    cache: Arc<Mutex<SeriesCache>>,
-    /// How long the last page was.
-    length: AtomicUsize,
+    view: SeriesView,
+    cache: Mutex<SeriesCache>,
 }
 
 impl HttpVisitor {
@@ -62,24 +61,17 @@ impl HttpVisitor {
             job,
             requester: Requester::new(access, url),
             is_near: AtomicBool::new(false),
-            view: Arc::new(view),
-            cache: Arc::new(Mutex::new(SeriesCache::new(rules))),
-            length: AtomicUsize::new(FIRST_CAPACITY),
+            view,
+            cache: Mutex::new(SeriesCache::new(rules)),
         }
     }
 
-    async fn read(&self, selection: &Arc<Selection>) -> Result<Page, Missing> {
+    async fn read(&self, selection: &Selection) -> Result<Page, Missing> {
         let response = self.answer().await?;
         let form = form(&response, &self.job.protocols)?;
-        let body = self.body(response).await?;
-        self.length.store(body.len(), Ordering::Relaxed);
-        let (cache, view, selection) = (Arc::clone(&self.cache), Arc::clone(&self.view), Arc::clone(selection));
-        if body.len() <= INLINE_BYTES_MAX {
-            return read_page(&body, form, &cache, &selection, &view);
-        }
-        let reading = tokio::task::spawn_blocking(move || read_page(&body, form, &cache, &selection, &view));
-        let broken = |_| missing(MissingReason::Format, "reading the page failed within nines");
-        reading.await.map_err(broken)?
+        let age = age(response.headers());
+        let page = self.page(response, form, selection).await?;
+        Ok(Page { age, ..page })
     }
 
     /// The answer's head.
@@ -91,6 +83,7 @@ impl HttpVisitor {
             request
                 .header(ACCEPT, self.job.protocols.accept())
                 .header(ACCEPT_ENCODING, encoding)
+                .header(CACHE_CONTROL, "no-cache")
                 .header(TIMEOUT_HEADER, &timeout)
         };
         let response = self.requester.get(shape).await?;
@@ -102,30 +95,35 @@ impl HttpVisitor {
         Ok(response)
     }
 
-    /// The decoded body, as far as it may go: a small body may unpack to a huge one.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Missing> {
-        let limit = usize::try_from(self.job.body_size_limit).unwrap_or(usize::MAX);
+    /// Reads the decoded body as it comes, as far as it may go: a small body may unpack to a huge one.
+    async fn page(&self, mut response: Response, form: Form, selection: &Selection) -> Result<Page, Missing> {
+        let limit = self.job.body_size_limit;
         let too_large = || {
-            let limit = in_megabytes(self.job.body_size_limit);
+            let limit = in_megabytes(limit);
             missing(
                 MissingReason::TooLarge,
                 format!("the page is larger than body_size_limit ({limit})"),
             )
         };
-        if response
-            .content_length()
-            .is_some_and(|length| length > self.job.body_size_limit)
-        {
+        if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut body = Vec::with_capacity(self.length.load(Ordering::Relaxed).min(limit));
+        let mut cache = self.cache.lock().await;
+        let mut page = match form {
+            Form::Text(framing) => cache.begin(framing, selection, &self.view),
+            Form::Protobuf => cache.begin_protobuf(selection, &self.view),
+        };
+        let mut room = limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
-            if chunk.len() > limit - body.len() {
-                return Err(too_large());
+            room = room.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
+            for (number, piece) in chunk.chunks(PIECE_BYTES_MAX).enumerate() {
+                if number > 0 {
+                    task::yield_now().await;
+                }
+                page.feed(piece).map_err(no_page)?;
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        page.finish().map_err(no_page)
     }
 }
 
@@ -141,14 +139,13 @@ impl Visitor for HttpVisitor {
     }
 }
 
-/// How a page is written, and whether its length was known beforehand and kept.
+/// What an answer's head says about the page.
 #[derive(Clone, Copy)]
-struct Form {
-    written: PageForm,
-    whole: bool,
+enum Form {
+    Text(Framing),
+    Protobuf,
 }
 
-/// What an answer's head says about the page.
 fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     let status = response.status();
     if status != StatusCode::OK {
@@ -156,36 +153,24 @@ fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     }
     let headers = response.headers();
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    Ok(Form {
-        written: protocols.form_of(content_type.unwrap_or(""))?,
-        whole: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
+    let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    Ok(match protocols.form_of(content_type.unwrap_or(""))? {
+        PageForm::Text(format) => Form::Text(Framing { format, whole }),
+        PageForm::Protobuf => Form::Protobuf,
     })
 }
 
-fn read_page(
-    body: &[u8],
-    form: Form,
-    cache: &Mutex<SeriesCache>,
-    selection: &Selection,
-    view: &SeriesView,
-) -> Result<Page, Missing> {
-    // A reader that panicked left nothing half done that a page could not mend.
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = match form.written {
-        PageForm::Protobuf => cache.read_protobuf(body, selection, view),
-        PageForm::Text(format) => {
-            let text = str::from_utf8(body).map_err(|error| {
-                let detail = format!("the page is not UTF-8 at byte {}", error.valid_up_to() + 1);
-                missing(MissingReason::NotUtf8, detail)
-            })?;
-            let whole = form.whole;
-            cache.read(text, Framing { format, whole }, selection, view)
-        }
-    };
-    page.map_err(|error| match error {
+/// How long a cache has kept the page: the seconds of its `Age` header.
+fn age(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(AGE)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn no_page(error: PageError) -> Missing {
+    match error {
         PageError::Refused { reason, detail } => missing(reason, detail),
         error => missing(MissingReason::Format, format!("the page is not understood: {error}")),
-    })
+    }
 }
 
 fn in_megabytes(bytes: u64) -> String {

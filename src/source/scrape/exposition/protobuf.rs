@@ -39,24 +39,53 @@ pub trait FamilySink: Sink {
     fn native(&mut self, series: &str, histogram: NativeHistogram, created: Option<f64>) -> Result<(), Fault>;
 }
 
-/// Reads a page and gives back how many samples its text would have. Whatever is wanted and not understood fails the
-/// page, and so does a message that is cut.
-pub fn scan(page: &[u8], sink: &mut impl FamilySink) -> Result<u64, ProtobufError> {
-    let mut stream = Wire::new(page);
-    let mut scan = Scan {
-        sink,
-        name: String::new(),
-        series: SeriesText::default(),
-    };
-    let mut samples = 0;
-    while !stream.is_empty() {
-        let family = Family::read(stream.message()?)?;
-        if family.metrics > 0 {
-            samples += family.count_samples()?;
-            scan.family(&family)?;
+/// A family of more bytes is not read: it is what is kept of a page between two pieces.
+pub const FAMILY_BYTES_MAX: usize = 64 << 20;
+
+/// Reads a page in pieces, one family after the other. Whatever is wanted and not understood fails the page, and so
+/// does a message that is cut.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    /// The beginning of a family whose end is still to come, and where on the page it stands.
+    unfinished: Vec<u8>,
+    at: usize,
+    /// How many samples the text would have had until here.
+    samples: u64,
+}
+
+impl Scanner {
+    /// Reads the families that this piece of the page ends. After an error the page is lost.
+    pub fn feed(&mut self, piece: &[u8], sink: &mut impl FamilySink) -> Result<(), ProtobufError> {
+        self.unfinished.extend_from_slice(piece);
+        let mut stream = Wire::new(&self.unfinished, self.at);
+        let mut scan = Scan {
+            sink,
+            name: String::new(),
+            series: SeriesText::default(),
+        };
+        while let Some(fields) = stream.whole_message(FAMILY_BYTES_MAX)? {
+            let family = Family::read(fields)?;
+            if family.metrics > 0 {
+                self.samples += family.count_samples()?;
+                scan.family(&family)?;
+            }
         }
+        let read = stream.at() - self.at;
+        self.unfinished.drain(..read);
+        self.at += read;
+        Ok(())
     }
-    Ok(samples)
+
+    /// How many samples the text of the page would have had.
+    pub fn finish(&self) -> Result<u64, ProtobufError> {
+        if self.unfinished.is_empty() {
+            return Ok(self.samples);
+        }
+        Err(ProtobufError {
+            at: self.at,
+            message: "the page ends within a family, so it was cut",
+        })
+    }
 }
 
 /// What a family's metrics are.

@@ -33,8 +33,9 @@ pub(super) enum WireValue<'a> {
 const CUT: &str = "the page ends within a number or a message, so it was cut";
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    /// Bytes that begin here on the page.
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
     }
 
     /// Where what is not read yet begins on the page.
@@ -80,6 +81,26 @@ impl<'a> Wire<'a> {
             _ => return Err(fault("a field is of a type that there is not")),
         };
         Ok(Some(WireField { number, at, value }))
+    }
+
+    /// A length, then so many bytes; none where their end is still to come.
+    pub(super) fn whole_message(&mut self, bytes_max: usize) -> Result<Option<Self>, ProtobufError> {
+        let mut rest = *self;
+        let is_begun = |byte: &u8| *byte >= 0x80;
+        if rest.bytes.len() < 10 && rest.bytes.iter().all(is_begun) {
+            return Ok(None);
+        }
+        if rest.varint()? > bytes_max as u64 {
+            return Err(self.fault("the family is longer than 64 MiB"));
+        }
+        rest = *self;
+        match rest.message() {
+            Ok(message) => {
+                *self = rest;
+                Ok(Some(message))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// A length, then so many bytes.
@@ -193,7 +214,7 @@ mod tests {
             (&[0x80], None),
         ];
         for (bytes, value) in cases {
-            assert_eq!(Wire::new(bytes).varint().ok(), value, "{bytes:x?}");
+            assert_eq!(Wire::new(bytes, 0).varint().ok(), value, "{bytes:x?}");
         }
         assert_eq!([0, 1, 2, 3, u64::MAX].map(zigzag), [0, -1, 1, -2, i64::MIN]);
     }
@@ -214,7 +235,7 @@ mod tests {
             (&[0x08], "byte 1: the page ends"),
         ];
         for (bytes, expected) in cases {
-            let refused = Wire::new(bytes).field().unwrap_err().to_string();
+            let refused = Wire::new(bytes, 0).field().unwrap_err().to_string();
             assert!(refused.starts_with(expected), "{bytes:x?}: {refused}");
         }
     }

@@ -3,6 +3,8 @@
 mod compressed;
 mod conformance;
 mod differential;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod listing;
 mod pages;
 mod protobuf;

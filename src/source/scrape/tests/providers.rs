@@ -14,7 +14,7 @@ use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, MX, NS, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record};
 use tokio::net::UdpSocket;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::job;
@@ -37,9 +37,18 @@ struct Said {
     body: String,
     heard: HeaderMap,
     hangs: bool,
+    asked: Arc<Notify>,
 }
 
 type Shared = Arc<Mutex<Said>>;
+
+/// Waits until the server was asked twice: by then what it said the first time was taken up.
+async fn asked_twice(said: &Shared) {
+    let asked = Arc::clone(&said.lock().unwrap().asked);
+    for _ in 0..3 {
+        asked.notified().await;
+    }
+}
 
 async fn answer(
     State(said): State<Shared>,
@@ -48,6 +57,7 @@ async fn answer(
     let (answer, hangs) = {
         let mut said = said.lock().unwrap();
         said.heard = headers;
+        said.asked.notify_one();
         let answer = (said.status, [("content-type", said.content_type)], said.body.clone());
         (answer, said.hangs)
     };
@@ -153,7 +163,7 @@ async fn until(receiver: &mut watch::Receiver<Arc<Vec<ListedTarget>>>, expected:
 async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() {
     let (said, settings) = list_server().await;
     let with_provider = || ScrapeJob {
-        providers: vec![Provider::Http(settings.clone())],
+        providers: vec![Provider::Http(Box::new(settings.clone()))],
         static_targets: vec![TargetGroup {
             targets: vec!["static:1".to_owned()],
             ..TargetGroup::default()
@@ -175,7 +185,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     until(&mut receiver, &["static:1", "a:1"]).await;
     let known = Arc::clone(&receiver.borrow()[1].visitor);
     said.lock().unwrap().status = StatusCode::BAD_GATEWAY;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    asked_twice(&said).await;
     assert!(!receiver.has_changed().unwrap());
     cancel.cancel();
     second.await.unwrap();
@@ -183,7 +193,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     // After a reload the server is still away.
     let cancel = CancellationToken::new();
     let third = spawn(vec![with_provider()], sender.clone(), Arc::default(), cancel.clone());
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    asked_twice(&said).await;
     until(&mut receiver, &["static:1", "a:1"]).await;
     assert!(Arc::ptr_eq(&known, &receiver.borrow()[1].visitor));
     say(&said, r#"[{"targets": ["b:1"]}]"#);

@@ -140,6 +140,26 @@ fn a_page_gives_what_its_text_gives_whatever_is_selected() {
 }
 
 #[test]
+fn a_page_that_comes_in_pieces_is_the_same() {
+    let (bytes, selection, view) = (page(&of_each_kind()), everything(), SeriesView::default());
+    let mut cache = SeriesCache::default();
+    let whole = cache.read_protobuf(&bytes, &selection, &view).unwrap();
+    for length in [1, 2, 7, 100, bytes.len()] {
+        let mut page = cache.begin_protobuf(&selection, &view);
+        for piece in bytes.chunks(length) {
+            page.feed(piece).unwrap();
+        }
+        let pieces = page.finish().unwrap();
+        assert_eq!(
+            (shown(&pieces), pieces.samples_seen),
+            (shown(&whole), whole.samples_seen),
+            "{length} bytes"
+        );
+        assert_eq!(pieces.bytes, bytes.len() as u64);
+    }
+}
+
+#[test]
 fn a_target_that_changes_its_format_keeps_its_series() {
     let (bytes, selection) = (page(&of_each_kind()), everything());
     let mut cache = SeriesCache::default();
@@ -289,10 +309,11 @@ fn what_is_no_family_fails_the_page() {
     let one = counter(&[], 1.0, None);
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("text", b"a_total 1\n".to_vec(), "byte 0: the page ends"),
+        ("a length beyond the page", vec![0x7f, 1], "byte 0: the page ends"),
         (
-            "a length beyond the page",
+            "a length beyond the limit",
             vec![0xff, 0xff, 0xff, 0xff, 0x0f],
-            "byte 0: the page ends",
+            "byte 0: the family is longer",
         ),
         (
             "a length of more than 64 bits",
