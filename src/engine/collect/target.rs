@@ -192,8 +192,7 @@ impl TargetState {
         } else if let Some(missing) = self.another_process(visit.at) {
             return self.missed(missing, visit);
         }
-        let samples_selected = (page.samples.len() + page.native.len()) as u64;
-        let samples_seen = page.samples_seen;
+        let (samples_seen, samples_selected) = (page.samples_seen, (page.samples.len() + page.native.len()) as u64);
         self.health.seen(visit.at, samples_seen, samples_selected);
         let mut outcome = VisitOutcome::default();
         // A page that has counted already, or may have, has nothing to add.

@@ -52,38 +52,42 @@ impl SeriesCache {
         }
     }
 
-    /// Begins to read a page that comes in pieces.
+    /// Begins to read a page of text that comes in pieces.
     pub fn begin<'a>(
         &'a mut self,
         framing: Framing,
         selection: &'a Selection,
         view: &'a SeriesView,
     ) -> PageInPieces<'a> {
-        self.begin_with(Scan::Text(Scanner::new(framing)), "line", selection, view)
+        self.begin_with(PageScanner::Text(Scanner::new(framing)), selection, view)
     }
 
-    /// Begins to read a page in Prometheus's protobuf format that comes in pieces.
+    /// Begins to read a page in the protobuf format that comes in pieces.
     pub fn begin_protobuf<'a>(&'a mut self, selection: &'a Selection, view: &'a SeriesView) -> PageInPieces<'a> {
-        self.begin_with(Scan::Protobuf(protobuf::Scanner::default()), "byte", selection, view)
+        self.begin_with(PageScanner::Protobuf(protobuf::Scanner::default()), selection, view)
     }
 
     fn begin_with<'a>(
         &'a mut self,
-        scan: Scan,
-        place: &'static str,
+        scanner: PageScanner,
         selection: &'a Selection,
         view: &'a SeriesView,
     ) -> PageInPieces<'a> {
-        let selection_changed = self.revision != Some(selection.revision());
-        if selection_changed {
+        self.native.begin_page(self.revision != Some(selection.revision()));
+        if self.revision != Some(selection.revision()) {
             self.known = KnownSeries::default();
             self.revision = Some(selection.revision());
         }
-        self.native.begin_page(selection_changed);
         self.page = self.page.wrapping_add(1);
-        let mut reader = PageReader::new(self, selection, view);
-        reader.place = place;
-        PageInPieces { scan, reader, bytes: 0 }
+        let place = match scanner {
+            PageScanner::Text(_) => "line",
+            PageScanner::Protobuf(_) => "byte",
+        };
+        PageInPieces {
+            scanner,
+            reader: PageReader::new(self, selection, view, place),
+            bytes: 0,
+        }
     }
 
     /// Reads a whole page.
@@ -99,7 +103,7 @@ impl SeriesCache {
         page.finish()
     }
 
-    /// Reads a whole page in Prometheus's protobuf format.
+    /// Reads a whole page in the protobuf format.
     pub fn read_protobuf(&mut self, bytes: &[u8], selection: &Selection, view: &SeriesView) -> Result<Page, PageError> {
         let mut page = self.begin_protobuf(selection, view);
         page.feed(bytes)?;
@@ -117,39 +121,39 @@ impl SeriesCache {
     }
 }
 
+/// What reads a page, by its format.
+#[derive(Debug)]
+enum PageScanner {
+    Text(Scanner),
+    Protobuf(protobuf::Scanner),
+}
+
 /// A page that is being read. If it is given up half way nothing of it counts, and the cache is as it was.
 #[derive(Debug)]
 pub struct PageInPieces<'a> {
-    scan: Scan,
+    scanner: PageScanner,
     reader: PageReader<'a>,
     bytes: u64,
-}
-
-/// How a page is read.
-#[derive(Debug)]
-enum Scan {
-    Text(Scanner),
-    Protobuf(protobuf::Scanner),
 }
 
 impl PageInPieces<'_> {
     /// Reads the next piece; after an error the page is lost.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), PageError> {
         self.bytes += piece.len() as u64;
-        let scanned: Result<(), PageError> = match &mut self.scan {
-            Scan::Text(scanner) => scanner.feed(piece, &mut self.reader).map_err(Into::into),
-            Scan::Protobuf(scanner) => scanner.feed(piece, &mut self.reader).map_err(Into::into),
+        let scanned = match &mut self.scanner {
+            PageScanner::Text(scanner) => scanner.feed(piece, &mut self.reader).map_err(PageError::from),
+            PageScanner::Protobuf(scanner) => scanner.feed(piece, &mut self.reader).map_err(PageError::from),
         };
-        scanned.map_err(|end| self.reader.reason(end))
+        scanned.map_err(|error| self.reader.reason(error))
     }
 
     /// What the page gave.
     pub fn finish(mut self) -> Result<Page, PageError> {
-        let scanned: Result<u64, PageError> = match &mut self.scan {
-            Scan::Text(scanner) => scanner.finish(&mut self.reader).map_err(Into::into),
-            Scan::Protobuf(scanner) => scanner.finish().map_err(Into::into),
+        let scanned = match &mut self.scanner {
+            PageScanner::Text(scanner) => scanner.finish(&mut self.reader).map_err(PageError::from),
+            PageScanner::Protobuf(scanner) => scanner.finish().map_err(PageError::from),
         };
-        let samples = scanned.map_err(|end| self.reader.reason(end))?;
+        let samples = scanned.map_err(|error| self.reader.reason(error))?;
         self.reader.finish(samples, self.bytes)
     }
 }

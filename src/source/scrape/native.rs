@@ -1,4 +1,4 @@
-//! Pages in Prometheus's protobuf format, whose native histograms have no text.
+//! The native histograms of pages in the protobuf format: they have no text.
 
 use std::collections::HashMap;
 use std::sync::Arc;

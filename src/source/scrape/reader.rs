@@ -46,8 +46,9 @@ pub(super) struct PageReader<'a> {
     pub selection: &'a Selection,
     pub view: &'a SeriesView,
     pub wanted: Wanted,
-    hits: Vec<Hit>,
+    /// Native histograms of selected series.
     pub native: Vec<NativeSample>,
+    hits: Vec<Hit>,
     warnings: Vec<FormatError>,
     process_start: Option<f64>,
     /// The entry that was taken last and the one that probably follows.
@@ -61,16 +62,21 @@ pub(super) struct PageReader<'a> {
     pub refused: Option<PageError>,
     /// Names on the page do not tell enough: every series is read in full.
     pub reads_all: bool,
-    /// What the number of a sample's place counts: lines, or bytes where the page has none.
-    pub place: &'static str,
+    /// What a sample's place is counted in: lines, or bytes where the page has none.
+    place: &'static str,
 }
 
 impl<'a> PageReader<'a> {
-    pub(super) fn new(cache: &'a mut SeriesCache, selection: &'a Selection, view: &'a SeriesView) -> Self {
+    pub(super) fn new(
+        cache: &'a mut SeriesCache,
+        selection: &'a Selection,
+        view: &'a SeriesView,
+        place: &'static str,
+    ) -> Self {
         Self {
             wanted: Wanted::default(),
-            hits: Vec::with_capacity(cache.known.len()),
             native: Vec::new(),
+            hits: Vec::with_capacity(cache.known.len()),
             warnings: Vec::new(),
             process_start: None,
             last: NONE,
@@ -79,7 +85,7 @@ impl<'a> PageReader<'a> {
             dropped: 0,
             refused: None,
             reads_all: cache.rules.read_all(),
-            place: "line",
+            place,
             cache,
             selection,
             view,
@@ -87,10 +93,11 @@ impl<'a> PageReader<'a> {
     }
 
     /// Why the page does not count, when it could not be scanned.
-    pub(super) fn reason(&mut self, end: PageError) -> PageError {
+    pub(super) fn reason(&mut self, error: impl Into<PageError>) -> PageError {
+        let error = error.into();
         match self.refused.take() {
-            Some(refusal) => refusal.placed(&end),
-            None => end,
+            Some(refusal) => refusal.placed(&error),
+            None => error,
         }
     }
 
@@ -140,9 +147,9 @@ impl<'a> PageReader<'a> {
                     created,
                 });
             } else if warnings.len() < WARNINGS_MAX {
-                let (place, number) = (self.place, hit.line);
                 warnings.push(format!(
-                    "{place} {number}: a series that the page lists twice; its first value counts"
+                    "{} {}: a series that the page lists twice; its first value counts",
+                    self.place, hit.line
                 ));
             }
         }

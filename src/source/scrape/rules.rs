@@ -66,8 +66,7 @@ impl PageError {
         let place = match end {
             Self::Format(error) => format!("line {}", error.line),
             Self::Protobuf(error) => format!("byte {}", error.at),
-            // What is no text has no lines.
-            Self::Refused { .. } => return end.clone(),
+            Self::Refused { .. } => return self,
         };
         match self {
             Self::Refused { reason, detail } => Self::Refused {

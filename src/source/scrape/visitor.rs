@@ -109,12 +109,9 @@ impl HttpVisitor {
             return Err(too_large());
         }
         let mut cache = self.cache.lock().await;
-        let mut page = match form.written {
-            PageForm::Protobuf => cache.begin_protobuf(selection, &self.view),
-            PageForm::Text(format) => {
-                let whole = form.whole;
-                cache.begin(Framing { format, whole }, selection, &self.view)
-            }
+        let mut page = match form {
+            Form::Text(framing) => cache.begin(framing, selection, &self.view),
+            Form::Protobuf => cache.begin_protobuf(selection, &self.view),
         };
         let mut room = limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
@@ -142,14 +139,13 @@ impl Visitor for HttpVisitor {
     }
 }
 
-/// How a page is written, and whether its length was known beforehand and kept.
+/// What an answer's head says about the page.
 #[derive(Clone, Copy)]
-struct Form {
-    written: PageForm,
-    whole: bool,
+enum Form {
+    Text(Framing),
+    Protobuf,
 }
 
-/// What an answer's head says about the page.
 fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     let status = response.status();
     if status != StatusCode::OK {
@@ -157,9 +153,10 @@ fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     }
     let headers = response.headers();
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    Ok(Form {
-        written: protocols.form_of(content_type.unwrap_or(""))?,
-        whole: headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING),
+    let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    Ok(match protocols.form_of(content_type.unwrap_or(""))? {
+        PageForm::Text(format) => Form::Text(Framing { format, whole }),
+        PageForm::Protobuf => Form::Protobuf,
     })
 }
 

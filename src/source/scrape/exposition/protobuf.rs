@@ -6,7 +6,6 @@
 //! family that nobody wants, only the name is read and the series are counted.
 
 use std::fmt::Write;
-use std::mem;
 
 use super::Fault;
 use super::go_float::write_float;
@@ -17,7 +16,7 @@ use super::protobuf_histogram::{
     read_timestamp,
 };
 use super::series::SERIES_BYTES_MAX;
-use super::wire::{CUT, Wire, WireField};
+use super::wire::{Wire, WireField};
 use crate::domain::native_histogram::NativeHistogram;
 
 /// Where and why a page is not understood. It never quotes the page.
@@ -40,58 +39,52 @@ pub trait FamilySink: Sink {
     fn native(&mut self, series: &str, histogram: NativeHistogram, created: Option<f64>) -> Result<(), Fault>;
 }
 
-/// Reads a page in pieces. Whatever is wanted and not understood fails the page, and so does a message that is cut.
+/// A family of more bytes is not read: it is what is kept of a page between two pieces.
+pub const FAMILY_BYTES_MAX: usize = 64 << 20;
+
+/// Reads a page in pieces, one family after the other. Whatever is wanted and not understood fails the page, and so
+/// does a message that is cut.
 #[derive(Debug, Default)]
 pub struct Scanner {
-    /// A family whose end is still to come. It is never longer than what has come of it.
+    /// The beginning of a family whose end is still to come, and where on the page it stands.
     unfinished: Vec<u8>,
-    /// Where it begins on the page.
     at: usize,
-    /// How many samples the text of what was read would have.
+    /// How many samples the text would have had until here.
     samples: u64,
-    /// A metric's name and a series, while they are written.
-    name: String,
-    series: SeriesText,
 }
 
 impl Scanner {
     /// Reads the families that this piece of the page ends. After an error the page is lost.
     pub fn feed(&mut self, piece: &[u8], sink: &mut impl FamilySink) -> Result<(), ProtobufError> {
-        if self.unfinished.is_empty() {
-            let read = self.families(piece, sink)?;
-            self.unfinished.extend_from_slice(&piece[read..]);
-            return Ok(());
-        }
         self.unfinished.extend_from_slice(piece);
-        let mut page = mem::take(&mut self.unfinished);
-        let read = self.families(&page, sink)?;
-        page.drain(..read);
-        self.unfinished = page;
+        let mut stream = Wire::new(&self.unfinished, self.at);
+        let mut scan = Scan {
+            sink,
+            name: String::new(),
+            series: SeriesText::default(),
+        };
+        while let Some(fields) = stream.whole_message(FAMILY_BYTES_MAX)? {
+            let family = Family::read(fields)?;
+            if family.metrics > 0 {
+                self.samples += family.count_samples()?;
+                scan.family(&family)?;
+            }
+        }
+        let read = stream.at() - self.at;
+        self.unfinished.drain(..read);
+        self.at += read;
         Ok(())
     }
 
-    /// How many samples the text of the page would have.
+    /// How many samples the text of the page would have had.
     pub fn finish(&self) -> Result<u64, ProtobufError> {
         if self.unfinished.is_empty() {
             return Ok(self.samples);
         }
-        Err(Wire::new(&self.unfinished, self.at).fault(CUT))
-    }
-
-    /// Reads the whole families that these bytes begin with; gives back how many bytes they have.
-    fn families(&mut self, bytes: &[u8], sink: &mut impl FamilySink) -> Result<usize, ProtobufError> {
-        let mut stream = Wire::new(bytes, self.at);
-        while let Some(message) = stream.whole_message()? {
-            let family = Family::read(message)?;
-            if family.metrics > 0 {
-                self.samples += family.count_samples()?;
-                let (name, series) = (&mut self.name, &mut self.series);
-                Scan { sink, name, series }.family(&family)?;
-            }
-        }
-        let read = stream.at() - self.at;
-        self.at = stream.at();
-        Ok(read)
+        Err(ProtobufError {
+            at: self.at,
+            message: "the page ends within a family, so it was cut",
+        })
     }
 }
 
@@ -239,8 +232,8 @@ fn next_metric<'a>(fields: &mut Wire<'a>) -> Result<Option<Wire<'a>>, ProtobufEr
 
 struct Scan<'s, S> {
     sink: &'s mut S,
-    name: &'s mut String,
-    series: &'s mut SeriesText,
+    name: String,
+    series: SeriesText,
 }
 
 impl<S: FamilySink> Scan<'_, S> {
@@ -248,7 +241,7 @@ impl<S: FamilySink> Scan<'_, S> {
     fn family(&mut self, family: &Family<'_>) -> Result<(), ProtobufError> {
         for (suffix, part) in family.kind.parts() {
             self.set_name(family.name, suffix);
-            if self.sink.wants(self.name) {
+            if self.sink.wants(&self.name) {
                 self.metrics(family, *part)?;
             }
         }
@@ -258,7 +251,7 @@ impl<S: FamilySink> Scan<'_, S> {
                 .strip_suffix("_total")
                 .filter(|_| family.kind == Kind::Counter);
             self.set_name(dated.unwrap_or(family.name), "_created");
-            if self.sink.wants_created(self.name) {
+            if self.sink.wants_created(&self.name) {
                 self.metrics(family, Part::Created)?;
             }
         }
@@ -278,7 +271,7 @@ impl<S: FamilySink> Scan<'_, S> {
     fn metrics(&mut self, family: &Family<'_>, part: Part) -> Result<(), ProtobufError> {
         let mut fields = family.fields;
         while let Some(metric) = next_metric(&mut fields)? {
-            let value = self.series.begin(self.name, metric, family.kind)?;
+            let value = self.series.begin(&self.name, metric, family.kind)?;
             self.metric(metric.at(), value, (family.kind, part))?;
         }
         Ok(())
@@ -366,7 +359,7 @@ fn placed(fault: Fault, at: usize) -> ProtobufError {
 }
 
 /// A series as the text format writes it. Name and labels are written once for all series of a metric.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct SeriesText {
     text: String,
     /// Where what they have in common ends.

@@ -30,10 +30,10 @@ pub(super) enum WireValue<'a> {
     Bytes(Wire<'a>),
 }
 
-pub(super) const CUT: &str = "the page ends within a number or a message, so it was cut";
+const CUT: &str = "the page ends within a number or a message, so it was cut";
 
 impl<'a> Wire<'a> {
-    /// Bytes that begin at `at` on the page.
+    /// Bytes that begin here on the page.
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
     }
@@ -83,16 +83,23 @@ impl<'a> Wire<'a> {
         Ok(Some(WireField { number, at, value }))
     }
 
-    /// A length, then so many bytes; none while some of them are still to come.
-    pub(super) fn whole_message(&mut self) -> Result<Option<Self>, ProtobufError> {
+    /// A length, then so many bytes; none where their end is still to come.
+    pub(super) fn whole_message(&mut self, bytes_max: usize) -> Result<Option<Self>, ProtobufError> {
         let mut rest = *self;
+        let is_begun = |byte: &u8| *byte >= 0x80;
+        if rest.bytes.len() < 10 && rest.bytes.iter().all(is_begun) {
+            return Ok(None);
+        }
+        if rest.varint()? > bytes_max as u64 {
+            return Err(self.fault("the family is longer than 64 MiB"));
+        }
+        rest = *self;
         match rest.message() {
             Ok(message) => {
                 *self = rest;
                 Ok(Some(message))
             }
-            Err(error) if error.message == CUT => Ok(None),
-            Err(error) => Err(error),
+            Err(_) => Ok(None),
         }
     }
 

@@ -25,30 +25,9 @@ fn everything() -> Selection {
     Selection::new([any], 1)
 }
 
-/// The page, read whole; in pieces of any length it is the same.
 fn read(cache: &mut SeriesCache, bytes: &[u8], selection: &Selection) -> Result<Page, String> {
     let page = cache.read_protobuf(bytes, selection, &SeriesView::default());
-    let page = page.map_err(|error| error.to_string());
-    for length in [1, 7, 100] {
-        assert_eq!(
-            format!(
-                "{:?}",
-                read_in_pieces(SeriesCache::new(cache.rules.clone()), bytes, length, selection)
-            ),
-            format!("{page:?}"),
-            "in pieces of {length} bytes"
-        );
-    }
-    page
-}
-
-fn read_in_pieces(mut cache: SeriesCache, bytes: &[u8], length: usize, selection: &Selection) -> Result<Page, String> {
-    let view = SeriesView::default();
-    let mut page = cache.begin_protobuf(selection, &view);
-    for piece in bytes.chunks(length) {
-        page.feed(piece).map_err(|error| error.to_string())?;
-    }
-    page.finish().map_err(|error| error.to_string())
+    page.map_err(|error| error.to_string())
 }
 
 fn read_text(cache: &mut SeriesCache, text: &str, selection: &Selection, format: Format) -> Page {
@@ -157,6 +136,26 @@ fn a_page_gives_what_its_text_gives_whatever_is_selected() {
             );
             assert_eq!(from_bytes.warnings, Vec::<String>::new());
         }
+    }
+}
+
+#[test]
+fn a_page_that_comes_in_pieces_is_the_same() {
+    let (bytes, selection, view) = (page(&of_each_kind()), everything(), SeriesView::default());
+    let mut cache = SeriesCache::default();
+    let whole = cache.read_protobuf(&bytes, &selection, &view).unwrap();
+    for length in [1, 2, 7, 100, bytes.len()] {
+        let mut page = cache.begin_protobuf(&selection, &view);
+        for piece in bytes.chunks(length) {
+            page.feed(piece).unwrap();
+        }
+        let pieces = page.finish().unwrap();
+        assert_eq!(
+            (shown(&pieces), pieces.samples_seen),
+            (shown(&whole), whole.samples_seen),
+            "{length} bytes"
+        );
+        assert_eq!(pieces.bytes, bytes.len() as u64);
     }
 }
 
@@ -310,10 +309,11 @@ fn what_is_no_family_fails_the_page() {
     let one = counter(&[], 1.0, None);
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("text", b"a_total 1\n".to_vec(), "byte 0: the page ends"),
+        ("a length beyond the page", vec![0x7f, 1], "byte 0: the page ends"),
         (
-            "a length beyond the page",
+            "a length beyond the limit",
             vec![0xff, 0xff, 0xff, 0xff, 0x0f],
-            "byte 0: the page ends",
+            "byte 0: the family is longer",
         ),
         (
             "a length of more than 64 bits",
