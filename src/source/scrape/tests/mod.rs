@@ -5,6 +5,7 @@ mod conformance;
 mod differential;
 mod listing;
 mod pages;
+mod pieces;
 mod reference;
 mod relabelled;
 mod server;
