@@ -11,6 +11,7 @@ pub mod commit;
 pub mod deliver;
 pub mod discovered;
 pub mod dispatch;
+pub mod editions;
 pub mod evaluate;
 pub mod history;
 pub mod message;

@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod http_sd;
 mod http_settings;
+mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;
 mod oauth2;
