@@ -62,7 +62,7 @@ def prometheus(name, options, folder, targets, rules):
                          "evaluation_interval": options.evaluation},
               "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": targets}]}]}
     if rules:
-        workload.write_rules(os.path.join(home, "rules.yml"), options.slos)
+        workload.write_rules(os.path.join(home, "rules.yml"), options.slos, options.families)
         config["rule_files"] = ["rules.yml"]
     write(os.path.join(home, "prometheus.yml"), config)
     process = Process(name, [options.prometheus, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
@@ -100,7 +100,7 @@ def victoria(options, folder, targets):
 def nines(options, folder, targets, compressed):
     home, port = os.path.join(folder, "nines"), free_port()
     os.makedirs(home)
-    workload.write_slos(os.path.join(home, "slos"), options.slos)
+    workload.write_slos(os.path.join(home, "slos"), options.slos, options.families)
     write(os.path.join(home, "nines.yml"),
           {"global": {"scrape_interval": f"{options.interval}s", "scrape_timeout": f"{options.interval}s",
                       "evaluation_interval": options.evaluation},
@@ -217,6 +217,8 @@ def main():
     parser.add_argument("--interval", type=int, default=5, help="seconds between two scrapes")
     parser.add_argument("--evaluation", default="30s", help="how often rules and SLOs are evaluated")
     parser.add_argument("--slos", type=int, default=100)
+    parser.add_argument("--families", choices=("shared", "spread"), default="shared",
+                        help="SLOs for routes of 20 metrics, or each on a metric of its own")
     parser.add_argument("--duration", type=int, default=120)
     parser.add_argument("--warm-up", type=int, default=30)
     parser.add_argument("--compression", choices=("off", "on", "both"), default="both")
@@ -239,7 +241,7 @@ def main():
         print()
         return 0
     print(where)
-    print(f"{options.targets} targets every {options.interval} s, {options.slos} SLOs, {options.duration} s")
+    print(f"{options.targets} targets every {options.interval} s, {options.slos} SLOs ({options.families}), {options.duration} s")
     for outcome in outcomes:
         show(outcome)
     return 0
