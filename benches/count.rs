@@ -13,7 +13,7 @@ use nines::domain::reading::{Page, Reading, Sample, Series, Target};
 use nines::domain::relabel::RelabelRules;
 use nines::domain::time::Timestamp;
 use nines::engine::catalog::{Catalog, Desired, DesiredSlo, Keys};
-use nines::engine::collect::Collector;
+use nines::engine::collect::{Asked, Collector};
 use nines::engine::ports::{CursorRecord, KeyRecord, ListedTarget, SloRecord, TargetRecord, Visitor};
 
 const NOW: Timestamp = Timestamp(1_795_248_000_000);
@@ -55,7 +55,7 @@ fn slos(count: usize, of_all: bool) -> Arc<Desired> {
 }
 
 /// A collector that knows these SLOs and one target.
-fn collector(desired: &Desired) -> (Collector, String) {
+fn collector(desired: &Desired) -> (Collector, String, Asked) {
     let records: Vec<SloRecord> = desired
         .slos
         .iter()
@@ -88,7 +88,7 @@ fn collector(desired: &Desired) -> (Collector, String) {
         interval: Duration::from_secs(15),
         timeout: Duration::from_secs(10),
     };
-    let key = target.key();
+    let (key, asked) = (target.key(), Asked::of(&target, &collector.selection()));
     collector.set_targets(&[ListedTarget {
         target,
         visitor: Arc::new(Nobody),
@@ -106,7 +106,7 @@ fn collector(desired: &Desired) -> (Collector, String) {
             ..CursorRecord::default()
         },
     )]);
-    (collector, key)
+    (collector, key, asked)
 }
 
 /// A page with so many counters, a tenth of them for each SLO.
@@ -145,7 +145,7 @@ fn count(criterion: &mut Criterion) {
             ("10 SLOs, a tenth each", slos(10, false)),
             ("10 SLOs, all of them each", slos(10, true)),
         ] {
-            let (collector, key) = collector(&slos);
+            let (collector, key, asked) = collector(&slos);
             let (mut page, mut now) = (page(series), NOW);
             group.bench_function(what, |bencher| {
                 bencher.iter_batched(
@@ -154,7 +154,7 @@ fn count(criterion: &mut Criterion) {
                         page.samples.iter_mut().for_each(|sample| sample.value += 3.0);
                         (Reading::Page(page.clone()), now)
                     },
-                    |(reading, at)| collector.apply(&key, reading, at, Duration::from_millis(5)),
+                    |(reading, at)| collector.apply(&key, asked, reading, at, Duration::from_millis(5)),
                     BatchSize::PerIteration,
                 );
             });
@@ -173,10 +173,10 @@ fn cursor(criterion: &mut Criterion) {
         let unit = UnitState {
             values: [sample.value, 0.0],
             mark_at: NOW,
-            seen_day: NOW.minute().day(),
+            seen: NOW.minute(),
             ..UnitState::default()
         };
-        cursor.units.insert(sample.series.key.clone(), unit);
+        cursor.units.insert(sample.series.key.as_str().into(), unit);
     }
     let bytes = cursor.encode();
     println!("a cursor of 1,000 series has {} bytes", bytes.len());

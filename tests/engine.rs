@@ -12,12 +12,15 @@ mod engine_cases {
     pub mod collect;
     pub mod crash;
     pub mod faulty;
+    pub mod fleets;
     pub mod history;
     pub mod notices;
     pub mod pending;
+    pub mod receiver;
     pub mod relabelled;
     pub mod shown;
     pub mod unsure;
+    pub mod up;
     pub mod words;
     pub mod world;
 }
@@ -58,8 +61,23 @@ on! { sqlite:
         a_target_listed_twice_is_one,
         a_delisted_target_loses_nothing_that_was_seen,
         a_reload_loses_nothing_that_waits;
+    fleets:
+        a_page_that_was_asked_for_less_counts_nothing_and_is_seen_again,
+        a_visit_goes_on_counting_through_a_reload_that_wants_the_same,
+        an_slo_that_never_matched_a_target_is_known_to_it_without_a_row,
+        a_target_that_is_relabelled_counts_on_where_it_matched_and_not_what_it_was_before,
+        a_page_that_is_older_than_one_that_counted_is_missing,
+        node_exporter_restarts_and_its_counters_go_on,
+        two_processes_that_take_turns_behind_one_address_count_as_the_one_that_was_first,
+        a_histogram_whose_threshold_bucket_comes_and_goes_counts_while_it_is_there,
+        labels_of_the_page_that_collide_with_the_targets_tell_its_series_apart,
+        a_million_series_that_live_a_day_or_less_leave_a_small_cursor;
     relabelled:
         other_rules_take_a_baseline_and_what_looks_alike_is_counted_apart;
+    up:
+        up_is_taken_on_failed_visits_and_nothing_else_is_touched,
+        a_target_that_never_answers_is_down_in_its_up,
+        the_seconds_of_a_target_that_left_end_two_intervals_after_its_last_sample;
     alerts:
         it_fires_only_strictly_above_in_both_windows,
         without_data_it_holds_and_is_stale,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::digest::fnv1a;
 use super::labels::Labels;
 use super::relabel::RelabelRules;
 
@@ -31,6 +32,11 @@ impl Target {
     /// The identity under which its cursor is kept.
     pub fn key(&self) -> String {
         format!("{} {}", self.job, self.url)
+    }
+
+    /// A number that changes with what its labels add to its series, and is the same in every process.
+    pub fn labels_digest(&self) -> u64 {
+        fnv1a(&format!("{} {}", self.labels, self.honor_labels))
     }
 
     /// A series as selectors see it: its metric, and its own labels with the target's, after the target's rules; `None`
@@ -85,6 +91,8 @@ pub struct Page {
     pub process_start: Option<f64>,
     /// How many samples the page held in all.
     pub samples_seen: u64,
+    /// How long a cache had kept the page, where it says so.
+    pub age: Option<Duration>,
     /// How many bytes the page had, decoded.
     pub bytes: u64,
     /// Lines that were not understood, with line and column; they do not lose the page.
@@ -134,6 +142,15 @@ pub enum MissingReason {
     Format,
     /// Another process answers at this address (contract, counting rule 3).
     AnotherProcess,
+    /// A cache has given out a page that is older than one that has counted already.
+    Stale,
+}
+
+impl MissingReason {
+    /// Nobody has answered: it may be a while until somebody does.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Connect | Self::Dns | Self::Tls | Self::Timeout)
+    }
 }
 
 impl MissingReason {
@@ -151,6 +168,7 @@ impl MissingReason {
             Self::NotUtf8 => "not_utf8",
             Self::Format => "format",
             Self::AnotherProcess => "another_process",
+            Self::Stale => "stale",
         }
     }
 }

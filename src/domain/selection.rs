@@ -1,14 +1,21 @@
 //! Which series a scrape has to keep: the union of all selectors of all SLOs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::labels::Labels;
 use super::matcher::Selector;
 
+/// The suffixes of series that a `_created` sample can date.
+const DATED_SUFFIXES: [&str; 4] = ["_total", "_bucket", "_count", "_sum"];
+
 /// All selectors, findable by metric name: names first, then labels.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    by_metric: HashMap<String, Vec<Selector>>,
+    by_metric: HashMap<String, Vec<Selector>, RandomState>,
+    /// The families of which some series is named in `by_metric` that a `_created` sample could date.
+    dated: HashSet<String, RandomState>,
     any_metric: Vec<Selector>,
     revision: u64,
 }
@@ -21,6 +28,9 @@ impl Selection {
             ..Self::default()
         };
         for selector in selectors {
+            let metric = selector.metric.as_deref().unwrap_or_default();
+            let family = DATED_SUFFIXES.iter().find_map(|suffix| metric.strip_suffix(suffix));
+            selection.dated.extend(family.map(str::to_owned));
             let known = match &selector.metric {
                 Some(metric) => selection.by_metric.entry(metric.clone()).or_default(),
                 None => &mut selection.any_metric,
@@ -37,9 +47,19 @@ impl Selection {
         self.revision
     }
 
+    /// Whether both select the same series of every page.
+    pub fn selects_alike(&self, other: &Self) -> bool {
+        (&self.by_metric, &self.any_metric) == (&other.by_metric, &other.any_metric)
+    }
+
     /// Whether any selector could select a series of this metric.
     pub fn may_select(&self, metric: &str) -> bool {
         !self.any_metric.is_empty() || self.by_metric.contains_key(metric)
+    }
+
+    /// Whether any selector could select a series that a `_created` sample of this family dates.
+    pub fn may_date(&self, family: &str) -> bool {
+        !self.any_metric.is_empty() || self.dated.contains(family)
     }
 
     /// Whether any selector selects this series; `labels` are its own with its target's.

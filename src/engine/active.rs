@@ -9,6 +9,7 @@ use super::catalog::{Catalog, Keys};
 use super::collect::Collector;
 use super::commit::Committer;
 use super::dispatch::{Dispatcher, Present};
+use super::editions::{EDITIONS, Editions};
 use super::evaluate::Evaluator;
 use super::ports::{Epoch, SloRecord, StoreError, StoreResult};
 use super::retain::Discrepancy;
@@ -185,7 +186,12 @@ async fn load(engine: &Engine, epoch: Epoch, collector: &Collector, settings: &S
     let loaded = settings.desired.to_loaded();
     let records: Vec<SloRecord> = engine.store.sync_slos(epoch, &loaded, now).await?;
     engine.store.save_revisions(epoch, &settings.revisions).await?;
-    let catalog = Arc::new(Catalog::new(&settings.desired, &records, settings.revision));
+    let mut catalog = Catalog::new(&settings.desired, &records, settings.revision);
+    let mut editions = Editions::parse(engine.store.load_fact(EDITIONS).await?.as_deref());
+    if editions.assign(&mut catalog, epoch) {
+        engine.store.save_fact(epoch, EDITIONS, &editions.to_text()).await?;
+    }
+    let catalog = Arc::new(catalog);
     let sums: Vec<_> = catalog.entries.iter().map(|entry| (entry.id, None)).collect();
     engine.store.ensure_keys(epoch, &sums, now).await?;
     let mut keys = Keys::default();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::collect::reports;
 use super::ports::{KeyRecord, LoadedSlo, SloRecord};
 use super::snapshot::DiagnosticView;
 use crate::domain::digest::fnv1a;
@@ -13,6 +14,9 @@ use crate::domain::time::Timestamp;
 
 /// Groups of one SLO that have a budget of their own; the rest is `other` (contract, native SLO file).
 pub const GROUPS_MAX: usize = 100;
+
+/// The edition of what the store knows nothing else of.
+const FIRST_EDITION: u64 = 1;
 
 /// What the files say: the SLOs that are to run, and those that do not.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +68,8 @@ pub struct Entry {
     pub indicator: u64,
     /// When it was first loaded with that indicator.
     pub loaded_at: Timestamp,
+    /// In which edition of the catalog.
+    pub edition: u64,
     /// The file on disk does not load: this is an earlier revision.
     pub invalid: bool,
     /// What is wrong with the file.
@@ -81,6 +87,10 @@ pub struct Catalog {
     pub selection: Arc<Selection>,
     /// Changes with every catalog.
     pub revision: u64,
+    /// Changes when an SLO comes, returns or has another indicator; grows across processes.
+    pub edition: u64,
+    /// The places of the entries that may use what nines itself says of its targets.
+    gauges: Vec<usize>,
     by_id: HashMap<i64, usize>,
 }
 
@@ -111,6 +121,7 @@ impl Catalog {
                     // A changed hash costs a new baseline, so it must not change by itself.
                     indicator: fnv1a(&desired.slo.indicator.fingerprint()),
                     loaded_at: record.indicator_loaded_at,
+                    edition: FIRST_EDITION,
                     invalid: desired.invalid,
                     diagnostics: desired.diagnostics.clone(),
                 })
@@ -119,6 +130,9 @@ impl Catalog {
         entries.sort_by(|a, b| a.slo.id.cmp(&b.slo.id));
         let selectors = entries.iter().flat_map(|entry| entry.slo.indicator.selectors());
         let selection = Arc::new(Selection::new(selectors, revision));
+        let uses_reports = |(_, entry): &(usize, &Entry)| reports::may_use(&entry.slo.indicator.kind);
+        let gauges = entries.iter().enumerate().filter(uses_reports).map(|(at, _)| at);
+        let gauges = gauges.collect();
         let by_id = entries
             .iter()
             .enumerate()
@@ -129,8 +143,15 @@ impl Catalog {
             idle: desired.idle.clone(),
             selection,
             revision,
+            edition: FIRST_EDITION,
+            gauges,
             by_id,
         }
+    }
+
+    /// The SLOs that may use what nines itself says of its targets.
+    pub fn gauges(&self) -> impl Iterator<Item = &Entry> {
+        self.gauges.iter().map(|at| &self.entries[*at])
     }
 
     /// The SLO with this number.

@@ -10,6 +10,7 @@ pub mod collect;
 pub mod commit;
 pub mod deliver;
 pub mod dispatch;
+pub mod editions;
 pub mod evaluate;
 pub mod history;
 pub mod message;

@@ -304,10 +304,16 @@ pub struct TargetView {
     /// Why the last visit gave nothing; empty when it gave a page.
     #[serde(rename = "lastError")]
     pub last_error: String,
+    /// Visits in a row that gave nothing.
+    #[serde(rename = "consecutiveFailures")]
+    pub consecutive_failures: u32,
     /// When it was last visited.
     #[serde(rename = "lastScrape", serialize_with = "as_time_or_zero")]
     pub last_scrape: Option<Timestamp>,
-    /// How long that took, in seconds.
+    /// When it is visited next.
+    #[serde(rename = "nextScrape", serialize_with = "as_time_or_zero")]
+    pub next_scrape: Option<Timestamp>,
+    /// How long the last visit took, in seconds.
     #[serde(rename = "lastScrapeDuration")]
     pub last_scrape_duration: f64,
     /// How often it is visited.

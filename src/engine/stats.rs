@@ -115,6 +115,10 @@ pub struct Stats {
     pub scrape_failures: Family,
     /// How long visits took.
     pub scrape_duration: Histogram,
+    /// From the moment that a visit was due until it began.
+    pub scrape_lag: Histogram,
+    /// Visits that were due while the one before was under way, or waited for its turn.
+    pub scrapes_skipped: Counter,
     /// Samples on all pages.
     pub samples_seen: Counter,
     /// Samples that some SLO selects.

@@ -383,7 +383,9 @@ fn target(instance: &str, health: &'static str, error: &str) -> TargetView {
         scrape_url: format!("http://{instance}/metrics"),
         health,
         last_error: error.to_owned(),
+        consecutive_failures: u32::from(!error.is_empty()),
         last_scrape: Some(NOW),
+        next_scrape: Some(Timestamp(NOW.0 + 15_000)),
         last_scrape_duration: 0.004,
         scrape_interval: "15s".to_owned(),
         scrape_timeout: "10s".to_owned(),
@@ -396,8 +398,7 @@ fn target(instance: &str, health: &'static str, error: &str) -> TargetView {
 fn hostile_target() -> TargetView {
     let mut target = target("c:9100", "unknown", "");
     target.labels.insert("env".to_owned(), HOSTILE.to_owned());
-    target.last_scrape = None;
-    target.last_scrape_duration = 0.0;
+    (target.last_scrape, target.last_scrape_duration) = (None, 0.0);
     target
 }
 

@@ -1,9 +1,9 @@
 //! A world in which nothing happens by itself: time stands still until it is moved, targets are visited and everything
 //! is evaluated when a case says so, and receivers note what they were told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,14 +18,12 @@ use nines::domain::time::Timestamp;
 use nines::engine::active::Active;
 use nines::engine::catalog::{Catalog, Desired, DesiredSlo, IdleSlo, Keys};
 use nines::engine::clock::{Clock, ManualClock};
-use nines::engine::collect::Collector;
+use nines::engine::collect::{Asked, Collector};
 use nines::engine::deliver::Deliverer;
 use nines::engine::dispatch::Routing;
 use nines::engine::evaluate::Evaluator;
-use nines::engine::message::{Attempt, Message};
 use nines::engine::ports::{
-    CatalogStore, Epoch, Integration, LeaseState, LeaseStore, ListedTarget, Notifier, RetainStore, SendOutcome,
-    StoreResult, Visitor,
+    CatalogStore, Epoch, LeaseState, LeaseStore, ListedTarget, RetainStore, StoreResult, Visitor,
 };
 use nines::engine::retain::Discrepancy;
 use nines::engine::snapshot::{SloView, Snapshot};
@@ -36,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::faulty::Faulty;
+pub use super::receiver::{Answer, Receiver, webhook, words};
 use crate::support::postgres;
 
 /// 2026-11-21T08:00:00Z.
@@ -74,6 +73,7 @@ pub struct World {
     settings: watch::Sender<Arc<Settings>>,
     epoch: Epoch,
     targets: Vec<&'static str>,
+    listed: Vec<ListedTarget>,
     url: String,
     folder: Option<tempfile::TempDir>,
 }
@@ -144,6 +144,7 @@ impl World {
             settings,
             epoch,
             targets: Vec::new(),
+            listed: Vec::new(),
             url,
             folder,
         }
@@ -177,18 +178,29 @@ impl World {
     /// These targets are listed from now on, and no others.
     pub async fn list(&mut self, targets: &[&'static str]) {
         self.targets = targets.to_vec();
-        self.take(targets.iter().map(|name| listed(name)).collect()).await;
+        self.take(targets.iter().map(|name| listed(target_named(name))).collect())
+            .await;
     }
 
     /// This target is listed from now on, and its series are relabelled.
     pub async fn list_with(&mut self, target: &'static str, rules: RelabelRules) {
-        let mut listed = listed(target);
-        listed.target.metric_rules = rules;
-        self.take(vec![listed]).await;
+        let metric_rules = rules;
+        let target = target_named(target);
+        self.take(vec![listed(Target { metric_rules, ..target })]).await;
     }
 
-    async fn take(&self, listed: Vec<ListedTarget>) {
+    /// This target is listed from now on, with these labels of its own.
+    pub async fn list_labelled(&mut self, target: &'static str, labels: &[(&str, &str)]) {
+        let mut target = target_named(target);
+        for (name, value) in labels {
+            target.labels.set(*name, *value);
+        }
+        self.take(vec![listed(target)]).await;
+    }
+
+    async fn take(&mut self, listed: Vec<ListedTarget>) {
         self.active.collector().set_targets(&listed);
+        self.listed = listed;
         self.active
             .read_cursors(self.clock.now())
             .await
@@ -228,10 +240,28 @@ impl World {
     }
 
     pub fn read(&self, target: &str, reading: Reading) {
+        let asked = self.ask(target);
+        self.read_as(target, asked, reading);
+    }
+
+    /// What a visit that begins now is asked for.
+    pub fn ask(&self, target: &str) -> Asked {
+        let collector = self.active.collector();
+        Asked::of(&self.target(target), &collector.selection())
+    }
+
+    /// What a visit that was asked for this gives.
+    pub fn read_as(&self, target: &str, asked: Asked, reading: Reading) {
         let (key, now) = (target_named(target).key(), self.clock.now());
-        self.active
-            .collector()
-            .apply(&key, reading, now, Duration::from_millis(5));
+        let took = Duration::from_millis(5);
+        self.active.collector().apply(&key, asked, reading, now, took);
+    }
+
+    /// A target as it is listed.
+    fn target(&self, name: &str) -> Target {
+        let named = target_named(name);
+        let found = self.listed.iter().find(|listed| listed.target.key() == named.key());
+        found.map_or(named, |listed| listed.target.clone())
     }
 
     pub async fn try_tick(&mut self) -> StoreResult<()> {
@@ -364,72 +394,6 @@ pub fn page<'a>(samples: impl IntoIterator<Item = (&'a str, Vec<(&'a str, &'a st
     }
 }
 
-/// A receiver that notes what it is told, and answers as it is bid.
-#[derive(Default)]
-pub struct Receiver {
-    got: Mutex<Vec<(String, Message)>>,
-    answers: Mutex<VecDeque<Answer>>,
-}
-
-/// How a receiver meets a message.
-pub enum Answer {
-    /// It has it, and never says so.
-    Hangs,
-    /// It does not take it.
-    Says(SendOutcome),
-}
-
-impl Receiver {
-    pub fn answer(&self, answer: Answer) {
-        self.answers.lock().expect("no panic").push_back(answer);
-    }
-
-    /// What it was told since it was last asked: `trigger +SLOBurn/page`, with `-` for what has ended.
-    pub fn told(&self) -> Vec<String> {
-        self.take().iter().map(|(_, message)| words(message)).collect()
-    }
-
-    /// The same, with the deliveries' ids.
-    pub fn take(&self) -> Vec<(String, Message)> {
-        std::mem::take(&mut self.got.lock().expect("no panic"))
-    }
-}
-
-pub fn words(message: &Message) -> String {
-    let alerts = message.alerts.iter().map(|alert| {
-        let sign = if alert.firing { '+' } else { '-' };
-        format!("{sign}{}/{}", alert.labels["alertname"], alert.labels["severity"])
-    });
-    let words: Vec<String> = std::iter::once(message.kind.word().to_owned()).chain(alerts).collect();
-    words.join(" ")
-}
-
-#[async_trait]
-impl Notifier for Receiver {
-    async fn send(&self, attempt: &Attempt) -> SendOutcome {
-        let answer = self.answers.lock().expect("no panic").pop_front();
-        let got = (attempt.delivery_id.clone(), attempt.message.clone());
-        match answer {
-            Some(Answer::Says(outcome)) => outcome,
-            Some(Answer::Hangs) => std::future::pending().await,
-            None => {
-                self.got.lock().expect("no panic").push(got);
-                SendOutcome::Accepted
-            }
-        }
-    }
-}
-
-pub fn webhook(index: usize, receiver: &Arc<Receiver>) -> Integration {
-    Integration {
-        kind: "webhook",
-        index,
-        send_resolved: true,
-        resend_every: None,
-        notifier: Arc::clone(receiver) as _,
-    }
-}
-
 fn settings(slos: &str, revision: u64, change: impl Fn(&mut Slo)) -> Settings {
     let loaded = nines::spec::load::load(slos, "slos.yaml");
     assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
@@ -475,9 +439,9 @@ fn target_named(name: &str) -> Target {
     }
 }
 
-fn listed(name: &str) -> ListedTarget {
+fn listed(target: Target) -> ListedTarget {
     ListedTarget {
-        target: target_named(name),
+        target,
         visitor: Arc::new(Nobody),
         config_hash: 1,
     }

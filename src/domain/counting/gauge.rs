@@ -46,14 +46,19 @@ impl SloCursor {
             self.changed = true;
         }
         for sample in samples.iter().filter(|sample| !sample.value.is_nan()) {
-            let unit = self.units.entry(sample.series.key.clone()).or_default();
-            *unit = UnitState {
+            let mut sampled = UnitState {
                 values: [sample.value, 0.0],
                 created: None,
-                mark_at: unit.mark_at.max(at),
+                mark_at: at,
                 sampled_at: at,
-                seen_day: at.minute().day(),
+                seen: at.minute(),
             };
+            if let Some(unit) = self.units.get_mut(sample.series.key.as_str()) {
+                sampled.mark_at = unit.mark_at.max(at);
+                *unit = sampled;
+            } else {
+                self.units.insert(sample.series.key.as_str().into(), sampled);
+            }
         }
         self.changed |= !self.known || !samples.is_empty();
         self.known = true;

@@ -155,6 +155,9 @@ impl SloCursor {
         let Some(last) = self.units.get(unit.key) else {
             return self.credit_of_new(unit, facts);
         };
+        if !last.has_value() {
+            return UnitCredit::nothing();
+        }
         let created_anew = unit.created.zip(last.created).is_some_and(|(now, then)| now > then);
         let fell = last.falls_to(unit);
         if fell && !created_anew && facts.start == StartVerdict::Same && last.jitters_to(unit) {
@@ -196,11 +199,11 @@ impl SloCursor {
                 |last: &UnitState| facts.start == StartVerdict::Same && last.falls_to(unit) && last.jitters_to(unit);
             self.changed |= match self.units.get_mut(unit.key) {
                 // A jittering counter keeps its highest value, so that climbing back is not counted twice.
-                Some(last) if jitter(last) => false,
+                Some(last) if jitter(last) => last.see(facts.at),
                 Some(last) => last.move_to(unit, facts.at),
                 None => self
                     .units
-                    .insert(unit.key.to_owned(), UnitState::first(unit, facts.at))
+                    .insert(unit.key.into(), UnitState::first(unit, facts.at))
                     .is_none(),
             }
         }

@@ -1,5 +1,7 @@
 //! What a page's start time says about who answers (rule 3).
 
+use std::time::Duration;
+
 use super::cursor::TargetHeader;
 use crate::domain::time::Timestamp;
 
@@ -41,6 +43,36 @@ pub fn judge_start(header: &TargetHeader, process_start: Option<f64>) -> StartVe
     }
 }
 
+/// What the age of a page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageAge {
+    /// It was made after the one that counted last.
+    Newer,
+    /// It is the one that counted last, or was made within a second of it: it has nothing to add.
+    Same,
+    /// It was made before the one that counted last: its values would look like resets.
+    Older,
+}
+
+/// Ages are whole seconds, rounded down.
+const AGE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Compares when a page was made with when the last one that counted was. `age` is how long a cache has kept it.
+pub fn judge_age(header: &TargetHeader, age: Option<Duration>, at: Timestamp) -> PageAge {
+    let (Some(age), Some(last)) = (age.filter(|age| !age.is_zero()), header.page_at) else {
+        return PageAge::Newer;
+    };
+    let made_at = at - age;
+    if header.last_visit_at.is_some_and(|last_visit| at < last_visit) || made_at - AGE_WITHIN > last {
+        // After the clock went back nothing can be told.
+        PageAge::Newer
+    } else if made_at < last - AGE_WITHIN {
+        PageAge::Older
+    } else {
+        PageAge::Same
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +82,7 @@ mod tests {
         let header = TargetHeader {
             last_visit_at: Some(Timestamp(10_000_000)),
             process_start: Some(5_000.0),
+            ..TargetHeader::default()
         };
         let cases = [
             (None, StartVerdict::Unknown, "a page without a start time"),
@@ -69,6 +102,33 @@ mod tests {
         ];
         for (start, verdict, what) in cases {
             assert_eq!(judge_start(&header, start), verdict, "{what}");
+        }
+    }
+    #[test]
+    fn a_page_from_a_cache_counts_once() {
+        let header = TargetHeader {
+            last_visit_at: Some(Timestamp(100_000)),
+            page_at: Some(Timestamp(90_000)),
+            ..TargetHeader::default()
+        };
+        let cases = [
+            (115_000, None, PageAge::Newer, "no cache between"),
+            (115_000, Some(0), PageAge::Newer, "a cache that has just asked"),
+            (115_000, Some(23), PageAge::Newer, "made two seconds after the last one"),
+            (115_000, Some(25), PageAge::Same, "the same page again"),
+            (115_000, Some(24), PageAge::Same, "it may be the same: ages are rounded"),
+            (115_000, Some(26), PageAge::Same, "it may be the same: ages are rounded"),
+            (115_000, Some(40), PageAge::Older, "made before the one that counted"),
+            (
+                99_000,
+                Some(40),
+                PageAge::Newer,
+                "nothing can be told when the clock went back",
+            ),
+        ];
+        for (at, age, verdict, what) in cases {
+            let age = age.map(Duration::from_secs);
+            assert_eq!(judge_age(&header, age, Timestamp(at)), verdict, "{what}");
         }
     }
 }

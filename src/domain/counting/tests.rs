@@ -68,6 +68,7 @@ impl Bench {
         self.header = cursor::TargetHeader {
             last_visit_at: Some(Timestamp(self.now)),
             process_start: start,
+            ..cursor::TargetHeader::default()
         };
         count
     }

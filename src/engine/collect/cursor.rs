@@ -1,16 +1,14 @@
 //! A target's cursor between its commits, and how one SLO counts with it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
-use super::PendingCredit;
-use crate::domain::counting::cursor::{SloCursor, TargetHeader};
-use crate::domain::counting::units::{MissingBucket, SeriesUse, UsedSample, counter_units, histogram_units};
+use super::pending::PendingCredit;
+use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
+use crate::domain::counting::units::{MissingBucket, UsedSample, counter_units, histogram_units};
 use crate::domain::counting::{Note, VisitFacts, placement};
 use crate::domain::counts::Bucket;
-use crate::domain::indicator::IndicatorKind;
+use crate::domain::indicator::{CompareOp, IndicatorKind};
 use crate::domain::labels::Group;
-use crate::domain::relabel::RelabelRules;
 use crate::domain::time::{Minute, Timestamp};
 use crate::engine::catalog::Entry;
 
@@ -34,74 +32,133 @@ pub struct Cursor {
     pub in_flight: bool,
 }
 
+/// What of a visit concerns one SLO.
+#[derive(Debug, Default)]
+pub struct SloCount {
+    /// What is to be credited.
+    pub credits: Vec<PendingCredit>,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+    /// Series that were reset.
+    pub resets: u32,
+}
+
+/// Nothing began after it: every series takes a baseline.
+const BASELINE: Timestamp = Timestamp(i64::MAX);
+
 impl Cursor {
-    /// Counts what one SLO matched: credits, notes, resets. `rules` decide what it matches as much as its selectors do:
-    /// where either has changed, series take a new baseline, and none of them counts twice, however young it is.
+    /// Counts what one SLO matched. `with` decides what it matches as much as its selectors do. Where the rules that
+    /// relabel series have changed, all series take a new baseline; where the target's labels have, those that the SLO
+    /// did not have before do: none of them counts what it was while it was another's.
     pub fn count_slo(
         &mut self,
         entry: &Entry,
         samples: &[UsedSample<'_>],
         facts: &VisitFacts,
-        used: &[Arc<[(i64, SeriesUse)]>],
-        rules: &RelabelRules,
-    ) -> (Vec<PendingCredit>, Vec<Note>, u32) {
-        let cursor = self.slos.entry(entry.id).or_default();
-        let indicator = entry.indicator ^ rules.digest();
+        with: &CountedWith,
+    ) -> SloCount {
         let mut facts = *facts;
-        if cursor.indicator != indicator {
-            if cursor.known {
-                facts.loaded_at = facts.at;
+        let mut cursor = self.take_known(entry, with, &mut facts);
+        let before = self.header.counted_with;
+        let count = if let IndicatorKind::Gauge { op, value, .. } = &entry.slo.indicator.kind {
+            count_gauges(&mut cursor, entry, samples, (*op, *value), &facts)
+        } else {
+            if cursor.known && before.is_some_and(|before| before.labels != with.labels) {
+                let shown = samples.iter().map(|sample| sample.series.key.as_str()).collect();
+                cursor.forget_values_beside(&shown, facts.at);
+                (cursor.known, facts.loaded_at) = (false, BASELINE);
             }
-            *cursor = SloCursor {
-                indicator,
-                changed: true,
-                ..SloCursor::default()
-            };
+            count_counters(&mut cursor, entry, samples, &facts)
+        };
+        self.keep(entry.id, cursor);
+        count
+    }
+
+    /// The last values of an SLO, as far as they still hold. Whether it has seen the target before is told by its
+    /// values, or by the target's last visit.
+    fn take_known(&mut self, entry: &Entry, with: &CountedWith, facts: &mut VisitFacts) -> SloCursor {
+        let indicator = entry.indicator ^ with.rules;
+        let before = self.header.counted_with;
+        let has_seen = before.is_some_and(|before| before.edition >= entry.edition);
+        let stored = self.slos.remove(&entry.id);
+        let had_values = stored.is_some();
+        // A gauge has no baseline, and may be taken where no visit has ever counted.
+        let is_gauge = matches!(entry.slo.indicator.kind, IndicatorKind::Gauge { .. });
+        let holds = |stored: &SloCursor| stored.indicator == indicator && (has_seen || before.is_none() || is_gauge);
+        if let Some(stored) = stored.filter(holds) {
+            return stored;
         }
-        let facts = &facts;
-        match &entry.slo.indicator.kind {
-            IndicatorKind::Gauge { op, value, .. } => {
-                let groups: HashMap<&str, &Group> = used
-                    .iter()
-                    .flat_map(|uses| uses.iter())
-                    .filter(|(slo, _)| *slo == entry.id)
-                    .map(|(_, used)| (used.key.as_str(), &used.group))
-                    .collect();
-                // Without groups every series' seconds go to the SLO itself, also those of a series that is gone.
-                let ungrouped = entry.slo.indicator.group_by.is_empty().then(Group::default);
-                let group_of = |key: &str| groups.get(key).map(|group| (*group).clone()).or(ungrouped.clone());
-                let credits = cursor.count_gauges(samples, (*op, *value), facts.at, facts.interval, group_of);
-                let credits = credits
-                    .into_iter()
-                    .map(|((group, minute), sums)| (group, minute, sums.0, sums.1));
-                (
-                    pending(entry, credits.collect(), true, !cursor.units.is_empty(), facts),
-                    Vec::new(),
-                    0,
-                )
-            }
-            kind => {
-                let (units, missing) = match kind {
-                    IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold),
-                    _ => (counter_units(samples, entry.slo.indicator.good_is_rest()), Vec::new()),
-                };
-                let mut count = cursor.count(&units, facts);
-                let placed = count.credits.into_iter().flat_map(|(group, (total, good))| {
-                    let parts = placement::place(total, good, facts.previous_at, facts.at, facts.interval);
-                    parts
-                        .into_iter()
-                        .map(move |(minute, total, good)| (group.clone(), minute, total, good))
-                });
-                let counted = count.counted && missing.is_empty();
-                let credits = pending(entry, placed.collect(), counted, !cursor.units.is_empty(), facts);
-                let lacking = |missing: MissingBucket| Note::MissingBucket {
-                    histogram: missing.histogram,
-                    nearest: missing.nearest,
-                };
-                count.notes.extend(missing.into_iter().map(lacking));
-                (credits, count.notes, count.resets)
-            }
+        let known = !had_values && has_seen && before.is_some_and(|before| before.rules == with.rules);
+        if !known && (had_values || has_seen) {
+            facts.loaded_at = BASELINE;
         }
+        SloCursor {
+            indicator,
+            known,
+            changed: had_values,
+            ..SloCursor::default()
+        }
+    }
+
+    /// An SLO that has nothing to count from needs no row.
+    fn keep(&mut self, slo: i64, cursor: SloCursor) {
+        if !cursor.units.is_empty() {
+            self.slos.insert(slo, cursor);
+        } else if cursor.changed {
+            self.removed.insert(slo);
+        }
+    }
+}
+
+fn count_gauges(
+    cursor: &mut SloCursor,
+    entry: &Entry,
+    samples: &[UsedSample<'_>],
+    good: (CompareOp, f64),
+    facts: &VisitFacts,
+) -> SloCount {
+    let groups: HashMap<&str, &Group> = samples
+        .iter()
+        .map(|sample| (sample.series.key.as_str(), &sample.series.group))
+        .collect();
+    // Without groups every series' seconds go to the SLO itself, also those of a series that is gone.
+    let ungrouped = entry.slo.indicator.group_by.is_empty().then(Group::default);
+    let group_of = |key: &str| groups.get(key).map(|group| (*group).clone()).or(ungrouped.clone());
+    let credits = cursor.count_gauges(samples, good, facts.at, facts.interval, group_of);
+    let credits = credits
+        .into_iter()
+        .map(|((group, minute), sums)| (group, minute, sums.0, sums.1));
+    SloCount {
+        credits: pending(entry, credits.collect(), cursor.feeds(), facts),
+        ..SloCount::default()
+    }
+}
+
+fn count_counters(cursor: &mut SloCursor, entry: &Entry, samples: &[UsedSample<'_>], facts: &VisitFacts) -> SloCount {
+    let (units, missing) = match &entry.slo.indicator.kind {
+        IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold),
+        _ => (counter_units(samples, entry.slo.indicator.good_is_rest()), Vec::new()),
+    };
+    let mut count = cursor.count(&units, facts);
+    // What has no bucket now has no last value when it gets one: what it counted until then is no credit.
+    cursor.note_without_value(missing.iter().map(|missing| missing.histogram.as_str()), facts.at);
+    let placed = count.credits.into_iter().flat_map(|(group, (total, good))| {
+        let parts = placement::place(total, good, facts.previous_at, facts.at, facts.interval);
+        parts
+            .into_iter()
+            .map(move |(minute, total, good)| (group.clone(), minute, total, good))
+    });
+    let counted = count.counted && missing.is_empty();
+    let credits = pending(entry, placed.collect(), counted && cursor.feeds(), facts);
+    let lacking = |missing: MissingBucket| Note::MissingBucket {
+        histogram: missing.histogram,
+        nearest: missing.nearest,
+    };
+    count.notes.extend(missing.into_iter().map(lacking));
+    SloCount {
+        credits,
+        notes: count.notes,
+        resets: count.resets,
     }
 }
 
@@ -109,8 +166,7 @@ impl Cursor {
 fn pending(
     entry: &Entry,
     placed: Vec<(Group, Minute, i64, i64)>,
-    counted: bool,
-    feeds: bool,
+    observed: bool,
     facts: &VisitFacts,
 ) -> Vec<PendingCredit> {
     let grouped = !entry.slo.indicator.group_by.is_empty();
@@ -128,7 +184,7 @@ fn pending(
             },
         })
         .collect();
-    if counted && feeds {
+    if observed {
         let bucket = Bucket {
             observed: true,
             ..Bucket::default()

@@ -4,7 +4,11 @@
 //! throws away is seen again at the next visit, counted from the cursor that was committed last.
 
 pub mod cursor;
+mod health;
 pub mod notes;
+mod page;
+pub mod pending;
+pub mod reports;
 pub mod schedule;
 pub mod target;
 
@@ -15,17 +19,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use self::notes::Notes;
-use self::target::TargetState;
+use self::pending::PendingCredit;
+use self::target::{TargetState, VisitContext};
 use super::catalog::{Catalog, GROUPS_MAX, Keys};
-use super::ports::{Credit, CursorRecord, KeyId, ListedTarget, StoreError, TargetCommit, TargetRecord};
+use super::ports::{CursorRecord, ListedTarget, StoreError, TargetCommit, TargetRecord};
 use super::snapshot::{DiagnosticView, TargetView};
 use super::stats::Stats;
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counts::Bucket;
 use crate::domain::labels::Group;
-use crate::domain::reading::Reading;
+use crate::domain::reading::{Reading, Target};
 use crate::domain::selection::Selection;
-use crate::domain::time::{Minute, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// Counts visits and keeps what is not committed yet.
 pub struct Collector {
@@ -41,27 +46,40 @@ pub struct Collector {
 
 struct State {
     catalog: Arc<Catalog>,
+    /// What a scrape has to keep; it stays the same through catalogs that want the same.
+    selection: Arc<Selection>,
     keys: Keys,
     /// Groups that have been seen but have no ledger key yet.
     new_groups: BTreeMap<i64, Vec<Group>>,
-    targets: HashMap<String, TargetState>,
+    targets: HashMap<Arc<str>, TargetState>,
+    /// The targets' keys by the store's numbers.
+    by_id: HashMap<i64, Arc<str>>,
     notes: Notes,
     /// Events per second in the busiest hour, by SLO.
     busiest: HashMap<i64, f64>,
     downtimes: Vec<(Timestamp, Timestamp)>,
 }
 
-/// Events for one bucket that wait for their commit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PendingCredit {
-    /// The SLO's number.
-    pub slo: i64,
-    /// The group; `None` for the SLO itself.
-    pub group: Option<Group>,
-    /// The minute.
-    pub minute: Minute,
-    /// What is added.
-    pub bucket: Bucket,
+/// For what a visit was asked: its page tells nothing of series that were not wanted when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The selection's revision.
+    pub selection: u64,
+    /// The digest of the target's labels.
+    pub labels: u64,
+    /// The digest of the rules that relabel its series.
+    pub rules: u64,
+}
+
+impl Asked {
+    /// What is asked of this target.
+    pub fn of(target: &Target, selection: &Selection) -> Self {
+        Self {
+            selection: selection.revision(),
+            labels: target.labels_digest(),
+            rules: target.metric_rules.digest(),
+        }
+    }
 }
 
 /// What a commit takes along: one entry per target, in the order of their numbers.
@@ -95,9 +113,11 @@ impl Collector {
     pub fn new(stats: Arc<Stats>, log_visits: bool, downtimes: Vec<(Timestamp, Timestamp)>) -> Self {
         let state = State {
             catalog: Arc::default(),
+            selection: Arc::default(),
             keys: Keys::default(),
             new_groups: BTreeMap::new(),
             targets: HashMap::new(),
+            by_id: HashMap::new(),
             notes: Notes::default(),
             busiest: HashMap::new(),
             downtimes,
@@ -123,12 +143,15 @@ impl Collector {
             groups.retain(|group| keys.get(*slo, Some(group)).is_none());
             catalog.entry(*slo).is_some() && !groups.is_empty()
         });
+        if !state.selection.selects_alike(&catalog.selection) {
+            state.selection = Arc::clone(&catalog.selection);
+        }
         (state.catalog, state.keys) = (catalog, keys);
     }
 
     /// What a scrape has to keep at present.
     pub fn selection(&self) -> Arc<Selection> {
-        Arc::clone(&self.lock().catalog.selection)
+        Arc::clone(&self.lock().selection)
     }
 
     /// Each SLO's rate in its busiest hour, in events per second.
@@ -146,14 +169,18 @@ impl Collector {
         }
         state
             .targets
-            .retain(|key, target| keys.contains_key(key) || target.waits());
+            .retain(|key, target| keys.contains_key(key.as_ref()) || target.waits());
         for (key, listed) in keys {
-            match state.targets.get_mut(&key) {
+            match state.targets.get_mut(key.as_str()) {
                 Some(known) => {
                     known.set_target(listed.target.clone());
                     known.leaving = false;
                 }
-                None => drop(state.targets.insert(key, TargetState::new(listed.target.clone()))),
+                None => drop(
+                    state
+                        .targets
+                        .insert(key.into(), TargetState::new(listed.target.clone())),
+                ),
             }
         }
         if state.targets.values().any(|target| !target.has_cursor()) {
@@ -165,7 +192,7 @@ impl Collector {
     pub fn targets(&self) -> Vec<String> {
         let state = self.lock();
         let listed = state.targets.iter().filter(|(_, target)| !target.leaving);
-        let mut keys: Vec<String> = listed.map(|(key, _)| key.clone()).collect();
+        let mut keys: Vec<String> = listed.map(|(key, _)| key.to_string()).collect();
         keys.sort();
         keys
     }
@@ -193,7 +220,7 @@ impl Collector {
             .targets
             .iter()
             .filter(|(_, target)| !target.has_cursor())
-            .map(|(key, _)| key.clone())
+            .map(|(key, _)| key.to_string())
             .collect();
         keys.sort();
         keys
@@ -205,7 +232,14 @@ impl Collector {
         let catalog = Arc::clone(&state.catalog);
         for (record, cursor) in records {
             let listed_at = shift_by_downtime(record.first_listed_at, &state.downtimes);
-            if let Some(target) = state.targets.get_mut(&record.key) {
+            let key = state
+                .targets
+                .get_key_value(record.key.as_str())
+                .map(|(key, _)| Arc::clone(key));
+            if let Some(key) = key {
+                state.by_id.insert(record.id, key);
+            }
+            if let Some(target) = state.targets.get_mut(record.key.as_str()) {
                 let header = TargetHeader::decode(&cursor.header);
                 let slos: Result<HashMap<i64, SloCursor>, _> = cursor
                     .slos
@@ -224,30 +258,44 @@ impl Collector {
         self.cursors_set.notify_waiters();
     }
 
-    /// Counts one visit.
-    pub fn apply(&self, key: &str, reading: Reading, at: Timestamp, took: Duration) {
+    /// Counts one visit, which was asked for this.
+    pub fn apply(&self, key: &str, asked: Asked, reading: Reading, at: Timestamp, took: Duration) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(target) = state.targets.get_mut(key).filter(|target| !target.leaving) else {
             return;
         };
-        let visit = target.visit(reading, at, took, &state.catalog, &state.busiest, self.log_visits);
+        let context = VisitContext {
+            at,
+            took,
+            is_whole: asked.selection == state.selection.revision() && target.was_asked(asked),
+            catalog: &state.catalog,
+            busiest: &state.busiest,
+            log: self.log_visits,
+        };
+        let visit = target.visit(reading, &context);
         match &visit.missing {
             None => self.stats.scrapes.increment(),
             Some(missing) => self.stats.scrape_failures.add(&[missing.reason.word()], 1),
         }
-        self.stats.scrape_duration.observe(took);
         self.stats.samples_seen.add(visit.samples_seen);
         self.stats.samples_selected.add(visit.samples_selected);
         for (slo, notes) in visit.notes {
             state.notes.set(slo, key, notes, at);
         }
-        let mut credits = Vec::new();
+        let mut credits = Vec::with_capacity(visit.credits.len());
         for credit in visit.credits {
-            credits.extend(state.admit(credit));
+            state.admit(credit, &mut credits);
         }
         if let Some(target) = state.targets.get_mut(key) {
             target.pend(credits);
+        }
+    }
+
+    /// When a target is visited next, for people.
+    pub fn plan(&self, key: &str, at: Timestamp) {
+        if let Some(target) = self.lock().targets.get_mut(key) {
+            target.health.next_visit_at = Some(at);
         }
     }
 
@@ -288,17 +336,17 @@ impl Collector {
 
     /// These commits took effect.
     pub fn committed(&self, commits: &[TargetCommit]) {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let State { targets, by_id, .. } = &mut *guard;
         for commit in commits {
-            if let Some(target) = state
-                .targets
-                .values_mut()
-                .find(|target| target.id() == Some(commit.target))
-            {
-                target.committed(commit.expected_seq + 1);
+            let Some(key) = by_id.get(&commit.target) else { continue };
+            let Some(target) = targets.get_mut(key) else { continue };
+            target.committed(commit.expected_seq + 1);
+            if target.leaving && !target.waits() {
+                targets.remove(key);
+                by_id.remove(&commit.target);
             }
         }
-        state.targets.retain(|_, target| !target.leaving || target.waits());
     }
 
     /// It is not known whether commits took effect: everything that waits is dropped, and the cursors are read again.
@@ -307,14 +355,18 @@ impl Collector {
         let mut state = self.lock();
         state.targets.retain(|_, target| !target.leaving);
         state.targets.values_mut().for_each(TargetState::drop_cursor);
+        state.by_id.clear();
     }
 
     /// The store refused the events of one target: its present values became the baseline instead.
     pub fn refused(&self, target: i64, at: Timestamp) {
         let mut guard = self.lock();
-        let State { targets, notes, .. } = &mut *guard;
-        for (key, state) in targets.iter().filter(|(_, state)| state.id() == Some(target)) {
-            for slo in state.slos() {
+        let State {
+            targets, by_id, notes, ..
+        } = &mut *guard;
+        let key = by_id.get(&target);
+        if let Some((key, target)) = key.and_then(|key| targets.get_key_value(key)) {
+            for slo in target.slos() {
                 notes.refused(slo, key, at);
             }
         }
@@ -323,19 +375,27 @@ impl Collector {
     /// How the targets of each SLO are doing.
     pub fn health(&self) -> HashMap<i64, SloHealth> {
         let state = self.lock();
-        let mut health: HashMap<i64, SloHealth> = HashMap::new();
-        // As long as no target is listed nobody knows which ones feed an SLO.
-        let any_listed = state.targets.values().any(|target| !target.leaving);
-        for entry in &state.catalog.entries {
-            let mut of_slo = SloHealth {
-                settled: any_listed,
-                ..SloHealth::default()
-            };
-            for target in state.targets.values().filter(|target| !target.leaving) {
-                target.add_health(entry.id, &mut of_slo);
+        let listed = || state.targets.values().filter(|target| !target.leaving);
+        // As long as no target is listed, or one's cursor is not read, nobody knows which ones feed an SLO.
+        let settled = listed().next().is_some() && listed().all(TargetState::has_cursor);
+        let of_slo = |slo: i64| SloHealth {
+            settled,
+            diagnostics: state.notes.of(slo),
+            ..SloHealth::default()
+        };
+        let entries = state.catalog.entries.iter();
+        let mut health: HashMap<i64, SloHealth> = entries.map(|entry| (entry.id, of_slo(entry.id))).collect();
+        for target in listed() {
+            for (slo, resets) in target.health.resets() {
+                if let Some(of_slo) = health.get_mut(&slo) {
+                    of_slo.resets += resets;
+                }
             }
-            of_slo.diagnostics = state.notes.of(entry.id);
-            health.insert(entry.id, of_slo);
+            for slo in target.slos() {
+                if let Some(of_slo) = health.get_mut(&slo) {
+                    target.health.add_to(slo, of_slo);
+                }
+            }
         }
         health
     }
@@ -365,9 +425,10 @@ impl Collector {
 
 impl State {
     /// Puts a credit under its group, or under `other` beyond the hundredth, and under the SLO itself.
-    fn admit(&mut self, credit: PendingCredit) -> Vec<PendingCredit> {
+    fn admit(&mut self, credit: PendingCredit, admitted: &mut Vec<PendingCredit>) {
         let Some(group) = &credit.group else {
-            return vec![credit];
+            admitted.push(credit);
+            return;
         };
         let group = if self.keys.get(credit.slo, Some(group)).is_some() || self.is_waiting(credit.slo, group) {
             group.clone()
@@ -393,14 +454,12 @@ impl State {
             observed: false,
             ..credit.bucket
         };
-        vec![
-            PendingCredit { group: None, ..credit },
-            PendingCredit {
-                group: Some(group),
-                bucket,
-                ..credit
-            },
-        ]
+        admitted.push(PendingCredit { group: None, ..credit });
+        admitted.push(PendingCredit {
+            group: Some(group),
+            bucket,
+            ..credit
+        });
     }
 
     fn is_waiting(&self, slo: i64, group: &Group) -> bool {
@@ -425,21 +484,4 @@ fn shift_by_downtime(listed_at: Timestamp, downtimes: &[(Timestamp, Timestamp)])
         earliest = earliest.min(*from);
     }
     Timestamp(earliest.0 - up_left + BORN_BEFORE_LISTED_MS)
-}
-
-/// Adds up pending credits by bucket, in the order of their keys; those whose key is unknown are left out.
-pub fn to_credits(pending: &[PendingCredit], key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>) -> Vec<Credit> {
-    let mut sums: BTreeMap<(KeyId, Minute), Bucket> = BTreeMap::new();
-    for credit in pending {
-        let Some(key) = key_of(credit.slo, credit.group.as_ref()) else {
-            continue;
-        };
-        let sum = sums.entry((key, credit.minute)).or_default();
-        sum.total = sum.total.saturating_add(credit.bucket.total);
-        sum.good = sum.good.saturating_add(credit.bucket.good);
-        sum.observed |= credit.bucket.observed;
-    }
-    sums.into_iter()
-        .map(|((key, minute), bucket)| Credit { key, minute, bucket })
-        .collect()
 }

@@ -34,6 +34,9 @@ struct Shown {
 impl Notes {
     /// Takes over what the last visit to a target said of an SLO; what it does not say any more is dropped.
     pub fn set(&mut self, slo: i64, target: &str, notes: Vec<Note>, at: Timestamp) {
+        if notes.is_empty() && self.0.get(&slo).is_none_or(BTreeMap::is_empty) {
+            return;
+        }
         let shown = self.0.entry(slo).or_default();
         shown.remove(&(MISSING_BUCKET, target.to_owned()));
         for note in notes {

@@ -4,14 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Collector;
-use crate::domain::schedule::next_visit;
+use super::{Asked, Collector};
+use crate::domain::reading::{Missing, Reading};
+use crate::domain::schedule::{VisitBreaker, next_visit};
+use crate::domain::time::{Timestamp, millis};
 use crate::engine::clock::Clock;
 use crate::engine::ports::ListedTarget;
+
+/// Visits that are under way at the same time; further ones wait for their turn.
+pub const VISITS_MAX: usize = 512;
+
+/// What all targets share.
+struct Shared {
+    collector: Arc<Collector>,
+    clock: Arc<dyn Clock>,
+    turns: Semaphore,
+}
 
 /// Visits the listed targets until it is cancelled; a change of the list takes effect at once.
 pub async fn visit_targets(
@@ -20,11 +32,16 @@ pub async fn visit_targets(
     mut targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
     cancel: CancellationToken,
 ) {
+    let shared = Arc::new(Shared {
+        collector,
+        clock,
+        turns: Semaphore::new(VISITS_MAX),
+    });
     let mut running: HashMap<String, (u64, CancellationToken)> = HashMap::new();
     let tracker = TaskTracker::new();
     loop {
         let listed = Arc::clone(&targets.borrow_and_update());
-        collector.set_targets(&listed);
+        shared.collector.set_targets(&listed);
         let hashes: HashMap<String, u64> = listed.iter().map(|t| (t.target.key(), t.config_hash)).collect();
         running.retain(|key, (hash, stop)| {
             let keeps = hashes.get(key) == Some(hash);
@@ -36,8 +53,8 @@ pub async fn visit_targets(
         for target in listed.iter() {
             running.entry(target.target.key()).or_insert_with(|| {
                 let stop = cancel.child_token();
-                let (collector, clock) = (Arc::clone(&collector), Arc::clone(&clock));
-                tracker.spawn(visit_target(collector, clock, target.clone(), stop.clone()));
+                let visits = visit_target(Arc::clone(&shared), target.clone());
+                tracker.spawn(stop.clone().run_until_cancelled_owned(visits));
                 (target.config_hash, stop)
             });
         }
@@ -50,31 +67,83 @@ pub async fn visit_targets(
     tracker.wait().await;
 }
 
-/// Visits one target at its times.
-async fn visit_target(collector: Arc<Collector>, clock: Arc<dyn Clock>, listed: ListedTarget, stop: CancellationToken) {
-    let key = listed.target.key();
+/// Visits one target at its times, for ever.
+async fn visit_target(shared: Arc<Shared>, listed: ListedTarget) {
+    let (key, interval) = (listed.target.key(), listed.target.interval);
+    let Shared { collector, clock, .. } = &*shared;
     // While the store is away nothing can count, but people want to see who answers.
     tokio::select! {
-        () = stop.cancelled() => return,
         () = collector.cursor_of(&key) => {}
-        () = tokio::time::sleep(listed.target.interval) => {}
+        () = tokio::time::sleep(interval) => {}
     }
+    let (mut breaker, mut silence) = (VisitBreaker::default(), None);
+    let mut due = next_visit(&key, interval, clock.now());
     loop {
-        let now = clock.now();
-        let wait = next_visit(&key, listed.target.interval, now).since(now).max(0);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(wait as u64)) => {}
-        }
-        let began = clock.now();
-        let selection = collector.selection();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            reading = listed.visitor.visit(&selection) => {
-                let at = clock.now();
-                let took = Duration::from_millis(at.since(began).max(0) as u64);
-                collector.apply(&key, reading, at, took);
+        collector.plan(&key, due);
+        sleep_until(due, clock.as_ref()).await;
+        if let Some(missing) = silence.as_ref().filter(|_| !breaker.allow(interval)) {
+            let next = due + interval * breaker.periods_left(interval);
+            skip(&shared, &listed, missing, next);
+        } else {
+            silence = visit(&shared, &listed, due).await;
+            match &silence {
+                Some(_) => breaker.unanswered(),
+                None => breaker.answered(),
             }
         }
+        // A visit that was early by the clock must not be made twice.
+        let next = next_visit(&key, interval, clock.now().max(due));
+        let skipped = next.since(due) / millis(interval).max(1) - 1;
+        collector.stats.scrapes_skipped.add(u64::try_from(skipped).unwrap_or(0));
+        due = next;
     }
+}
+
+async fn sleep_until(due: Timestamp, clock: &dyn Clock) {
+    let wait = u64::try_from(due.since(clock.now())).unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+}
+
+/// One visit, in its turn; tells if nobody has answered.
+async fn visit(shared: &Shared, listed: &ListedTarget, due: Timestamp) -> Option<Missing> {
+    let Shared {
+        collector,
+        clock,
+        turns,
+    } = shared;
+    // The semaphore is never closed.
+    let _turn = turns.acquire().await.ok();
+    let began = clock.now();
+    let selection = collector.selection();
+    let asked = Asked::of(&listed.target, &selection);
+    let reading = listed.visitor.visit(&selection).await;
+    let at = clock.now();
+    let took = between(began, at);
+    collector.stats.scrape_lag.observe(between(due, began));
+    collector.stats.scrape_duration.observe(took);
+    let silence = match &reading {
+        Reading::Missing(missing) if missing.reason.is_silence() => Some(missing.clone()),
+        _ => None,
+    };
+    collector.apply(&listed.target.key(), asked, reading, at, took);
+    silence
+}
+
+/// A visit that is not made, because nobody has answered for long: it gives what the last one gave.
+fn skip(shared: &Shared, listed: &ListedTarget, last: &Missing, next: Timestamp) {
+    let Missing { reason, detail } = last;
+    let missing = Missing {
+        reason: *reason,
+        detail: format!("not visited: {detail}; next try at {next}"),
+    };
+    let asked = Asked::of(&listed.target, &shared.collector.selection());
+    let reading = Reading::Missing(missing);
+    let now = shared.clock.now();
+    shared
+        .collector
+        .apply(&listed.target.key(), asked, reading, now, Duration::ZERO);
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(to.since(from)).unwrap_or(0))
 }

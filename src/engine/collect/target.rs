@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Asked;
 use super::cursor::Cursor;
-use super::{PendingCredit, SloHealth, to_credits};
-use crate::domain::counting::cursor::{SloCursor, TargetHeader};
-use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, StartVerdict, judge_start};
+use super::health::Health;
+use super::page::{by_slo, describe_visit};
+use super::pending::{PendingCredit, to_credits};
+use super::reports::{Report, ReportUses, is_report, may_use};
+use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
+use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, PageAge, StartVerdict, judge_age, judge_start};
 use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
 use crate::domain::indicator::Indicator;
@@ -21,29 +25,37 @@ use crate::engine::snapshot::TargetView;
 /// One target between its commits.
 pub struct TargetState {
     target: Target,
+    labels_digest: u64,
     cursor: Option<Cursor>,
     /// How the SLOs use each series, by the series' key; found once per catalog.
     uses: HashMap<String, Arc<[(i64, SeriesUse)]>>,
+    /// The same of what nines itself says of the target.
+    report_uses: Option<ReportUses>,
     pending: Vec<PendingCredit>,
     visit_log: Vec<serde_json::Value>,
-    health: Health,
+    /// SLOs of which the last visit had something to say.
+    noted: Vec<i64>,
+    /// How it is doing.
+    pub health: Health,
     /// Nobody lists it any more; it stays until what was seen of it is committed.
     pub leaving: bool,
 }
 
-#[derive(Default)]
-struct Health {
-    visits: u32,
-    last_visit_at: Option<Timestamp>,
-    took: Duration,
-    error: Option<String>,
-    samples_seen: u64,
-    samples_selected: u64,
-    /// The other process that answers, and since when nothing else has.
-    other_since: Option<Timestamp>,
-    seen_at: Option<Timestamp>,
-    matched_at: HashMap<i64, Timestamp>,
-    resets: HashMap<i64, u64>,
+/// One visit, and what must be known to count it.
+#[derive(Clone, Copy)]
+pub struct VisitContext<'a> {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Its page has everything that the catalog selects of the target as it is listed now.
+    pub is_whole: bool,
+    /// The SLOs.
+    pub catalog: &'a Catalog,
+    /// Events per second in each SLO's busiest hour.
+    pub busiest: &'a HashMap<i64, f64>,
+    /// Keep it for the log that proofs replay.
+    pub log: bool,
 }
 
 /// What one visit came to.
@@ -65,11 +77,14 @@ impl TargetState {
     /// A target whose cursor has not been read yet.
     pub fn new(target: Target) -> Self {
         Self {
+            labels_digest: target.labels_digest(),
             target,
             cursor: None,
             uses: HashMap::new(),
+            report_uses: None,
             pending: Vec::new(),
             visit_log: Vec::new(),
+            noted: Vec::new(),
             health: Health::default(),
             leaving: false,
         }
@@ -92,19 +107,22 @@ impl TargetState {
         self.cursor.is_some()
     }
 
+    /// A visit that began so was asked for what is wanted now of this target.
+    pub fn was_asked(&self, asked: Asked) -> bool {
+        (asked.labels, asked.rules) == (self.labels_digest, self.target.metric_rules.digest())
+    }
+
     /// The SLOs that it feeds.
-    pub fn slos(&self) -> Vec<i64> {
+    pub fn slos(&self) -> impl Iterator<Item = i64> {
         let slos = self.cursor.iter().flat_map(|cursor| &cursor.slos);
-        slos.filter(|(_, cursor)| !cursor.units.is_empty())
-            .map(|(slo, _)| *slo)
-            .collect()
+        slos.filter(|(_, cursor)| cursor.feeds()).map(|(slo, _)| *slo)
     }
 
     /// Takes over changed attributes.
     pub fn set_target(&mut self, target: Target) {
         if self.target != target {
-            self.uses.clear();
-            self.target = target;
+            (self.uses, self.report_uses) = (HashMap::new(), None);
+            (self.labels_digest, self.target) = (target.labels_digest(), target);
         }
     }
 
@@ -141,15 +159,12 @@ impl TargetState {
 
     /// Drops what belongs to SLOs that are gone: they take a baseline when they return.
     pub fn set_catalog(&mut self, catalog: &Catalog) {
-        self.uses.clear();
-        self.pending.retain(|credit| catalog.entry(credit.slo).is_some());
+        let is_there = |slo: i64| catalog.entry(slo).is_some();
+        (self.uses, self.report_uses) = (HashMap::new(), None);
+        self.pending.retain(|credit| is_there(credit.slo));
+        self.health.retain_slos(is_there);
         if let Some(cursor) = &mut self.cursor {
-            let gone: Vec<i64> = cursor
-                .slos
-                .keys()
-                .copied()
-                .filter(|slo| catalog.entry(*slo).is_none())
-                .collect();
+            let gone: Vec<i64> = cursor.slos.keys().copied().filter(|slo| !is_there(*slo)).collect();
             for slo in gone {
                 cursor.slos.remove(&slo);
                 cursor.removed.insert(slo);
@@ -157,56 +172,66 @@ impl TargetState {
         }
     }
 
-    /// Counts one visit. Without a cursor nothing counts: it will be seen again.
-    pub fn visit(
-        &mut self,
-        reading: Reading,
-        at: Timestamp,
-        took: Duration,
-        catalog: &Catalog,
-        busiest: &HashMap<i64, f64>,
-        log_visits: bool,
-    ) -> VisitOutcome {
-        let health = &mut self.health;
-        (health.visits, health.last_visit_at, health.took) = (health.visits.saturating_add(1), Some(at), took);
+    /// Counts one visit. Without a cursor nothing counts, nor from a page that was asked for less than is wanted now:
+    /// it will be seen again.
+    pub fn visit(&mut self, reading: Reading, visit: &VisitContext<'_>) -> VisitOutcome {
+        self.health.visited(visit.at, visit.took);
         let page = match reading {
             Reading::Page(page) => page,
-            Reading::Missing(missing) => return self.missed(missing),
+            Reading::Missing(missing) => return self.missed(missing, visit),
         };
-        let verdict = self
-            .cursor
-            .as_ref()
-            .map_or(StartVerdict::Unknown, |c| judge_start(&c.header, page.process_start));
-        let replaced = verdict == StartVerdict::Another;
+        let header = self.cursor.as_ref().map(|cursor| cursor.header).unwrap_or_default();
+        let age = judge_age(&header, page.age, visit.at);
+        if age == PageAge::Older {
+            return self.missed(stale(page.age.unwrap_or_default()), visit);
+        }
+        let start = judge_start(&header, page.process_start);
+        let replaced = start == StartVerdict::Another;
         if !replaced {
             self.health.other_since = None;
-        } else if let Some(missing) = self.another_process(at) {
-            return self.missed(missing);
+        } else if let Some(missing) = self.another_process(visit.at) {
+            return self.missed(missing, visit);
         }
-        let health = &mut self.health;
-        (health.error, health.samples_seen) = (None, page.samples_seen);
-        (health.samples_selected, health.seen_at) = (page.samples.len() as u64, Some(at));
         let (samples_seen, samples_selected) = (page.samples_seen, page.samples.len() as u64);
-        let mut outcome = self.count(&page, at, verdict, catalog, busiest);
+        self.health.seen(visit.at, samples_seen, samples_selected);
+        let mut outcome = VisitOutcome::default();
+        // A page that has counted already, or may have, has nothing to add.
+        if visit.is_whole && age == PageAge::Newer {
+            outcome = self.count(&page, visit, start);
+            if visit.log && self.cursor.is_some() {
+                self.visit_log.push(describe_visit(&page, visit.at));
+            }
+        }
         if replaced {
             outcome
                 .notes
                 .iter_mut()
                 .for_each(|(_, notes)| notes.push(Note::Replaced));
         }
-        if log_visits && self.cursor.is_some() {
-            self.visit_log.push(describe_visit(&page, at));
-        }
         (outcome.samples_seen, outcome.samples_selected) = (samples_seen, samples_selected);
         outcome
     }
 
-    fn missed(&mut self, missing: Missing) -> VisitOutcome {
-        self.health.error = Some(missing.detail.clone());
-        VisitOutcome {
-            missing: Some(missing),
-            ..VisitOutcome::default()
+    /// A visit that gave no page: what nines itself says of the target counts, and nothing else is touched.
+    fn missed(&mut self, missing: Missing, visit: &VisitContext<'_>) -> VisitOutcome {
+        self.health.missed(&missing);
+        let mut outcome = VisitOutcome::default();
+        if visit.is_whole && self.cursor.is_some() {
+            let report = Report::of(None, visit.took);
+            let uses = self.report_uses(visit.catalog);
+            let mut by_slo: HashMap<i64, Vec<UsedSample<'_>>> = HashMap::new();
+            for (slo, sample) in uses.samples(&report) {
+                by_slo.entry(slo).or_default().push(sample);
+            }
+            let slos: Vec<i64> = by_slo.keys().copied().collect();
+            self.count_slos(&slos, &by_slo, visit, StartVerdict::Unknown, None, &mut outcome);
+            if let Some(cursor) = self.cursor.as_mut().filter(|_| !slos.is_empty()) {
+                cursor.visited = true;
+            }
+            self.report_uses = Some(uses);
         }
+        outcome.missing = Some(missing);
+        outcome
     }
 
     /// The visit is missing while another process answers; after five minutes of nothing else it is the new baseline.
@@ -239,49 +264,77 @@ impl TargetState {
         None
     }
 
-    fn count(
-        &mut self,
-        page: &Page,
-        at: Timestamp,
-        start: StartVerdict,
-        catalog: &Catalog,
-        busiest: &HashMap<i64, f64>,
-    ) -> VisitOutcome {
+    fn count(&mut self, page: &Page, visit: &VisitContext<'_>, start: StartVerdict) -> VisitOutcome {
         let mut outcome = VisitOutcome::default();
-        let used = self.used_series(page, catalog);
-        let by_slo = by_slo(page, &used);
-        let Some(cursor) = &mut self.cursor else { return outcome };
-        for entry in &catalog.entries {
+        let Some(cursor) = &self.cursor else { return outcome };
+        let mut slos: Vec<i64> = cursor.slos.keys().copied().chain(self.noted.drain(..)).collect();
+        let used = self.used_series(page, visit.catalog);
+        let uses = self.report_uses(visit.catalog);
+        let mut by_slo = by_slo(page, &used);
+        for (slo, sample) in uses.samples(&Report::of(Some(page), visit.took)) {
+            by_slo.entry(slo).or_default().push(sample);
+        }
+        slos.extend(by_slo.keys());
+        slos.sort_unstable();
+        slos.dedup();
+        self.count_slos(&slos, &by_slo, visit, start, page.process_start, &mut outcome);
+        self.report_uses = Some(uses);
+        if let Some(cursor) = &mut self.cursor {
+            cursor.header = TargetHeader {
+                last_visit_at: Some(visit.at),
+                process_start: page.process_start.or(cursor.header.process_start),
+                page_at: Some(visit.at - page.age.unwrap_or_default()),
+                counted_with: Some(counted_with(&self.target, self.labels_digest, visit.catalog)),
+            };
+            cursor.visited = true;
+        }
+        outcome
+    }
+
+    /// Counts for the SLOs that this visit concerns: those that its series match, and those that it has fed before.
+    fn count_slos(
+        &mut self,
+        slos: &[i64],
+        by_slo: &HashMap<i64, Vec<UsedSample<'_>>>,
+        visit: &VisitContext<'_>,
+        start: StartVerdict,
+        process_start: Option<f64>,
+        outcome: &mut VisitOutcome,
+    ) {
+        let with = counted_with(&self.target, self.labels_digest, visit.catalog);
+        let Some(cursor) = &mut self.cursor else { return };
+        for entry in slos.iter().filter_map(|slo| visit.catalog.entry(*slo)) {
             let samples = by_slo.get(&entry.id).map_or(&[][..], Vec::as_slice);
-            if !samples.is_empty() {
-                self.health.matched_at.insert(entry.id, at);
-            }
             let facts = VisitFacts {
-                at,
+                at: visit.at,
                 previous_at: cursor.header.last_visit_at,
                 start,
-                process_start: page.process_start,
+                process_start,
                 interval: self.target.interval,
                 listed_at: cursor.listed_at,
                 // A new baseline counts nothing, however young its process is.
                 loaded_at: if start == StartVerdict::Another {
-                    at
+                    visit.at
                 } else {
                     entry.loaded_at
                 },
-                busiest_rate: busiest.get(&entry.id).copied().unwrap_or(0.0),
+                busiest_rate: visit.busiest.get(&entry.id).copied().unwrap_or(0.0),
             };
-            let (credits, notes, resets) = cursor.count_slo(entry, samples, &facts, &used, &self.target.metric_rules);
-            outcome.credits.extend(credits);
-            outcome.notes.push((entry.id, notes));
-            *self.health.resets.entry(entry.id).or_default() += u64::from(resets);
+            let count = cursor.count_slo(entry, samples, &facts, &with);
+            let matched_at = (!samples.is_empty()).then_some(visit.at);
+            self.health.note_slo(entry.id, matched_at, count.resets);
+            if !count.notes.is_empty() {
+                self.noted.push(entry.id);
+            }
+            outcome.credits.extend(count.credits);
+            outcome.notes.push((entry.id, count.notes));
         }
-        cursor.header = TargetHeader {
-            last_visit_at: Some(at),
-            process_start: page.process_start.or(cursor.header.process_start),
-        };
-        cursor.visited = true;
-        outcome
+    }
+
+    /// Taken out, to be put back after use.
+    fn report_uses(&mut self, catalog: &Catalog) -> ReportUses {
+        let known = self.report_uses.take();
+        known.unwrap_or_else(|| ReportUses::new(&self.target, catalog))
     }
 
     /// How each sample of the page is used, in the page's order.
@@ -297,8 +350,10 @@ impl TargetState {
             let seen = self.target.seen(&series.metric, &series.labels);
             let used: Arc<[(i64, SeriesUse)]> = seen.map_or_else(Default::default, |(metric, labels)| {
                 let used = |indicator: &Indicator| indicator.use_of(series, &metric, &labels);
+                let is_report = is_report(series);
                 let entries = catalog.entries.iter();
                 entries
+                    .filter(|entry| !(is_report && may_use(&entry.slo.indicator.kind)))
                     .filter_map(|entry| used(&entry.slo.indicator).map(|used| (entry.id, used)))
                     .collect()
             });
@@ -328,9 +383,9 @@ impl TargetState {
             .into_iter()
             .map(|slo| (slo, None))
             .collect();
-        let today = cursor.header.last_visit_at.map_or(0, |at| at.minute().day());
+        let last_visit = cursor.header.last_visit_at.unwrap_or_default();
         for (slo, of_slo) in cursor.slos.iter_mut().filter(|(_, of_slo)| of_slo.changed) {
-            of_slo.forget(today);
+            of_slo.forget(last_visit);
             of_slo.changed = false;
             slos.insert(*slo, Some(of_slo.encode()));
         }
@@ -356,79 +411,30 @@ impl TargetState {
         }
     }
 
-    /// Adds how this target is doing to an SLO that it feeds.
-    pub fn add_health(&self, slo: i64, health: &mut SloHealth) {
-        health.resets += self.health.resets.get(&slo).copied().unwrap_or(0);
-        let Some(cursor) = &self.cursor else {
-            health.settled = false;
-            return;
-        };
-        if cursor.slos.get(&slo).is_none_or(|cursor| cursor.units.is_empty()) {
-            return;
-        }
-        health.feeding += 1;
-        health.settled &= self.health.visits >= 2;
-        health.seen_at = health.seen_at.max(self.health.seen_at);
-        health.matched_at = health.matched_at.max(self.health.matched_at.get(&slo).copied());
-    }
-
     /// As the API shows it.
     pub fn view(&self, catalog: &Catalog) -> TargetView {
-        let ids = self
-            .slos()
-            .into_iter()
-            .filter_map(|slo| catalog.entry(slo).map(|entry| entry.slo.id.to_string()));
-        let mut feeds: Vec<String> = ids.collect();
-        feeds.sort();
-        let health = &self.health;
-        TargetView {
-            labels: self
-                .target
-                .labels
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            scrape_pool: self.target.job.clone(),
-            scrape_url: self.target.url.clone(),
-            health: match (&health.error, health.last_visit_at) {
-                (_, None) => "unknown",
-                (None, Some(_)) => "up",
-                (Some(_), Some(_)) => "down",
-            },
-            last_error: health.error.clone().unwrap_or_default(),
-            last_scrape: health.last_visit_at,
-            last_scrape_duration: health.took.as_secs_f64(),
-            scrape_interval: format_duration(self.target.interval),
-            scrape_timeout: format_duration(self.target.timeout),
-            samples_seen: health.samples_seen,
-            samples_selected: health.samples_selected,
-            feeds,
-        }
+        let entries = self.slos().filter_map(|slo| catalog.entry(slo));
+        let feeds = entries.map(|entry| entry.slo.id.to_string()).collect();
+        self.health.view(&self.target, feeds)
     }
 }
 
-/// The samples of a page by the SLO that uses them.
-fn by_slo<'a>(page: &Page, used: &'a [Arc<[(i64, SeriesUse)]>]) -> HashMap<i64, Vec<UsedSample<'a>>> {
-    let mut by_slo: HashMap<i64, Vec<UsedSample<'a>>> = HashMap::new();
-    for (sample, uses) in page.samples.iter().zip(used) {
-        for (slo, series) in uses.iter() {
-            let used = UsedSample {
-                series,
-                value: sample.value,
-                created: sample.created,
-            };
-            by_slo.entry(*slo).or_default().push(used);
-        }
+fn counted_with(target: &Target, labels: u64, catalog: &Catalog) -> CountedWith {
+    CountedWith {
+        edition: catalog.edition,
+        labels,
+        rules: target.metric_rules.digest(),
     }
-    by_slo
 }
 
-/// A visit as the log for proofs has it.
-fn describe_visit(page: &Page, at: Timestamp) -> serde_json::Value {
-    let samples: serde_json::Map<String, serde_json::Value> = page
-        .samples
-        .iter()
-        .map(|sample| (sample.series.key.clone(), serde_json::json!(sample.value)))
-        .collect();
-    serde_json::json!({ "at_ms": at.0, "process_start": page.process_start, "samples": samples })
+fn stale(age: Duration) -> Missing {
+    let detail = format!(
+        "the page is stale: a cache has kept it for {}, and a newer one has counted already; take the cache away from \
+         this address",
+        format_duration(age)
+    );
+    Missing {
+        reason: MissingReason::Stale,
+        detail,
+    }
 }

@@ -33,6 +33,18 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         "How long visits took.",
         &stats.scrape_duration,
     );
+    histogram(
+        writer,
+        "nines_scrape_lag_seconds",
+        "From the moment that a visit was due until it began.",
+        &stats.scrape_lag,
+    );
+    counter(
+        writer,
+        "nines_scrapes_skipped_total",
+        "Visits that were due while the one before was under way or waited for its turn.",
+        &stats.scrapes_skipped,
+    );
     counter(
         writer,
         "nines_samples_seen_total",

@@ -2,9 +2,11 @@
 
 mod assets;
 mod chart;
+mod pages;
 mod slo;
 mod slos;
 mod tables;
+mod targets;
 mod verdict;
 
 #[cfg(test)]
@@ -24,7 +26,8 @@ use crate::engine::snapshot::Snapshot;
 pub use self::assets::asset;
 pub use self::slo::slo;
 pub use self::slos::slos;
-pub use self::tables::{alerts, notifications, targets};
+pub use self::tables::{alerts, notifications};
+pub use self::targets::targets;
 
 /// What every page has around its content.
 struct Frame {

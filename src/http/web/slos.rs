@@ -7,6 +7,7 @@ use axum::extract::State as Extract;
 use axum::http::Uri;
 use axum::response::Response;
 
+use super::pages::{self, PageLink};
 use super::verdict::{self, STATES, State};
 use super::{Frame, page};
 use crate::domain::time::Timestamp;
@@ -15,8 +16,6 @@ use crate::http::format;
 use crate::http::query::Query;
 use crate::http::state::HttpState;
 
-/// SLOs on one page.
-const PAGE_SIZE: usize = 100;
 /// Groups shown below one SLO; its own page shows them all.
 const GROUPS_SHOWN: usize = 5;
 
@@ -37,12 +36,6 @@ struct Count {
     state: State,
     number: usize,
     href: String,
-}
-
-struct PageLink {
-    number: usize,
-    href: String,
-    is_current: bool,
 }
 
 /// One line of the list.
@@ -118,32 +111,16 @@ pub async fn slos(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
         .iter()
         .filter(|family| family.is_like(search, wanted))
         .collect();
-    let number = query
-        .get("page")
-        .and_then(|text| text.parse::<usize>().ok())
-        .unwrap_or(1)
-        .max(1);
+    let number = pages::number(&query);
     let now = state.clock.now();
-    let shown = kept
+    let rows = pages::slice(&kept, number)
         .iter()
-        .skip(number.saturating_sub(1).saturating_mul(PAGE_SIZE))
-        .take(PAGE_SIZE);
-    let rows = shown.flat_map(|family| family.rows(now)).collect();
-    let link = |number: usize| PageLink {
-        number,
-        href: format!(
-            "/?page={number}&q={}&state={}",
-            format::escaped(search),
-            format::escaped(wanted)
-        ),
-        is_current: false,
-    };
-    let pages = kept.len().div_ceil(PAGE_SIZE);
-    let pages = if pages > 1 {
-        (1..=pages.min(200)).map(link).collect()
-    } else {
-        Vec::new()
-    };
+        .flat_map(|family| family.rows(now))
+        .collect();
+    let (q, of_state) = (format::escaped(search), format::escaped(wanted));
+    let pages = pages::links(kept.len(), number, |number| {
+        format!("/?page={number}&q={q}&state={of_state}")
+    });
     page(&SlosPage {
         frame: Frame::of(&state, &snapshot, "SLOs", "slos"),
         total: families.len(),
@@ -152,13 +129,7 @@ pub async fn slos(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
         search: search.to_owned(),
         state: wanted.to_owned(),
         is_filtered,
-        pages: pages
-            .into_iter()
-            .map(|link| PageLink {
-                is_current: link.number == number,
-                ..link
-            })
-            .collect(),
+        pages,
     })
 }
 

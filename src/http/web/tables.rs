@@ -1,4 +1,4 @@
-//! `/alerts`, `/targets` and `/notifications`: plain tables.
+//! `/alerts` and `/notifications`: plain tables.
 
 use askama::Template;
 use axum::extract::State as Extract;
@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::DeliveryState;
-use crate::engine::snapshot::{AlertView, TargetView};
+use crate::engine::snapshot::AlertView;
 use crate::http::format;
 use crate::http::state::HttpState;
 
@@ -112,82 +112,6 @@ async fn silences(state: &HttpState, now: Timestamp) -> Result<Vec<SilenceRow>, 
         id: silence.id,
     };
     Ok(silences.into_iter().map(row).collect())
-}
-
-#[derive(Template)]
-#[template(path = "targets.html")]
-struct TargetsPage {
-    frame: Frame,
-    up: usize,
-    down: usize,
-    unknown: usize,
-    targets: Vec<TargetRow>,
-}
-
-struct TargetRow {
-    health: &'static str,
-    class: &'static str,
-    icon: &'static str,
-    pool: String,
-    url: String,
-    labels: Vec<(String, String)>,
-    last: Option<Time>,
-    took: String,
-    interval: String,
-    samples: String,
-    feeds: usize,
-    error: String,
-}
-
-/// The scraped targets, those that fail first.
-pub async fn targets(Extract(state): Extract<HttpState>) -> Response {
-    let now = state.clock.now();
-    let snapshot = state.snapshot.load();
-    let count = |health: &str| snapshot.targets.iter().filter(|target| target.health == health).count();
-    let mut targets: Vec<TargetRow> = snapshot.targets.iter().map(|target| target_row(target, now)).collect();
-    let rank = |health: &str| match health {
-        "down" => 0,
-        "unknown" => 1,
-        _ => 2,
-    };
-    targets.sort_by(|a, b| (rank(a.health), &a.pool, &a.url).cmp(&(rank(b.health), &b.pool, &b.url)));
-    page(&TargetsPage {
-        frame: Frame::of(&state, &snapshot, "Targets", "targets"),
-        up: count("up"),
-        down: count("down"),
-        unknown: snapshot.targets.len() - count("up") - count("down"),
-        targets,
-    })
-}
-
-fn target_row(target: &TargetView, now: Timestamp) -> TargetRow {
-    let (class, icon) = match target.health {
-        "up" => ("good", "●"),
-        "down" => ("bad", "■"),
-        _ => ("none", "○"),
-    };
-    TargetRow {
-        health: target.health,
-        class,
-        icon,
-        pool: target.scrape_pool.clone(),
-        url: target.scrape_url.clone(),
-        labels: target
-            .labels
-            .clone()
-            .into_iter()
-            .filter(|(name, _)| name != "job")
-            .collect(),
-        last: target.last_scrape.map(|time| Time::of(time, now)),
-        took: target.last_scrape.map_or_else(
-            || format::UNKNOWN.to_owned(),
-            |_| format::seconds(target.last_scrape_duration),
-        ),
-        interval: target.scrape_interval.clone(),
-        samples: format!("{} of {}", target.samples_selected, target.samples_seen),
-        feeds: target.feeds.len(),
-        error: target.last_error.clone(),
-    }
 }
 
 #[derive(Template)]

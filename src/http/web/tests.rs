@@ -209,3 +209,38 @@ async fn assets_are_small_and_known_by_their_hash() {
         assert_eq!(ask(&state, again).await.0, StatusCode::NOT_MODIFIED, "{path}");
     }
 }
+
+#[tokio::test]
+async fn targets_are_filtered_on_the_server_and_those_that_fail_come_first() {
+    let state = state();
+    let all = get(&state, "/targets").await.2;
+    let place = |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is not shown"));
+    assert!(place(&all, "http://b:9100/metrics") < place(&all, "http://a:9100/metrics"));
+    for needed in [
+        "3 total",
+        "1 down",
+        "1 unknown",
+        "1 up",
+        "6 of 812",
+        "href=\"/slos/checkout/requests-availability\"",
+    ] {
+        assert!(all.contains(needed), "{needed} is not shown");
+    }
+    for (query, shown) in [
+        ("?health=up", vec!["a"]),
+        ("?health=down", vec!["b"]),
+        ("?q=REFUSED", vec!["b"]),
+        ("?q=instance%3Da%3A9100", vec!["a"]),
+        ("?job=shop&page=1", vec!["a", "b", "c"]),
+        ("?job=shop&page=2", vec![]),
+        ("?job=none", vec![]),
+        ("?q=%3Cscript%3E&health=%22", vec![]),
+    ] {
+        let text = get(&state, &format!("/targets{query}")).await.2;
+        for instance in ["a", "b", "c"] {
+            let is_shown = text.contains(&format!("http://{instance}:9100/metrics"));
+            assert_eq!(is_shown, shown.contains(&instance), "{instance} with {query}");
+        }
+        assert!(!text.contains("<script>"), "{query}");
+    }
+}

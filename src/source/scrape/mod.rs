@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod exposition;
 mod failure;
 mod files;
+mod known;
 mod reader;
 pub mod rules;
 pub mod settings;

@@ -1,32 +1,31 @@
 //! Sorts the samples of a page: selected, dating others, the process's start, or none of nines' business.
 
+use std::mem;
 use std::sync::Arc;
 
-use super::cache::{Entry, SeriesCache, SeriesView, family_key};
+use super::cache::{SeriesCache, SeriesView};
 use super::exposition::line::RawSample;
-use super::exposition::page::Sink;
+use super::exposition::page::{ScanError, Sink};
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
+use super::known::{Kind, NONE, family_key};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
-use crate::domain::reading::Series;
+use crate::domain::reading::{Page, Sample, Series};
 use crate::domain::selection::Selection;
 
 /// More warnings of one page are not kept.
-pub const WARNINGS_MAX: usize = 20;
+const WARNINGS_MAX: usize = 20;
 
 /// The gauge by which a process says when it began.
 const PROCESS_START: &str = "process_start_time_seconds";
 
-/// The suffixes of series that a `_created` sample can date.
-const DATED_SUFFIXES: [&str; 4] = ["_total", "_bucket", "_count", "_sum"];
-
 /// A sample of a selected series.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hit {
-    pub entry: u32,
-    pub value: f64,
-    pub line: u32,
+struct Hit {
+    entry: u32,
+    line: u32,
+    value: f64,
 }
 
 /// What the metric that was asked for last is wanted for.
@@ -37,39 +36,105 @@ struct Wanted {
     start: bool,
 }
 
-/// Takes a page's samples into a target's cache.
+/// Takes a page's samples into a target's cache. Unless it is finished, the cache forgets what it learned.
+#[derive(Debug)]
 pub(super) struct PageReader<'a> {
     cache: &'a mut SeriesCache,
     selection: &'a Selection,
     view: &'a SeriesView,
     wanted: Wanted,
-    pub hits: Vec<Hit>,
-    pub warnings: Vec<FormatError>,
-    pub process_start: Option<f64>,
+    hits: Vec<Hit>,
+    warnings: Vec<FormatError>,
+    process_start: Option<f64>,
+    /// The entry that was taken last and the one that probably follows.
+    last: u32,
+    expected: u32,
+    /// How many different texts of the cache the page had.
+    fresh: usize,
     /// Samples that a rule drops.
-    pub dropped: u64,
+    dropped: u64,
     /// Why the page's job does not take it.
-    pub refused: Option<PageError>,
+    refused: Option<PageError>,
     /// Names on the page do not tell enough: every series is read in full.
     reads_all: bool,
 }
 
 impl<'a> PageReader<'a> {
     pub(super) fn new(cache: &'a mut SeriesCache, selection: &'a Selection, view: &'a SeriesView) -> Self {
-        let hits = Vec::with_capacity(cache.entries.len());
-        let reads_all = cache.rules.read_all();
         Self {
+            wanted: Wanted::default(),
+            hits: Vec::with_capacity(cache.known.len()),
+            warnings: Vec::new(),
+            process_start: None,
+            last: NONE,
+            expected: cache.known.first(),
+            fresh: 0,
+            dropped: 0,
+            refused: None,
+            reads_all: cache.rules.read_all(),
             cache,
             selection,
             view,
-            wanted: Wanted::default(),
-            hits,
-            warnings: Vec::new(),
-            process_start: None,
-            dropped: 0,
-            refused: None,
-            reads_all,
         }
+    }
+
+    /// Why the page does not count, when it could not be scanned.
+    pub(super) fn reason(&mut self, error: ScanError) -> PageError {
+        match (error, self.refused.take()) {
+            (ScanError::Format(at), Some(refusal)) => refusal.on_line(at.line),
+            (error, _) => error.into(),
+        }
+    }
+
+    /// What a page of so many samples and bytes gave.
+    pub(super) fn finish(&mut self, samples: u64, bytes: u64) -> Result<Page, PageError> {
+        if let (0, Some(fault)) = (samples, self.warnings.first()) {
+            // Not one line is a sample: this is some other document, whose silence must not be taken for a page's.
+            return Err(fault.clone().into());
+        }
+        self.cache.rules.check_samples(samples - self.dropped)?;
+        self.cache.known.link();
+        let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
+        let selected = self.give_out(&mut warnings);
+        self.cache.known.keep(self.cache.page, self.fresh);
+        Ok(Page {
+            samples: selected,
+            process_start: self.process_start,
+            samples_seen: samples,
+            bytes,
+            warnings,
+            ..Page::default()
+        })
+    }
+
+    /// Turns hits into samples; of a series that is listed twice, the first.
+    fn give_out(&mut self, warnings: &mut Vec<String>) -> Vec<Sample> {
+        let hits = mem::take(&mut self.hits);
+        let mut samples = Vec::with_capacity(hits.len());
+        let (known, page) = (&mut self.cache.known, self.cache.page);
+        for hit in hits {
+            let Some(entry) = known.entry(hit.entry) else { continue };
+            let Some(series) = entry.series.clone() else { continue };
+            let created = known.created(entry, page);
+            let first = entry.same_as;
+            let Some((first, _)) = known.entry_mut(first) else {
+                continue;
+            };
+            if first.given != page {
+                first.given = page;
+                samples.push(Sample {
+                    series,
+                    value: hit.value,
+                    created,
+                });
+            } else if warnings.len() < WARNINGS_MAX {
+                warnings.push(format!(
+                    "line {}: a series that the page lists twice; its first value counts",
+                    hit.line
+                ));
+            }
+        }
+        samples
     }
 
     /// Parses and matches a series' text that the last page did not have.
@@ -90,66 +155,75 @@ impl<'a> PageReader<'a> {
             .as_ref()
             .is_some_and(|(metric, labels)| self.selection.selects(metric, labels));
         let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
-        let dates = family.map(|family| family_key(family, &labels).into_boxed_str());
-        let at = self.cache.entries.len() as u32;
-        self.cache.entries.push(Entry {
+        let dates = family.map(|family| family_key(family, &labels));
+        let kind = Kind {
             dropped: self.wanted.series && seen.is_none(),
-            series: selected.then(|| Arc::new(Series::new(metric.as_ref(), labels))),
-            dates,
-            dated_by: None,
-            same_as: at,
-            seen: 0,
-            given: 0,
-            value: 0.0,
-        });
-        self.cache.places.insert(text.into(), at);
-        self.cache.unlinked = true;
-        Ok(at)
+            created: dates.is_some(),
+            start: self.wanted.start && text == PROCESS_START,
+        };
+        let series = selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
+        let added = self.cache.known.add(text, series, kind, dates);
+        added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))
+    }
+
+    fn take(&mut self, at: u32, value: f64, line: u32) {
+        let page = self.cache.page;
+        let Some((entry, date)) = self.cache.known.entry_mut(at) else {
+            return;
+        };
+        (self.last, self.expected) = (at, entry.next);
+        if entry.seen != page {
+            entry.seen = page;
+            self.fresh += 1;
+            if let Some(date) = date {
+                (date.seen, date.value) = (page, value);
+            }
+        }
+        self.dropped += u64::from(entry.kind.dropped);
+        if entry.kind.start && value.is_finite() {
+            self.process_start.get_or_insert(value);
+        }
+        if entry.series.is_some() {
+            self.hits.push(Hit { entry: at, line, value });
+        }
     }
 }
 
 impl Sink for PageReader<'_> {
     fn wants(&mut self, metric: &str) -> bool {
-        let dated = |family: &str| {
-            DATED_SUFFIXES
-                .iter()
-                .any(|suffix| self.selection.may_select(&format!("{family}{suffix}")))
-        };
+        let family = metric.strip_suffix("_created");
         self.wanted = Wanted {
             series: self.reads_all || self.selection.may_select(metric),
-            created: metric
-                .strip_suffix("_created")
-                .is_some_and(|family| self.reads_all || dated(family)),
+            created: family.is_some_and(|family| self.reads_all || self.selection.may_date(family)),
             start: metric == PROCESS_START,
         };
         self.wanted.series || self.wanted.created || self.wanted.start
     }
 
+    fn expected(&self) -> &str {
+        self.cache.known.text(self.expected)
+    }
+
+    fn take_expected(&mut self, value: f64, line: u32) {
+        self.take(self.expected, value, line);
+    }
+
     fn sample(&mut self, sample: RawSample<'_>, line: u32) -> Result<(), Fault> {
-        if self.wanted.start && sample.series == PROCESS_START && sample.value.is_finite() {
-            self.process_start.get_or_insert(sample.value);
-        }
         if !self.wanted.series && !self.wanted.created {
+            if sample.series == PROCESS_START && sample.value.is_finite() {
+                self.process_start.get_or_insert(sample.value);
+            }
             return Ok(());
         }
-        let at = match self.cache.places.get(sample.series) {
-            Some(at) => *at,
-            None => self.learn(sample.series)?,
-        };
-        let page = self.cache.page;
-        let entry = &mut self.cache.entries[at as usize];
-        if entry.seen != page {
-            entry.seen = page;
-            entry.value = sample.value;
+        if sample.series != self.expected() {
+            let at = match self.cache.known.find(sample.series) {
+                Some(at) => at,
+                None => self.learn(sample.series)?,
+            };
+            self.cache.known.follow(self.last, at);
+            self.expected = at;
         }
-        self.dropped += u64::from(entry.dropped);
-        if entry.series.is_some() {
-            self.hits.push(Hit {
-                entry: at,
-                value: sample.value,
-                line,
-            });
-        }
+        self.take(self.expected, sample.value, line);
         Ok(())
     }
 
@@ -157,5 +231,11 @@ impl Sink for PageReader<'_> {
         if self.warnings.len() < WARNINGS_MAX {
             self.warnings.push(warning);
         }
+    }
+}
+
+impl Drop for PageReader<'_> {
+    fn drop(&mut self) {
+        self.cache.known.unlearn();
     }
 }

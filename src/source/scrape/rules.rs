@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::exposition::FormatError;
+use super::exposition::page::ScanError;
 use super::settings::PageLimits;
 use crate::domain::labels::Labels;
 use crate::domain::reading::MissingReason;
@@ -34,6 +35,18 @@ pub enum PageError {
         /// In a sentence.
         detail: String,
     },
+}
+
+impl From<ScanError> for PageError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Format(error) => Self::Format(error),
+            ScanError::NotUtf8 { .. } => Self::Refused {
+                reason: MissingReason::NotUtf8,
+                detail: error.to_string(),
+            },
+        }
+    }
 }
 
 impl PageError {

@@ -1,14 +1,16 @@
 //! One visit to one target over HTTP.
 
-use std::str;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING,
+    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderValue, TRANSFER_ENCODING,
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use tokio::sync::Mutex;
+use tokio::task;
 use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
@@ -28,11 +30,8 @@ const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;q=0.8,text/pl
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 
-/// Pages above this size are read beside the runtime, so that they hold up nothing else.
-const INLINE_BYTES_MAX: usize = 1 << 20;
-
-/// Room for a page before its size is known.
-const FIRST_CAPACITY: usize = 16 * 1024;
+/// A page is read in pieces of at most so many bytes, so that it holds up nothing else.
+const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// Visits one target over HTTP and remembers what its pages look like.
 #[derive(Debug)]
@@ -45,10 +44,8 @@ pub struct HttpVisitor {
     url: Url,
     /// The target's own name, where the URL bears another.
     host: Option<HeaderValue>,
-    view: Arc<SeriesView>,
-    cache: Arc<Mutex<SeriesCache>>,
-    /// How long the last page was.
-    length: AtomicUsize,
+    view: SeriesView,
+    cache: Mutex<SeriesCache>,
 }
 
 impl HttpVisitor {
@@ -82,25 +79,18 @@ impl HttpVisitor {
             key,
             url: requested,
             host,
-            view: Arc::new(view),
-            cache: Arc::new(Mutex::new(SeriesCache::new(rules))),
-            length: AtomicUsize::new(FIRST_CAPACITY),
+            view,
+            cache: Mutex::new(SeriesCache::new(rules)),
         }
     }
 
-    async fn read(&self, selection: &Arc<Selection>) -> Result<Page, Missing> {
+    async fn read(&self, selection: &Selection) -> Result<Page, Missing> {
         let client = self.clients.get(&self.key).await?;
         let response = self.answer(&client).await?;
         let framing = framing(&response)?;
-        let body = self.body(response).await?;
-        self.length.store(body.len(), Ordering::Relaxed);
-        let (cache, view, selection) = (Arc::clone(&self.cache), Arc::clone(&self.view), Arc::clone(selection));
-        if body.len() <= INLINE_BYTES_MAX {
-            return read_page(&body, framing, &cache, &selection, &view);
-        }
-        let reading = tokio::task::spawn_blocking(move || read_page(&body, framing, &cache, &selection, &view));
-        let broken = |_| missing(MissingReason::Format, "reading the page failed within nines");
-        reading.await.map_err(broken)?
+        let age = age(response.headers());
+        let page = self.page(response, framing, selection).await?;
+        Ok(Page { age, ..page })
     }
 
     /// The answer's head. A kept connection may have been closed by the other side just before it was used, so a
@@ -119,6 +109,7 @@ impl HttpVisitor {
         let mut request = client
             .get(self.url.clone())
             .header(ACCEPT, ACCEPTED)
+            .header(CACHE_CONTROL, "no-cache")
             .header(TIMEOUT_HEADER, self.target.timeout.as_secs_f64().to_string());
         if !self.job.compression {
             request = request.header(ACCEPT_ENCODING, "identity");
@@ -147,30 +138,32 @@ impl HttpVisitor {
         }
     }
 
-    /// The decoded body, as far as it may go: a small body may unpack to a huge one.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Missing> {
-        let limit = usize::try_from(self.job.body_size_limit).unwrap_or(usize::MAX);
+    /// Reads the decoded body as it comes, as far as it may go: a small body may unpack to a huge one.
+    async fn page(&self, mut response: Response, framing: Framing, selection: &Selection) -> Result<Page, Missing> {
+        let limit = self.job.body_size_limit;
         let too_large = || {
-            let limit = in_megabytes(self.job.body_size_limit);
+            let limit = in_megabytes(limit);
             missing(
                 MissingReason::TooLarge,
                 format!("the page is larger than body_size_limit ({limit})"),
             )
         };
-        if response
-            .content_length()
-            .is_some_and(|length| length > self.job.body_size_limit)
-        {
+        if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut body = Vec::with_capacity(self.length.load(Ordering::Relaxed).min(limit));
+        let mut cache = self.cache.lock().await;
+        let mut page = cache.begin(framing, selection, &self.view);
+        let mut room = limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
-            if chunk.len() > limit - body.len() {
-                return Err(too_large());
+            room = room.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
+            for (number, piece) in chunk.chunks(PIECE_BYTES_MAX).enumerate() {
+                if number > 0 {
+                    task::yield_now().await;
+                }
+                page.feed(piece).map_err(no_page)?;
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        page.finish().map_err(no_page)
     }
 }
 
@@ -210,24 +203,17 @@ fn framing(response: &Response) -> Result<Framing, Missing> {
     Ok(Framing { format, whole })
 }
 
-fn read_page(
-    body: &[u8],
-    framing: Framing,
-    cache: &Mutex<SeriesCache>,
-    selection: &Selection,
-    view: &SeriesView,
-) -> Result<Page, Missing> {
-    let text = str::from_utf8(body).map_err(|error| {
-        let detail = format!("the page is not UTF-8 at byte {}", error.valid_up_to() + 1);
-        missing(MissingReason::NotUtf8, detail)
-    })?;
-    // A reader that panicked left nothing half done that a page could not mend.
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = cache.read(text, framing, selection, view);
-    page.map_err(|error| match error {
+/// How long a cache has kept the page: the seconds of its `Age` header.
+fn age(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(AGE)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn no_page(error: PageError) -> Missing {
+    match error {
         PageError::Format(error) => missing(MissingReason::Format, format!("the page is not understood: {error}")),
         PageError::Refused { reason, detail } => missing(reason, detail),
-    })
+    }
 }
 
 /// A secret's text; files are read for every visit, so that rotated ones are taken up.

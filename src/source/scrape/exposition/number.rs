@@ -18,6 +18,72 @@ pub fn parse_value(text: &str) -> Option<f64> {
     (!refused).then_some(value)
 }
 
+/// Powers of ten that an `f64` holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// Reads the number that fills the rest of a line, when it is as plain as most are: few digits, perhaps a point, perhaps
+/// an exponent. Gives it with its length, newline included; [`parse_value`] reads the same. Digits and power are exact,
+/// so their one product or quotient is the nearest number.
+pub fn plain_value(bytes: &[u8]) -> Option<(f64, usize)> {
+    let (whole, whole_digits) = digits(bytes, 0);
+    let mut at = whole_digits;
+    if bytes.get(at) == Some(&b'\n') && (1..=EXACT_DIGITS).contains(&at) {
+        return Some((whole as f64, at + 1));
+    }
+    let (mut sum, mut power) = (whole, 0_i32);
+    if bytes.get(at) == Some(&b'.') {
+        let (with_fraction, length) = digits(&bytes[at + 1..], whole);
+        (sum, power) = (with_fraction, -i32::try_from(length).ok()?);
+        at += 1 + length;
+        if length == 0 || whole_digits + length > EXACT_DIGITS {
+            return None;
+        }
+    }
+    if whole_digits == 0 || whole_digits > EXACT_DIGITS {
+        return None;
+    }
+    if bytes.get(at) == Some(&b'e') {
+        let negative = match bytes.get(at + 1)? {
+            b'+' => false,
+            b'-' => true,
+            _ => return None,
+        };
+        let (exponent, length) = digits(&bytes[at + 2..], 0);
+        if !(1..=3).contains(&length) {
+            return None;
+        }
+        power += if negative { -(exponent as i32) } else { exponent as i32 };
+        at += 2 + length;
+    }
+    if bytes.get(at) != Some(&b'\n') {
+        return None;
+    }
+    let factor = POWERS.get(power.unsigned_abs() as usize)?;
+    let value = if power < 0 {
+        sum as f64 / factor
+    } else {
+        sum as f64 * factor
+    };
+    Some((value, at + 1))
+}
+
+/// The digits that stand here, appended to `sum`, and how many they are; with too many of them the sum is nonsense.
+fn digits(bytes: &[u8], mut sum: u64) -> (u64, usize) {
+    let mut length = 0;
+    while let Some(digit) = bytes
+        .get(length)
+        .map(|byte| byte.wrapping_sub(b'0'))
+        .filter(|digit| *digit < 10)
+    {
+        sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
+    }
+    (sum, length)
+}
+
 /// Reads a timestamp of the text format: whole milliseconds.
 pub fn is_milliseconds(text: &str) -> bool {
     text.parse::<i64>().is_ok()
@@ -69,6 +135,74 @@ mod tests {
         }
         for text in ["NaN", "nan", "NAN"] {
             assert!(parse_value(text).is_some_and(f64::is_nan), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain_is_read_as_all_values_are() {
+        let plain = [
+            "0",
+            "7",
+            "123456789012345",
+            "0.005",
+            "1.7560473e+07",
+            "1e-22",
+            "5e+22",
+            "3.14",
+            "0.1",
+            "999999999999999e+00",
+            "1.5e-05",
+            "00.0",
+            "12345678.1234567",
+            "1e+007",
+        ];
+        for text in plain {
+            let line = format!("{text}\nnext");
+            assert_eq!(
+                plain_value(line.as_bytes()),
+                Some((parse_value(text).unwrap(), text.len() + 1)),
+                "{text}"
+            );
+        }
+        let other = [
+            "",
+            ".",
+            "5.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1e",
+            "1e+",
+            "1e+999",
+            "1234567890123456",
+            "1.234567890123456",
+            "NaN",
+            "1 2",
+            "1\r",
+            "1e-23",
+            "1_0",
+            "0x1",
+            "1.2.3",
+            "1e+0001",
+        ];
+        for text in other {
+            assert_eq!(plain_value(format!("{text}\n").as_bytes()), None, "{text}");
+        }
+        assert_eq!(
+            plain_value(b"12"),
+            None,
+            "the newline may still be missing some digits before it"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_plain_value_is_the_nearest_number(text in "[0-9]{1,15}(\\.[0-9]{1,8})?(e[+-][0-9]{1,2})?") {
+            if let Some((value, length)) = plain_value(format!("{text}\n").as_bytes()) {
+                proptest::prop_assert_eq!(Some(value.to_bits()), parse_value(&text).map(f64::to_bits));
+                proptest::prop_assert_eq!(length, text.len() + 1);
+            }
         }
     }
 

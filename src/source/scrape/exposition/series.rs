@@ -42,25 +42,36 @@ pub fn parse_series(text: &str) -> Result<ParsedSeries<'_>, Fault> {
     if bytes[open] != b'{' {
         return Err(Fault::new(open, "a metric's name must be followed by `{` or a blank"));
     }
-    let mut reader = Reader { text, at: open + 1 };
-    let metric = match name_end {
-        0 => reader.quoted_metric()?,
-        _ => Cow::Borrowed(written),
+    let mut reader = Reader {
+        text,
+        at: open + 1,
+        metric: (name_end > 0).then_some((0, Cow::Borrowed(written))),
     };
+    let labels = reader.labels()?;
     Ok(ParsedSeries {
-        metric,
-        labels: reader.labels()?,
+        metric: reader.metric_read(open + 1)?,
+        labels,
     })
 }
 
-/// The name of the metric of `{"any name",…}`, without looking at the labels.
+/// The name of the metric of `{"any name",…}`; it may stand behind labels.
 pub fn quoted_metric(text: &str) -> Result<Cow<'_, str>, Fault> {
-    Reader { text, at: 1 }.quoted_metric()
+    let mut reader = Reader {
+        text,
+        at: 1,
+        metric: None,
+    };
+    while reader.metric.is_none() && matches!(reader.next_label(), Ok(Some(_))) {}
+    reader.metric_read(skip_blanks(text.as_bytes(), 1))
 }
 
 /// Whether the labels in these braces are labels. Twice the same one is not looked for: nobody keeps them.
 pub fn check_labels(text: &str) -> Result<(), Fault> {
-    let mut reader = Reader { text, at: 1 };
+    let mut reader = Reader {
+        text,
+        at: 1,
+        metric: Some((0, Cow::Borrowed(""))),
+    };
     while reader.next_label()?.is_some() {}
     Ok(())
 }
@@ -116,31 +127,21 @@ fn require_name(written: &str) -> Result<Cow<'_, str>, Fault> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// The metric's name and where it stands; a quoted one without a value is taken for it while there is none.
+    metric: Option<(usize, Cow<'a, str>)>,
 }
 
 impl<'a> Reader<'a> {
-    /// The quoted name that must come first where none stands before the braces; the comma behind it is taken too.
-    fn quoted_metric(&mut self) -> Result<Cow<'a, str>, Fault> {
-        self.skip_blanks();
-        let begins = self.at;
-        let missing = Fault::new(
-            begins,
-            "a metric's name is expected, before the braces or quoted in them",
-        );
-        if self.peek() != Some(b'"') {
-            return Err(missing);
+    /// The metric's name; where it is missing, it is missed at `expected_at`.
+    fn metric_read(self, expected_at: usize) -> Result<Cow<'a, str>, Fault> {
+        match self.metric {
+            Some((_, metric)) if !metric.is_empty() => Ok(metric),
+            Some((at, _)) => Err(Fault::new(at, "a metric's name may not be empty")),
+            None => Err(Fault::new(
+                expected_at,
+                "a metric's name is expected, before the braces or quoted in them",
+            )),
         }
-        let metric = self.quoted()?;
-        self.skip_blanks();
-        match self.peek() {
-            Some(b',') => self.at += 1,
-            Some(b'}') => {}
-            _ => return Err(missing),
-        }
-        if metric.is_empty() {
-            return Err(Fault::new(begins, "a metric's name may not be empty"));
-        }
-        Ok(metric)
     }
 
     /// The labels up to the closing brace, which must end the text.
@@ -162,9 +163,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The next label and where it begins; none at the closing brace, which is taken. The comma after a label may be
-    /// missing, even between two: Prometheus takes such pages, and they cannot be misread.
+    /// missing, even between two: Prometheus takes such pages, and they cannot be misread. A metric's name among the
+    /// labels is taken on the way.
     fn next_label(&mut self) -> Result<Option<(usize, Label<'a>)>, Fault> {
         self.skip_blanks();
+        while self.metric.is_none() && self.take_metric()? {
+            self.skip_blanks();
+        }
         if self.peek() == Some(b'}') {
             self.at += 1;
             return Ok(None);
@@ -179,6 +184,26 @@ impl<'a> Reader<'a> {
             _ => return Err(self.fault("`,` or `}` is expected after a label")),
         }
         Ok(Some((begins, label)))
+    }
+
+    /// Takes a quoted text without a value, and the comma behind it, as the metric's name.
+    fn take_metric(&mut self) -> Result<bool, Fault> {
+        let begins = self.at;
+        if self.peek() != Some(b'"') {
+            return Ok(false);
+        }
+        let metric = self.quoted()?;
+        self.skip_blanks();
+        match self.peek() {
+            Some(b',') => self.at += 1,
+            Some(b'}') => {}
+            _ => {
+                self.at = begins;
+                return Ok(false);
+            }
+        }
+        self.metric = Some((begins, metric));
+        Ok(true)
     }
 
     fn label(&mut self) -> Result<Label<'a>, Fault> {

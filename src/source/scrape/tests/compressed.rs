@@ -63,7 +63,7 @@ async fn a_gzipped_page_is_unpacked_and_its_limit_is_that_of_the_text() {
 }
 
 #[tokio::test]
-async fn a_large_page_is_read_beside_the_runtime() {
+async fn a_large_page_is_read_piece_by_piece() {
     let address = serve(Router::new().route("/metrics", get(|| async { "a_total 1\n".repeat(150_000) }))).await;
     let page = visit(job("shop"), address).await.unwrap();
     assert_eq!(

@@ -67,11 +67,11 @@ fn read_line(line: &str, open_metrics: bool) -> Read<Line> {
         if !rest.take('{') {
             return Ok(Line::Nameless);
         }
-        match quoted_name(&mut rest) {
+        match quoted_name(Rest(rest.0.clone(), rest.1)) {
             Some(quoted) => name = quoted,
             None => return Ok(Line::Nameless),
         }
-        labels = read_labels(&mut rest)?;
+        labels = read_labels(&mut rest, true)?;
     } else {
         if !matches!(rest.peek(), Some(' ' | '\t' | '{')) {
             return Ok(Line::Nameless);
@@ -79,7 +79,7 @@ fn read_line(line: &str, open_metrics: bool) -> Read<Line> {
         let after = rest.1;
         rest.blanks();
         if rest.take('{') {
-            labels = read_labels(&mut rest)?;
+            labels = read_labels(&mut rest, false)?;
         } else {
             rest.1 = after;
         }
@@ -94,42 +94,58 @@ fn read_line(line: &str, open_metrics: bool) -> Read<Line> {
     Ok(Line::Sample(series(&name, &labels), value))
 }
 
-/// `"any name"` and the comma after it, just behind the brace.
-fn quoted_name(rest: &mut Rest) -> Option<String> {
-    rest.blanks();
-    let name = rest.quoted().ok()?;
-    rest.blanks();
-    let ends = rest.take(',') || rest.peek() == Some('}');
-    (ends && !name.is_empty()).then_some(name)
-}
-
-/// The labels behind the brace; none twice.
-fn read_labels(rest: &mut Rest) -> Read<BTreeMap<String, String>> {
-    let mut labels = BTreeMap::new();
-    let mut twice = false;
-    each_label(rest, |name, value| twice |= labels.insert(name, value).is_some())?;
-    if twice { Err(Refused) } else { Ok(labels) }
-}
-
-fn each_label(rest: &mut Rest, mut take: impl FnMut(String, String)) -> Read<()> {
+/// The first text in quotes without a value, where nothing before it is broken.
+fn quoted_name(mut rest: Rest) -> Option<String> {
     loop {
-        rest.blanks();
-        if rest.take('}') {
-            return Ok(());
+        match read_item(&mut rest, true).ok()?? {
+            Item::Name(name) => return Some(name).filter(|name| !name.is_empty()),
+            Item::Label(..) => {}
         }
-        let name = match rest.peek() {
-            Some('"') => rest.quoted()?,
-            _ => rest.word(false),
-        };
-        rest.blanks();
-        if name.is_empty() || !rest.take('=') {
-            return Err(Refused);
-        }
-        rest.blanks();
-        take(name, rest.quoted()?);
-        rest.blanks();
-        rest.take(',');
     }
+}
+
+/// The labels behind the brace, none twice; among them the name, once, where it is `quoted`.
+fn read_labels(rest: &mut Rest, mut quoted: bool) -> Read<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    while let Some(item) = read_item(rest, quoted)? {
+        match item {
+            Item::Name(_) => quoted = false,
+            Item::Label(name, value) => {
+                if labels.insert(name, value).is_some() {
+                    return Err(Refused);
+                }
+            }
+        }
+    }
+    Ok(labels)
+}
+
+enum Item {
+    Name(String),
+    Label(String, String),
+}
+
+/// What stands next within the braces, with the comma behind it; none at the closing one.
+fn read_item(rest: &mut Rest, may_be_name: bool) -> Read<Option<Item>> {
+    rest.blanks();
+    if rest.take('}') {
+        return Ok(None);
+    }
+    let in_quotes = rest.peek() == Some('"');
+    let name = if in_quotes { rest.quoted()? } else { rest.word(false) };
+    rest.blanks();
+    if in_quotes && may_be_name && matches!(rest.peek(), Some(',' | '}')) {
+        rest.take(',');
+        return Ok(Some(Item::Name(name)));
+    }
+    if name.is_empty() || !rest.take('=') {
+        return Err(Refused);
+    }
+    rest.blanks();
+    let value = rest.quoted()?;
+    rest.blanks();
+    rest.take(',');
+    Ok(Some(Item::Label(name, value)))
 }
 
 /// A timestamp, and in OpenMetrics an exemplar.
@@ -154,7 +170,7 @@ fn read_end(rest: &mut Rest, open_metrics: bool) -> Read<()> {
     if next != "#" || !rest.take('{') {
         return Err(Refused);
     }
-    each_label(rest, |_, _| {})?;
+    while read_item(rest, false)?.is_some() {}
     number(&rest.token()).ok_or(Refused)?;
     let time = rest.token();
     if !time.is_empty() {

@@ -82,8 +82,7 @@ pub const CASES: &[Case] = &[
         .but_2_42_refuses(),
     text("A quoted name may follow labels for Prometheus.", r#"{b="c","a.b"} 1"#)
         .takes(&[r#"a.b{b="c"} 1"#])
-        .but_2_42_refuses()
-        .nines_refuses("The format has the name first."),
+        .but_2_42_refuses(),
     text("A series has no two names.", r#"a{"b"} 1"#).refuses(),
     text("A quoted name may not be empty.", r#"{""} 1"#).refuses(),
     text("Labels alone are no series.", r#"{b="c"} 1"#).refuses(),

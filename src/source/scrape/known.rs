@@ -1,0 +1,314 @@
+//! The series of a target's last page: their texts in one piece, what came of each, and which follows which.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use crate::domain::labels::Labels;
+use crate::domain::reading::Series;
+
+/// No entry, no date.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What came of one series' text. There may be very many of them: each byte counts.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The series, when it is selected.
+    pub series: Option<Arc<Series>>,
+    /// Where its text stands among all texts.
+    text_at: u32,
+    text_length: u32,
+    /// The entry that followed on the last page that had this one.
+    pub next: u32,
+    /// The last page that had this text.
+    pub seen: u32,
+    /// The first entry of the same series: a page may write it in two ways.
+    pub same_as: u32,
+    /// The last page for which this series was given out.
+    pub given: u32,
+    /// The date that it is, for a `_created` sample; otherwise the one that dates it, if any.
+    pub date: u32,
+    pub kind: Kind,
+}
+
+/// What else there is to an entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kind {
+    /// A rule drops it: it is not counted among the page's samples either.
+    pub dropped: bool,
+    /// It is a `_created` sample that may date others.
+    pub created: bool,
+    /// It is the process's start.
+    pub start: bool,
+}
+
+/// When the series of a family with the same labels began.
+#[derive(Debug)]
+pub(super) struct Date {
+    /// See [`dated_key`].
+    key: Box<str>,
+    /// The last page that had it, and what it said there first.
+    pub seen: u32,
+    pub value: f64,
+}
+
+/// What is known of a target's series. It never holds more than one page does.
+#[derive(Debug)]
+pub(super) struct KnownSeries {
+    entries: Vec<Entry>,
+    dates: Vec<Date>,
+    /// The entries' texts, one behind the other in the entries' order.
+    texts: String,
+    /// The entries by their texts.
+    places: HashTable<u32>,
+    hasher: RandomState,
+    /// How many entries and dates the last page that counted has left.
+    kept: (usize, usize),
+    /// Entries came or went since they were linked.
+    unlinked: bool,
+    /// The entry with which a page begins.
+    first: u32,
+}
+
+impl Default for KnownSeries {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            dates: Vec::new(),
+            texts: String::new(),
+            places: HashTable::new(),
+            hasher: RandomState::default(),
+            kept: (0, 0),
+            unlinked: false,
+            first: NONE,
+        }
+    }
+}
+
+impl KnownSeries {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry with which a page probably begins.
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
+    pub(super) fn entry(&self, at: u32) -> Option<&Entry> {
+        self.entries.get(at as usize)
+    }
+
+    /// The entry and, for a `_created` sample, its date.
+    pub(super) fn entry_mut(&mut self, at: u32) -> Option<(&mut Entry, Option<&mut Date>)> {
+        let entry = self.entries.get_mut(at as usize)?;
+        let date = if entry.kind.created {
+            self.dates.get_mut(entry.date as usize)
+        } else {
+            None
+        };
+        Some((entry, date))
+    }
+
+    /// The text of an entry; empty where there is no such entry.
+    pub(super) fn text(&self, at: u32) -> &str {
+        text_of(&self.entries, &self.texts, at)
+    }
+
+    /// When the series of this entry began, by what the page says.
+    pub(super) fn created(&self, entry: &Entry, page: u32) -> Option<f64> {
+        if entry.kind.created {
+            return None;
+        }
+        let date = self.dates.get(entry.date as usize)?;
+        (date.seen == page && date.value.is_finite() && date.value > 0.0).then_some(date.value)
+    }
+
+    /// The entry with this text.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        let found = self
+            .places
+            .find(self.hasher.hash_one(text), |at| self.text(*at) == text);
+        found.copied()
+    }
+
+    /// Remembers that `at` comes behind `last`, or first where there is no such entry.
+    pub(super) fn follow(&mut self, last: u32, at: u32) {
+        match self.entries.get_mut(last as usize) {
+            Some(last) => last.next = at,
+            None => self.first = at,
+        }
+    }
+
+    /// Adds an entry that is not there yet; `dates` is the key of the series that it dates. `None` when there is no more
+    /// room.
+    pub(super) fn add(
+        &mut self,
+        text: &str,
+        series: Option<Arc<Series>>,
+        kind: Kind,
+        dates: Option<String>,
+    ) -> Option<u32> {
+        let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE)?;
+        let text_at = u32::try_from(self.texts.len()).ok()?;
+        let text_length = u32::try_from(text.len()).ok()?;
+        let date = dates.map_or(NONE, |key| {
+            self.dates.push(Date {
+                key: key.into_boxed_str(),
+                seen: 0,
+                value: 0.0,
+            });
+            self.dates.len() as u32 - 1
+        });
+        self.texts.push_str(text);
+        self.entries.push(Entry {
+            series,
+            text_at,
+            text_length,
+            next: NONE,
+            seen: 0,
+            same_as: at,
+            given: 0,
+            date,
+            kind,
+        });
+        let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
+        self.places.insert_unique(hasher.hash_one(text), at, |at| {
+            hasher.hash_one(text_of(entries, texts, *at))
+        });
+        self.unlinked = true;
+        Some(at)
+    }
+
+    /// Forgets what was added since the last page that counted.
+    pub(super) fn unlearn(&mut self) {
+        let (entries, dates) = self.kept;
+        if self.entries.len() == entries {
+            return;
+        }
+        self.texts.truncate(self.entries[entries].text_at as usize);
+        self.entries.truncate(entries);
+        self.dates.truncate(dates);
+        self.places.retain(|at| (*at as usize) < entries);
+    }
+
+    /// Keeps what this page had, of which `fresh` texts are different, and nothing else.
+    pub(super) fn keep(&mut self, page: u32, fresh: usize) {
+        if fresh < self.entries.len() {
+            self.forget_unseen(page);
+        }
+        self.shrink();
+        self.kept = (self.entries.len(), self.dates.len());
+    }
+
+    /// Finds, after entries came or went, which are the same series and which dates which.
+    pub(super) fn link(&mut self) {
+        if !self.unlinked {
+            return;
+        }
+        let mut first_of: HashMap<&str, u32, RandomState> = HashMap::default();
+        first_of.reserve(self.entries.len());
+        let mut dates: HashMap<&str, u32, RandomState> = HashMap::default();
+        for (at, date) in (0..).zip(&self.dates) {
+            dates.entry(&date.key).or_insert(at);
+        }
+        let mut links: Vec<(u32, u32)> = Vec::with_capacity(self.entries.len());
+        for (at, entry) in (0..).zip(&self.entries) {
+            let Some(series) = &entry.series else {
+                links.push((at, NONE));
+                continue;
+            };
+            let same_as = *first_of.entry(&series.key).or_insert(at);
+            let dated_key = if dates.is_empty() { None } else { dated_key(series) };
+            let date = dated_key.and_then(|key| dates.get(key.as_str()).copied());
+            links.push((same_as, date.unwrap_or(NONE)));
+        }
+        for (entry, (same_as, date)) in self.entries.iter_mut().zip(links) {
+            entry.same_as = same_as;
+            if !entry.kind.created {
+                entry.date = date;
+            }
+        }
+        self.unlinked = false;
+    }
+
+    fn forget_unseen(&mut self, page: u32) {
+        let mut moved: Vec<u32> = Vec::with_capacity(self.entries.len());
+        let (mut entries, mut dates) = (0, 0);
+        let mut texts = String::with_capacity(self.texts.len());
+        let mut dates_kept = Vec::with_capacity(self.dates.len());
+        for entry in &mut self.entries {
+            let keep = entry.seen == page;
+            moved.push(if keep { entries } else { NONE });
+            entries += u32::from(keep);
+            if entry.kind.created {
+                dates_kept.push(keep);
+                entry.date = dates;
+                dates += u32::from(keep);
+            }
+            if keep {
+                let at = texts.len() as u32;
+                let text = &self.texts[entry.text_at as usize..][..entry.text_length as usize];
+                texts.push_str(text);
+                entry.text_at = at;
+            }
+        }
+        let moved_to = |at: u32| moved.get(at as usize).copied().unwrap_or(NONE);
+        self.texts = texts;
+        self.entries.retain(|entry| entry.seen == page);
+        for entry in &mut self.entries {
+            entry.next = moved_to(entry.next);
+        }
+        self.first = moved_to(self.first);
+        let mut kept = dates_kept.iter();
+        self.dates.retain(|_| kept.next() == Some(&true));
+        self.places.retain(|place| {
+            *place = moved_to(*place);
+            *place != NONE
+        });
+        self.unlinked = true;
+    }
+
+    /// Gives back room that doubling has taken and nothing fills.
+    fn shrink(&mut self) {
+        let entries = self.entries.len();
+        if self.entries.capacity() > entries + entries / 4 {
+            self.entries.shrink_to_fit();
+            self.texts.shrink_to_fit();
+            self.dates.shrink_to_fit();
+        }
+        if self.places.capacity() > 2 * entries {
+            let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
+            self.places
+                .shrink_to_fit(|at| hasher.hash_one(text_of(entries, texts, *at)));
+        }
+    }
+}
+
+fn text_of<'a>(entries: &[Entry], texts: &'a str, at: u32) -> &'a str {
+    let entry = entries.get(at as usize);
+    let text = entry.and_then(|entry| texts.get(entry.text_at as usize..)?.get(..entry.text_length as usize));
+    text.unwrap_or_default()
+}
+
+/// The key under which a `_created` sample of this family with these labels dates series.
+pub(super) fn family_key(family: &str, labels: &Labels) -> String {
+    format!("{family}{labels}")
+}
+
+/// The key under which a `_created` sample would date this series: its family's name and its labels without `le`.
+/// Only counters and the parts of histograms and summaries have one.
+fn dated_key(series: &Series) -> Option<String> {
+    let metric = series.metric.as_str();
+    if let Some(family) = metric.strip_suffix("_bucket") {
+        let labels: Labels = series.labels.iter().filter(|(name, _)| *name != "le").collect();
+        return Some(family_key(family, &labels));
+    }
+    let family = ["_total", "_count", "_sum"]
+        .iter()
+        .find_map(|suffix| metric.strip_suffix(suffix))?;
+    Some(family_key(family, &series.labels))
+}
