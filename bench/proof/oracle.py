@@ -33,11 +33,11 @@ class Cursor:
 
     def __init__(self, slo):
         self._slo = slo
-        self.last, self.start, self.known = {}, None, False
+        self.last, self.start, self.known, self.life = {}, None, False, None
 
     def copy(self):
         other = Cursor(self._slo)
-        other.last, other.start, other.known = dict(self.last), self.start, self.known
+        other.last, other.start, other.known, other.life = dict(self.last), self.start, self.known, self.life
         return other
 
     def visit(self, values, start, at_ms):
@@ -87,7 +87,7 @@ class Sums:
 
 def replay(slo, targets, problems):
     """What the ledger must hold for one SLO: least, most, true, and what resets hid."""
-    least, most, true, resets, recovered = Sums(), Sums(), Sums(), 0, 0
+    least, most, true, resets, recovered, endings = Sums(), Sums(), Sums(), 0, 0, 0
     for url, (pages, commits) in targets.items():
         cursor, truth, seen, seq, gap = Cursor(slo), Truth(slo, pages), -1, 0, False
         for commit in commits:
@@ -108,10 +108,26 @@ def replay(slo, targets, problems):
                 least.add(slo, low)
                 most.add(slo, high)
                 resets, recovered, seen, gap = resets + count, recovered + gap, index, False
+                cursor.life = page["life"]
+        unsure = _unlogged(slo, cursor, pages, seen)
+        most.add(slo, unsure)
+        endings += any(unsure.values())
         if seen >= 0:
             for increase in truth.tail(pages.pages[seen]):
                 true.add(slo, increase)
-    return least, most, true, resets, recovered
+    return least, most, true, resets, recovered + endings
+
+
+def _unlogged(slo, cursor, pages, seen):
+    """The most that a last commit can have credited of which no line tells: nines was killed between the two, and the
+    target was gone before it was back."""
+    last = max((index for index, page in enumerate(pages.pages) if any(at > page["at_ms"] for at in pages.kills)), default=-1)
+    most = defaultdict(int)
+    for index in range(seen + 1, last + 1):
+        _, high, _ = _bounds(slo, cursor.copy(), pages.pages[seen + 1:index], pages.pages[index])
+        for key, credit in high.items():
+            most[key] = max(most[key], credit)
+    return most
 
 
 class Truth:
@@ -152,6 +168,9 @@ def _bounds(slo, cursor, between, page):
 
     Only the last page before a reset and the first one after it matter, so it is enough to try all pairs.
     """
+    if cursor.known and len({seen["life"] for seen in (*between, page)} | {cursor.life}) == 1:
+        # Without a reset differences telescope: it does not matter which pages were seen.
+        between = []
     outcomes = []
     for first in [None, *between] if cursor.known or not between else between:
         later = [other for other in between if first is None or other["at_ms"] > first["at_ms"]]

@@ -166,7 +166,7 @@ def trouble(bench, nines, listing, seconds):
         time.sleep(0.2)
         for what in [what for what, at in due.items() if time.monotonic() >= at]:
             if what == "kills":
-                kill(bench, nines)
+                kill(bench, nines, listing.fleet.log)
             elif what == "deploys":
                 listing.replace(chance.choice(("fast", "slow")))
             else:
@@ -177,8 +177,10 @@ def trouble(bench, nines, listing, seconds):
     return happened
 
 
-def kill(bench, nines):
+def kill(bench, nines, log):
     nines.kill9()
+    # What was committed a moment before may not have found its way into the log of visits.
+    log.write({"kind": "kill", "at_ms": int(time.time() * 1000)})
     time.sleep(bench.random.uniform(0, 3))
     nines.start(wait=False)
     nines.wait_ready(60)

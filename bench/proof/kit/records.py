@@ -12,6 +12,8 @@ class Pages:
 
     def __init__(self):
         self.pages, self.ends, self._times = [], {}, []
+        # When nines was killed; shared by all targets.
+        self.kills = ()
         # What each series had really counted at the target's end, where the target says so.
         self.final = None
 
@@ -64,8 +66,11 @@ def read_lines(path):
 
 def read_targets(pages_path, visit_paths, problems):
     """By URL: its pages and its commits in the order of their `seq`."""
-    targets, layouts = {}, {}
+    targets, layouts, kills = {}, {}, []
     for entry in read_lines(pages_path):
+        if entry["kind"] == "kill":
+            kills.append(entry["at_ms"])
+            continue
         if entry["kind"] == "layout":
             layouts[entry["id"]] = [sys.intern(key) for key in entry["keys"]]
             continue
@@ -87,5 +92,7 @@ def read_targets(pages_path, visit_paths, problems):
                 visit["samples"] = {sys.intern(key): value for key, value in visit["samples"].items()}
             if targets[entry["url"]][1].setdefault(seq, entry) is not entry:
                 problems.append(f"{entry['url']}: seq {seq} was committed twice")
+    for pages, _ in targets.values():
+        pages.kills = kills
     ordered = lambda commits: [dict(commits[seq], seq=seq) for seq in sorted(commits)]  # noqa: E731
     return {url: (pages, ordered(commits)) for url, (pages, commits) in targets.items()}
