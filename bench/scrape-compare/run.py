@@ -241,7 +241,7 @@ def main():
         print()
         return 0
     print(where)
-    print(f"{options.targets} targets every {options.interval} s, {options.slos} SLOs ({options.families}), {options.duration} s")
+    print(f"{options.targets} targets of 40,000 series every {options.interval} s, {options.slos} SLOs ({options.families}), {options.duration} s")
     for outcome in outcomes:
         show(outcome)
     return 0

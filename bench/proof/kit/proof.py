@@ -72,7 +72,7 @@ class Bench:
         if not visits:
             raise Failed("nines wrote no visit log: does it know --debug.visit-log?")
         done = subprocess.run([sys.executable, ORACLE, "--pages", self.pages, "--slos", specs, "--visits", *visits],
-                              capture_output=True, text=True, check=False, timeout=300)
+                              capture_output=True, text=True, check=False, timeout=3600)
         if not done.stdout:
             raise Failed(f"the oracle failed:\n{done.stderr}")
         return json.loads(done.stdout)
