@@ -1,7 +1,8 @@
-//! A secret: cannot be printed, serialised or compared by accident.
+//! A secret: cannot be printed or serialised by accident.
 
-/// A password, token or key. It has neither `Display` nor `Serialize`, and its `Debug` says nothing.
-#[derive(Clone)]
+/// A password, token or key. It has neither `Display` nor `Serialize`, and its `Debug` says nothing. Two settings are
+/// told apart by it; nobody who asks from outside is ever compared with it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

@@ -18,6 +18,7 @@ mod engine_cases {
     pub mod pending;
     pub mod receiver;
     pub mod relabelled;
+    mod schedule;
     pub mod shown;
     pub mod unsure;
     pub mod up;

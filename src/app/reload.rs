@@ -12,6 +12,7 @@ use super::specs::{self, LastGood, SpecFiles};
 use crate::config::{self, Config};
 use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
+use crate::engine::discovered::Discovered;
 use crate::engine::dispatch::Routing;
 use crate::engine::ports::{ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
@@ -101,6 +102,7 @@ pub struct Reloader {
     discovery: Mutex<CancellationToken>,
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
+    discovered: Arc<ArcSwap<Discovered>>,
     /// The config's `storage.url` at the start: a store is not changed under way.
     storage_at_start: ArcSwap<Option<String>>,
     stop: CancellationToken,
@@ -140,6 +142,7 @@ impl Reloader {
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
+            discovered: Arc::default(),
             storage_at_start: ArcSwap::default(),
             stop,
         };
@@ -151,6 +154,11 @@ impl Reloader {
                 targets: targets_seen,
             },
         )
+    }
+
+    /// What discovery saw, for the API.
+    pub fn discovered(&self) -> Arc<ArcSwap<Discovered>> {
+        Arc::clone(&self.discovered)
     }
 
     /// Takes over what was read at start, once the store has said which revisions loaded last.
@@ -198,7 +206,8 @@ impl Reloader {
         let mut discovering = self.discovery.lock().await;
         discovering.cancel();
         *discovering = self.stop.child_token();
-        discovery::spawn(config.jobs, self.targets.clone(), discovering.clone());
+        let shown = Arc::clone(&self.discovered);
+        discovery::spawn(config.jobs, self.targets.clone(), shown, discovering.clone());
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
         let mut warnings = specs.warnings;

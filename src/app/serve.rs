@@ -94,6 +94,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         readiness: Arc::new(ArcSwap::from_pointee(not_ready)),
         control: Arc::clone(&reloader) as Arc<dyn Control>,
         info: Arc::new(runtime_info(&options, &storage_url, clock.as_ref())),
+        discovered: reloader.discovered(),
         config_shown,
         external_url,
         lifecycle_enabled: options.enable_lifecycle,

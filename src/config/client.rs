@@ -1,16 +1,54 @@
-//! How nines says who it is, and whom it trusts: `basic_auth`, `authorization`, `tls_config`.
+//! How requests are made: `basic_auth`, `authorization`, `oauth2`, `tls_config` and what belongs to them.
 
 use super::context::{Context, SecretPlace};
-use crate::source::scrape::settings::{Auth, TlsSettings};
+use super::{oauth2, proxy};
+use crate::secret::Secret;
+use crate::source::scrape::settings::{Auth, HttpSettings, SecretSource, TlsSettings, TlsVersion};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
 
+/// Why keys that end in `_ref` do nothing.
+pub(super) const NO_STORES: &str = "nines has no secret providers; use the key that ends in `_file`";
+
+/// The versions of TLS as they are written; the old ones are below what nines speaks.
+const VERSIONS: [(&str, Option<TlsVersion>); 4] = [
+    ("TLS10", None),
+    ("TLS11", None),
+    ("TLS12", Some(TlsVersion::Tls12)),
+    ("TLS13", Some(TlsVersion::Tls13)),
+];
+
+/// Reads how requests are made.
+pub(super) fn read_http(context: &mut Context<'_>, fields: &mut Fields<'_>) -> HttpSettings {
+    let tls = fields.get("tls_config");
+    let settings = HttpSettings {
+        auth: read_auth(context, fields),
+        headers: fields
+            .get("http_headers")
+            .map(|field| proxy::read_headers(context, field))
+            .unwrap_or_default(),
+        tls: read_tls(context, fields),
+        proxy: proxy::read_proxy(context, fields),
+        no_redirects: !context.boolean(fields, "follow_redirects", true),
+    };
+    if let Some(field) = tls
+        && settings.tls.server_name.is_some()
+        && settings.proxy.is_used()
+    {
+        let message = "`server_name` has no effect behind a proxy: the certificate must bear the target's own name";
+        context.reader.report(&codes::NO_EFFECT, field.key_span, message);
+    }
+    context.fixed(fields, "enable_http2", false, "requests use HTTP/1.1");
+    settings
+}
+
 /// Reads the ways to authenticate; at most one may be there.
-pub(super) fn read_auth(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Auth {
+fn read_auth(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Auth {
     let basic = fields.get("basic_auth");
     let header = fields.get("authorization");
+    let oauth2 = fields.get("oauth2");
     let (bearer, bearer_file) = (fields.get("bearer_token"), fields.get("bearer_token_file"));
-    let all = [basic, header, bearer, bearer_file];
+    let all = [basic, header, oauth2, bearer, bearer_file];
     let mut given = all.into_iter().flatten();
     if let (Some(first), Some(second)) = (given.next(), given.next()) {
         context.exclude(second, first.key);
@@ -19,25 +57,47 @@ pub(super) fn read_auth(context: &mut Context<'_>, fields: &mut Fields<'_>) -> A
         let message = format!("`{}` is the older way to write `authorization`", old.key);
         context.reader.report(&codes::DEPRECATED, old.key_span, message);
     }
-    let basic = basic
-        .and_then(|field| read_basic(context, field))
-        .map(|(username, password)| Auth::Basic {
-            username,
-            password: password.into(),
-        });
+    let basic = basic.and_then(|field| read_user(context, field));
     let header = header
         .and_then(|field| read_authorization(context, field))
         .map(|(kind, credentials)| Auth::Header {
             kind,
             credentials: credentials.into(),
         });
+    let oauth2 = oauth2.and_then(|field| oauth2::read(context, field));
+    let oauth2 = oauth2.map(|oauth2| Auth::OAuth2(Box::new(oauth2)));
     let token = bearer.and_then(|field| context.secret(field)).map(SecretPlace::Inline);
     let token = token.or_else(|| bearer_file.and_then(|field| context.path(field)).map(SecretPlace::File));
     let bearer = token.map(|credentials| Auth::Header {
         kind: "Bearer".to_owned(),
         credentials: credentials.into(),
     });
-    basic.or(header).or(bearer).unwrap_or_default()
+    basic.or(header).or(oauth2).or(bearer).unwrap_or_default()
+}
+
+/// `basic_auth` as Prometheus has it: both parts may stand in files, and to Prometheus both may be missing.
+fn read_user(context: &mut Context<'_>, field: Field<'_>) -> Option<Auth> {
+    let mut fields = Fields::open(&mut context.reader, field)?;
+    let (name, file) = (fields.get("username"), fields.get("username_file"));
+    if let (Some(_), Some(file)) = (name, file) {
+        context.exclude(file, "username");
+    }
+    let name_given = name.or(file).is_some();
+    let name = name.and_then(|field| context.reader.text(field));
+    let name = name.map(|name| SecretSource::Inline(Secret::new(name)));
+    let name = name.or_else(|| file.and_then(|field| context.path(field)).map(SecretSource::File));
+    let password = context.secret_or_file(&mut fields, "password", "password_file");
+    context.unsupported(&mut fields, &[("username_ref", NO_STORES), ("password_ref", NO_STORES)]);
+    context.finish(fields);
+    let empty = || Some(SecretSource::Inline(Secret::new("")));
+    if !context.is_prometheus {
+        missing(context, field, name_given, "username");
+        missing(context, field, password.is_some(), "password");
+    }
+    Some(Auth::Basic {
+        username: name.or_else(empty)?,
+        password: password.map(SecretSource::from).or_else(empty)?,
+    })
 }
 
 /// User and password.
@@ -57,9 +117,11 @@ pub(super) fn read_authorization(context: &mut Context<'_>, field: Field<'_>) ->
     let mut fields = Fields::open(&mut context.reader, field)?;
     let kind = fields.get("type").and_then(|field| context.reader.filled(field));
     let credentials = context.secret_or_file(&mut fields, "credentials", "credentials_file");
-    fields.refuse(&mut context.reader, &["credentials_ref"]);
-    fields.finish(&mut context.reader);
-    missing(context, field, credentials.is_some(), "credentials");
+    context.unsupported(&mut fields, &[("credentials_ref", NO_STORES)]);
+    context.finish(fields);
+    if !context.is_prometheus {
+        missing(context, field, credentials.is_some(), "credentials");
+    }
     Some((kind.unwrap_or_else(|| "Bearer".to_owned()), credentials?))
 }
 
@@ -75,11 +137,29 @@ pub(super) fn read_tls(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Tl
     tls.key_file = fields.get("key_file").and_then(|field| context.path(field));
     tls.server_name = fields.get("server_name").and_then(|field| context.reader.filled(field));
     tls.insecure_skip_verify = context.boolean(&mut fields, "insecure_skip_verify", false);
-    fields.refuse(
-        &mut context.reader,
-        &["ca", "cert", "key", "min_version", "max_version"],
+    let least = fields.get("min_version");
+    tls.min_version = least
+        .and_then(|field| context.reader.choice(field, &VERSIONS))
+        .flatten();
+    let most = fields.get("max_version");
+    let most = most.and_then(|field| Some((field, context.reader.choice(field, &VERSIONS)?)));
+    if let Some((field, None)) = most {
+        let message = "`max_version` has no effect: nines speaks TLS 1.2 and 1.3";
+        context.reader.report(&codes::NO_EFFECT, field.key_span, message);
+    }
+    tls.max_version = most.and_then(|(_, version)| version);
+    context.unsupported(
+        &mut fields,
+        &[
+            ("ca", "write it into a file and name that with `ca_file`"),
+            ("cert", "write it into a file and name that with `cert_file`"),
+            ("key", "write it into a file and name that with `key_file`"),
+            ("ca_ref", NO_STORES),
+            ("cert_ref", NO_STORES),
+            ("key_ref", NO_STORES),
+        ],
     );
-    fields.finish(&mut context.reader);
+    context.finish(fields);
     if tls.cert_file.is_some() != tls.key_file.is_some() {
         let message = "`cert_file` and `key_file` belong together";
         context.reader.report(&codes::MISSING_KEY, field.key_span, message);

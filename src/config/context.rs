@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::source::scrape::settings::SecretSource;
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields, Reader};
-use crate::spec::yaml::Node;
+use crate::spec::yaml::{Node, Value};
 
 /// What stands for a secret wherever the configuration is shown.
 pub(super) const HIDDEN: &str = "<secret>";
@@ -20,6 +20,8 @@ pub(super) struct Context<'a> {
     pub reader: Reader<'a>,
     /// Values that must not be shown, by their place: what is shown instead.
     pub secrets: HashMap<usize, String>,
+    /// The file was written for Prometheus: what nines does not know is a warning.
+    pub is_prometheus: bool,
     base: &'a Path,
 }
 
@@ -52,13 +54,56 @@ impl<'a> Context<'a> {
         Self {
             reader,
             secrets: HashMap::new(),
+            is_prometheus: false,
             base,
+        }
+    }
+
+    /// Ends a map of Prometheus's: whatever was not asked for is an error, and a warning in a file of Prometheus's.
+    pub fn finish(&mut self, fields: Fields<'_>) {
+        if self.is_prometheus {
+            for entry in fields.unasked() {
+                self.hide_all(&entry.value);
+            }
+            fields.finish_of_prometheus(&mut self.reader);
+        } else {
+            fields.finish(&mut self.reader);
+        }
+    }
+
+    /// Settings of Prometheus that nines does not have, each with what follows from that.
+    pub fn unsupported(&mut self, fields: &mut Fields<'_>, keys: &[(&'static str, &str)]) {
+        for (key, what) in keys {
+            if let Some(field) = fields.get(key).filter(|field| !is_empty(field.node)) {
+                self.hide_all(field.node);
+                let message = format!("`{key}` is not supported: {what}");
+                self.reader.report(&codes::OF_PROMETHEUS, field.key_span, message);
+            }
+        }
+    }
+
+    /// A switch of Prometheus's that nines does not have: it always behaves as if it were written `as_if`.
+    pub fn fixed(&mut self, fields: &mut Fields<'_>, key: &'static str, as_if: bool, what: &str) {
+        if let Some(field) = fields.get(key)
+            && self.reader.boolean(field) == Some(!as_if)
+        {
+            let message = format!("`{key}` has no effect: {what}");
+            self.reader.report(&codes::NO_EFFECT, field.key_span, message);
         }
     }
 
     /// A value is shown as this text from now on.
     pub fn hide_as(&mut self, node: &Node, shown: String) {
         self.secrets.insert(node.span.start, shown);
+    }
+
+    /// Nothing below is shown: nobody knows what of it is secret.
+    pub fn hide_all(&mut self, node: &Node) {
+        match &node.value {
+            Value::Map(entries) => entries.iter().for_each(|entry| self.hide_all(&entry.value)),
+            Value::Seq(items) => items.iter().for_each(|item| self.hide_all(item)),
+            Value::Null | Value::Scalar(_) => self.hide_as(node, HIDDEN.to_owned()),
+        }
     }
 
     /// A secret text that is not empty.
@@ -151,4 +196,9 @@ impl<'a> Context<'a> {
         }
         Some(name)
     }
+}
+
+/// Nothing is written behind a key.
+pub(super) fn is_empty(node: &Node) -> bool {
+    node.entries().is_some_and(<[_]>::is_empty) || node.items().is_some_and(<[_]>::is_empty)
 }

@@ -6,14 +6,26 @@ use crate::spec::yaml::{Node, Value};
 
 /// Replaces `${NAME}` in every value; a variable that is not set is an error at its place. `$${` is a literal `${`, and
 /// a dollar sign by itself stays; so does `${1}`, which is no variable but what a regular expression has captured.
-pub(super) fn expand(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str) -> Option<String>) {
+///
+/// In a file of Prometheus's, which replaces hardly anything, what is no set variable stays as it is written, and a
+/// rule's `replacement` stays as a whole: there `${name}` is a group of the rule's expression.
+pub(super) fn expand(
+    reader: &mut Reader<'_>,
+    node: &mut Node,
+    env: &dyn Fn(&str) -> Option<String>,
+    is_prometheus: bool,
+) {
     match &mut node.value {
-        Value::Seq(items) => items.iter_mut().for_each(|item| expand(reader, item, env)),
+        Value::Seq(items) => items
+            .iter_mut()
+            .for_each(|item| expand(reader, item, env, is_prometheus)),
         Value::Map(entries) => entries
             .iter_mut()
-            .for_each(|entry| expand(reader, &mut entry.value, env)),
+            .filter(|entry| !is_prometheus || entry.key != "replacement")
+            .for_each(|entry| expand(reader, &mut entry.value, env, is_prometheus)),
         Value::Scalar(scalar) if scalar.text.contains("${") => match expand_text(&scalar.text, env) {
             Ok(text) => scalar.text = text,
+            Err(_) if is_prometheus => {}
             Err(message) => reader.report(&codes::VARIABLE, node.span, message),
         },
         Value::Null | Value::Scalar(_) => {}

@@ -2,7 +2,16 @@
 
 mod client;
 mod context;
+mod dialect;
+mod discovery;
 mod environment;
+mod included;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+mod oauth2;
+#[cfg(test)]
+mod prometheus_tests;
+mod proxy;
 mod receivers;
 mod relabel;
 mod route;
@@ -46,7 +55,7 @@ pub struct Config {
 pub const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Keys that nines, Prometheus or Alertmanager know, and that this version does not support.
-const NOT_YET: [&str; 14] = [
+const NOT_YET: [&str; 8] = [
     "prometheus_servers",
     "probe_modules",
     "probes",
@@ -55,12 +64,6 @@ const NOT_YET: [&str; 14] = [
     "mute_time_intervals",
     "time_intervals",
     "templates",
-    "rule_files",
-    "alerting",
-    "remote_write",
-    "remote_read",
-    "scrape_config_files",
-    "tracing",
 ];
 
 /// Reads a configuration. Relative paths are resolved against `base`, the folder of the file; `${NAME}` within values
@@ -82,13 +85,18 @@ pub fn parse(
         let message = "a configuration is one document; this is a second one";
         context.reader.report(&codes::FORMAT, second.span, message);
     }
+    let mut of_included = Vec::new();
     let config = match parsed.documents.into_iter().next() {
-        Some(root) => read_document(&mut context, root, env),
+        Some(root) => {
+            context.is_prometheus = dialect::is_prometheus(&root, file);
+            read_document(&mut context, root, env, &mut of_included)
+        }
         None if is_torn => None,
-        None => read_document(&mut context, empty_map(), env),
+        None => read_document(&mut context, empty_map(), env, &mut of_included),
     };
     let mut diagnostics = context.reader.into_diagnostics();
     shown::mask_snippets(&mut diagnostics);
+    diagnostics.extend(of_included);
     (config.filter(|_| !has_errors(&diagnostics)), diagnostics)
 }
 
@@ -117,10 +125,15 @@ fn empty_map() -> Node {
     }
 }
 
-fn read_document(context: &mut Context<'_>, root: Node, env: &dyn Fn(&str) -> Option<String>) -> Option<Config> {
+fn read_document(
+    context: &mut Context<'_>,
+    root: Node,
+    env: &dyn Fn(&str) -> Option<String>,
+    of_included: &mut Vec<Diagnostic>,
+) -> Option<Config> {
     let raw = root.clone();
     let mut root = root;
-    environment::expand(&mut context.reader, &mut root, env);
+    environment::expand(&mut context.reader, &mut root, env, context.is_prometheus);
     let Some(mut fields) = Fields::of_document(&root) else {
         let message = format!("a configuration is a map, not {}", root.kind());
         context.reader.report(&codes::FORMAT, root.span, message);
@@ -132,20 +145,25 @@ fn read_document(context: &mut Context<'_>, root: Node, env: &dyn Fn(&str) -> Op
         .map(|field| context.patterns(field))
         .unwrap_or_default();
     let storage_url = read_storage(context, &mut fields);
-    let jobs = scrape::read_jobs(context, &mut fields, &global);
+    let mut jobs = scrape::read_jobs(context, &mut fields, &global, &[]);
+    if let Some(field) = fields.get("scrape_config_files") {
+        let patterns = context.patterns(field);
+        *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
+    }
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
     let route = route::read(context, route_field, receivers_field, &receivers);
     for key in NOT_YET {
         if let Some(field) = fields.get(key)
-            && !is_empty(field.node)
+            && !context::is_empty(field.node)
         {
             let message = format!("`{key}` is not supported by this version yet");
             context.reader.report(&codes::UNSUPPORTED, field.key_span, message);
         }
     }
-    fields.finish(&mut context.reader);
+    dialect::read_others(context, &mut fields);
+    context.finish(fields);
     Some(Config {
         evaluation_interval: global.evaluation_interval,
         slo_files,
@@ -157,15 +175,18 @@ fn read_document(context: &mut Context<'_>, root: Node, env: &dyn Fn(&str) -> Op
     })
 }
 
-fn is_empty(node: &Node) -> bool {
-    node.entries().is_some_and(<[_]>::is_empty) || node.items().is_some_and(<[_]>::is_empty)
-}
-
 fn read_storage(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<String> {
     let field = fields.get("storage")?;
     let mut storage = Fields::open(&mut context.reader, field)?;
     let url_field = storage.get("url");
-    storage.finish(&mut context.reader);
+    context.unsupported(
+        &mut storage,
+        &[
+            ("tsdb", "nines keeps no samples"),
+            ("exemplars", "nines keeps no exemplars"),
+        ],
+    );
+    context.finish(storage);
     let url_field = url_field?;
     let url = context.reader.filled(url_field)?;
     context.hide_as(url_field.node, shown::mask_userinfo(&url));

@@ -203,7 +203,7 @@ fn read_mail_tls(
     let field = fields.get("tls_config");
     let tls = client::read_tls(context, fields);
     if let Some(field) = field
-        && (tls.cert_file.is_some() || tls.server_name.is_some())
+        && (tls.cert_file.is_some() || tls.server_name.is_some() || tls.min_version.or(tls.max_version).is_some())
     {
         let message = "for mail, `tls_config` has `ca_file` and `insecure_skip_verify` only";
         context.reader.report(&codes::UNSUPPORTED, field.key_span, message);

@@ -1,14 +1,12 @@
 //! `global` and `scrape_configs`, with Prometheus's names and meaning.
 
-use std::path::Path;
 use std::time::Duration;
 
-use super::client;
 use super::context::Context;
 use super::receivers::MailDefaults;
 use super::relabel::{Limits, read_limits, read_rules};
-use super::{EVALUATION_INTERVAL, receivers};
-use crate::source::scrape::settings::{BODY_SIZE_LIMIT, FileDiscovery, Scheme, ScrapeJob, TargetGroup};
+use super::{EVALUATION_INTERVAL, client, discovery, receivers};
+use crate::source::scrape::settings::{BODY_SIZE_LIMIT, KEEP_DROPPED, KEEP_DROPPED_MAX, Scheme, ScrapeJob};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
 
@@ -16,69 +14,34 @@ use crate::spec::reader::{Field, Fields};
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// The default of `global.scrape_timeout`, where the interval is not shorter.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The default of `refresh_interval`, as in Prometheus.
-const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
-
 /// Keys of Prometheus's `global` that this version does not support.
-const GLOBAL_NOT_YET: [&str; 6] = [
-    "external_labels",
-    "query_log_file",
-    "rule_query_offset",
-    "scrape_failure_log_file",
-    "scrape_protocols",
-    "keep_dropped_targets",
-];
+const GLOBAL_NOT_YET: [&str; 1] = ["scrape_protocols"];
 
 /// Keys of Prometheus's scrape configs that this version does not support.
-const JOB_NOT_YET: [&str; 20] = [
-    "keep_dropped_targets",
+const JOB_NOT_YET: [&str; 8] = [
     "scrape_protocols",
     "scrape_fallback_protocol",
-    "scrape_failure_log_file",
     "scrape_classic_histograms",
     "always_scrape_classic_histograms",
     "convert_classic_histograms_to_nhcb",
     "scrape_native_histograms",
     "native_histogram_bucket_limit",
     "native_histogram_min_bucket_factor",
-    "track_timestamps_staleness",
-    "metric_name_validation_scheme",
-    "metric_name_escaping_scheme",
-    "oauth2",
-    "proxy_url",
-    "no_proxy",
-    "proxy_from_environment",
-    "proxy_connect_header",
-    "http_headers",
-    "sigv4",
 ];
 
-/// Prometheus's other ways to find targets.
-const DISCOVERY_NOT_YET: [&str; 24] = [
-    "azure_sd_configs",
-    "consul_sd_configs",
-    "digitalocean_sd_configs",
-    "dns_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
-    "eureka_sd_configs",
-    "gce_sd_configs",
-    "hetzner_sd_configs",
-    "http_sd_configs",
-    "ionos_sd_configs",
-    "kubernetes_sd_configs",
-    "kuma_sd_configs",
-    "lightsail_sd_configs",
-    "linode_sd_configs",
-    "marathon_sd_configs",
-    "nerve_sd_configs",
-    "nomad_sd_configs",
-    "openstack_sd_configs",
-    "puppetdb_sd_configs",
-    "scaleway_sd_configs",
-    "serverset_sd_configs",
-    "triton_sd_configs",
+/// Where failures are told instead of in a file.
+const FAILURES: &str = "every target's last failure is on /targets, and the reasons are counted in /metrics";
+
+/// Settings of Prometheus's `global` that nines does not have.
+const GLOBAL_OF_PROMETHEUS: [(&str, &str); 5] = [
+    (
+        "external_labels",
+        "alerts bear the labels of their SLO; write them there",
+    ),
+    ("query_log_file", "nines answers no queries"),
+    ("rule_query_offset", "nines evaluates no rules"),
+    ("scrape_failure_log_file", FAILURES),
+    ("extra_scrape_metrics", "nines keeps no samples"),
 ];
 
 /// What jobs and receivers inherit.
@@ -89,6 +52,7 @@ pub(super) struct Global {
     scrape_timeout: Duration,
     body_size_limit: u64,
     limits: Limits,
+    keep_dropped: usize,
 }
 
 /// Reads `global`.
@@ -100,6 +64,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         scrape_timeout: SCRAPE_TIMEOUT,
         body_size_limit: BODY_SIZE_LIMIT,
         limits: Limits::default(),
+        keep_dropped: KEEP_DROPPED,
     };
     let Some(mut fields) = fields
         .get("global")
@@ -116,19 +81,27 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
     }
     global.limits = read_limits(context, &mut fields, Limits::default());
     global.mail = receivers::read_mail_defaults(context, &mut fields);
+    global.keep_dropped = read_keep_dropped(context, &mut fields, KEEP_DROPPED);
+    read_names(context, &mut fields);
+    context.unsupported(&mut fields, &GLOBAL_OF_PROMETHEUS);
     fields.refuse(&mut context.reader, &GLOBAL_NOT_YET);
-    fields.finish(&mut context.reader);
+    context.finish(fields);
     global
 }
 
-/// Reads `scrape_configs`.
-pub(super) fn read_jobs(context: &mut Context<'_>, fields: &mut Fields<'_>, global: &Global) -> Vec<ScrapeJob> {
+/// Reads `scrape_configs`; `known` are the names of jobs that stand elsewhere.
+pub(super) fn read_jobs(
+    context: &mut Context<'_>,
+    fields: &mut Fields<'_>,
+    global: &Global,
+    known: &[ScrapeJob],
+) -> Vec<ScrapeJob> {
     let mut jobs: Vec<ScrapeJob> = Vec::new();
     let Some(list) = fields.get("scrape_configs") else {
         return jobs;
     };
     for item in context.reader.list(list) {
-        let known: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        let known: Vec<&str> = known.iter().chain(&jobs).map(|job| job.name.as_str()).collect();
         let job = read_job(context, item, global, &known);
         jobs.extend(job);
     }
@@ -156,16 +129,12 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
     let body_size_limit = fields
         .get("body_size_limit")
         .and_then(|field| read_size(context, field));
+    let compression = fields.get("enable_compression");
     let relabelling = read_rules(context, &mut fields, "relabel_configs");
     let metric_relabelling = read_rules(context, &mut fields, "metric_relabel_configs");
     let limits = read_limits(context, &mut fields, global.limits);
     // Rules may make an address of anything, such as a URL that becomes a parameter.
-    let are_addresses = relabelling.is_empty();
-    let static_targets = fields.get("static_configs");
-    let static_targets = static_targets.map(|field| read_static(context, field, are_addresses));
-    let file_discovery = fields
-        .get("file_sd_configs")
-        .map(|field| read_file_discovery(context, field));
+    let found = discovery::read(context, &mut fields, relabelling.is_empty());
     let job = ScrapeJob {
         name: name.unwrap_or_default(),
         interval,
@@ -173,33 +142,72 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         scheme: scheme.unwrap_or(Scheme::Http),
         path: path.unwrap_or_else(|| "/metrics".to_owned()),
         params,
-        auth: client::read_auth(context, &mut fields),
-        tls: client::read_tls(context, &mut fields),
+        http: client::read_http(context, &mut fields),
         honor_labels: context.boolean(&mut fields, "honor_labels", false),
-        follow_redirects: context.boolean(&mut fields, "follow_redirects", true),
-        compression: context.boolean(&mut fields, "enable_compression", true),
+        compression: compression.and_then(|field| context.reader.boolean(field)),
         body_size_limit: body_size_limit.unwrap_or(global.body_size_limit),
         relabelling,
         metric_relabelling,
         page_limits: limits.page,
         target_limit: limits.targets,
-        static_targets: static_targets.unwrap_or_default(),
-        file_discovery: file_discovery.unwrap_or_default(),
+        static_targets: found.static_targets,
+        file_discovery: found.files,
+        providers: found.providers,
+        keep_dropped: read_keep_dropped(context, &mut fields, global.keep_dropped),
     };
-    for key in ["honor_timestamps", "enable_http2"] {
-        if let Some(field) = fields.get(key) {
-            context.reader.boolean(field);
-            let message = match key {
-                "honor_timestamps" => "`honor_timestamps` has no effect: events are placed by the clock of nines",
-                _ => "`enable_http2` has no effect: scrapes use HTTP/1.1",
-            };
+    read_without_effect(context, &mut fields);
+    fields.refuse(&mut context.reader, &JOB_NOT_YET);
+    context.finish(fields);
+    Some(job)
+}
+
+/// Keys that are accepted and change nothing; where that differs from what is asked for, it is said.
+fn read_without_effect(context: &mut Context<'_>, fields: &mut Fields<'_>) {
+    let clock = "events are placed by the clock of nines";
+    context.fixed(fields, "honor_timestamps", false, clock);
+    context.fixed(fields, "track_timestamps_staleness", false, clock);
+    read_names(context, fields);
+    context.unsupported(
+        fields,
+        &[
+            (
+                "sigv4",
+                "requests are not signed for AWS, so that targets that ask for it refuse them",
+            ),
+            ("scrape_failure_log_file", FAILURES),
+            ("extra_scrape_metrics", "nines keeps no samples"),
+            ("start_timestamp_zero_ingestion", "nines keeps no samples"),
+        ],
+    );
+}
+
+/// How names are to be read: nines takes any UTF-8 in quotes, and asks for no escaping.
+fn read_names(context: &mut Context<'_>, fields: &mut Fields<'_>) {
+    for (key, as_if, what) in [
+        (
+            "metric_name_validation_scheme",
+            "utf8",
+            "names in quotes may be any UTF-8",
+        ),
+        ("metric_name_escaping_scheme", "allow-utf-8", "names are not escaped"),
+    ] {
+        if let Some(field) = fields.get(key)
+            && context.reader.filled(field).is_some_and(|text| text != as_if)
+        {
+            let message = format!("`{key}` has no effect: {what}");
             context.reader.report(&codes::NO_EFFECT, field.key_span, message);
         }
     }
-    fields.refuse(&mut context.reader, &JOB_NOT_YET);
-    fields.refuse(&mut context.reader, &DISCOVERY_NOT_YET);
-    fields.finish(&mut context.reader);
-    Some(job)
+}
+
+/// How many dropped targets are shown; 0 is the inherited number.
+fn read_keep_dropped(context: &mut Context<'_>, fields: &mut Fields<'_>, inherited: usize) -> usize {
+    let written = fields.get("keep_dropped_targets");
+    let written = written.and_then(|field| context.reader.whole(field));
+    let written = written.filter(|number| *number > 0);
+    written.map_or(inherited, |number| {
+        usize::try_from(number).map_or(KEEP_DROPPED_MAX, |number| number.min(KEEP_DROPPED_MAX))
+    })
 }
 
 /// A timeout: as written, else the default, which is cut to the interval as in Prometheus.
@@ -250,9 +258,7 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
         } else {
             vec![value]
         };
-        let may_be_secret = ["token", "secret", "passw", "key"]
-            .iter()
-            .any(|word| entry.key.to_lowercase().contains(word));
+        let may_be_secret = sounds_secret(&entry.key);
         for item in &items {
             if may_be_secret {
                 context.hide_as(item.node, super::context::HIDDEN.to_owned());
@@ -264,76 +270,12 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
     params
 }
 
-fn read_static(context: &mut Context<'_>, field: Field<'_>, are_addresses: bool) -> Vec<TargetGroup> {
-    let mut groups = Vec::new();
-    for item in context.reader.list(field) {
-        let Some(mut fields) = Fields::open(&mut context.reader, item) else {
-            continue;
-        };
-        let mut group = TargetGroup::default();
-        if let Some(targets) = fields.require("targets") {
-            for target in context.reader.list(targets) {
-                group.targets.extend(if are_addresses {
-                    read_target(context, target)
-                } else {
-                    context.reader.filled(target)
-                });
-            }
-        }
-        if let Some(labels) = fields.get("labels") {
-            group.labels = context.reader.labels(labels, &[]);
-        }
-        fields.finish(&mut context.reader);
-        groups.push(group);
-    }
-    groups
-}
-
-fn read_target(context: &mut Context<'_>, field: Field<'_>) -> Option<String> {
-    let target = context.reader.filled(field)?;
-    let problem = if target.contains("://") {
-        Some("write `host:port`; the scheme and the path have keys of their own")
-    } else if target.contains('/') || target.contains(char::is_whitespace) {
-        Some("write `host:port`; the path has a key of its own, `metrics_path`")
-    } else if target.contains('@') {
-        Some("write `host:port`; credentials have keys of their own")
-    } else {
-        None
-    };
-    if let Some(message) = problem {
-        let message = format!("this is no address of a target; {message}");
-        context.reader.report(&codes::ADDRESS, field.node.span, message);
-        return None;
-    }
-    Some(target)
-}
-
-fn read_file_discovery(context: &mut Context<'_>, field: Field<'_>) -> Vec<FileDiscovery> {
-    let mut found = Vec::new();
-    for item in context.reader.list(field) {
-        let Some(mut fields) = Fields::open(&mut context.reader, item) else {
-            continue;
-        };
-        let files_field = fields.require("files");
-        let files = files_field.map(|files| context.patterns(files)).unwrap_or_default();
-        let readable = |path: &Path| {
-            path.extension()
-                .is_some_and(|ext| ["json", "yml", "yaml"].iter().any(|e| ext == *e))
-        };
-        if let Some(field) = files_field
-            && files.iter().any(|path| !readable(path))
-        {
-            let message = "`files` are named *.json, *.yml or *.yaml";
-            context.reader.report(&codes::ADDRESS, field.node.span, message);
-        }
-        let refresh_interval = context.period(&mut fields, "refresh_interval", REFRESH_INTERVAL);
-        fields.finish(&mut context.reader);
-        found.push(FileDiscovery {
-            files,
-            refresh_interval,
-        });
-    }
-    found
+/// A parameter of this name may hold a secret.
+pub(super) fn sounds_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["token", "secret", "passw", "key"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// A size as Prometheus writes it: `10MB` and `10MiB` are both 10 x 2^20 bytes; 0 is the default limit.

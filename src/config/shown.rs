@@ -100,7 +100,7 @@ pub(super) fn mask_snippets(diagnostics: &mut [Diagnostic]) {
     let sounds_secret = |text: &str| SECRET_WORDS.iter().any(|word| text.contains(word));
     let doubtful: Vec<(u32, usize)> = diagnostics
         .iter()
-        .filter(|found| found.code == codes::UNKNOWN_KEY.code)
+        .filter(|found| [codes::UNKNOWN_KEY.code, codes::OF_PROMETHEUS.code].contains(&found.code))
         .filter(|found| found.hint.as_deref().is_none_or(sounds_secret))
         .map(|found| (found.line, (found.column + found.length).saturating_sub(1) as usize))
         .collect();
@@ -128,8 +128,14 @@ fn mask_line(line: &str, doubtful: &[usize]) -> String {
             .take_while(|c| c.is_alphanumeric() || "_\"'-".contains(**c))
             .collect();
         let word: String = word.chars().rev().collect::<String>().to_lowercase();
-        if is_key && (doubtful.contains(&colon) || SECRET_WORDS.iter().any(|secret| word.contains(secret))) {
-            at = mask_value(&mut characters, at);
+        let is_doubtful = doubtful.contains(&colon);
+        if is_key && (is_doubtful || SECRET_WORDS.iter().any(|secret| word.contains(secret))) {
+            let end = mask_value(&mut characters, at);
+            // Nobody knows what a list or a map below an unknown key holds.
+            if is_doubtful && matches!(characters.get(end), Some('{' | '[')) {
+                characters[end + 1..].fill('*');
+            }
+            at = end;
         }
     }
     mask_addresses(&mut characters);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Config, is_config, parse};
 use crate::domain::alert::route::GroupBy;
 use crate::notify::settings::SecretRef;
-use crate::source::scrape::settings::{Auth, Scheme};
+use crate::source::scrape::settings::{Auth, Scheme, SecretSource};
 use crate::spec::diagnostic::Diagnostic;
 
 const FULL: &str = r"
@@ -76,16 +76,17 @@ fn a_full_configuration_is_read() {
         job.params[0],
         ("module".to_owned(), vec!["a".to_owned(), "b".to_owned()])
     );
-    assert!(matches!(&job.auth, Auth::Basic { username, .. } if username == "u"));
-    assert_eq!(job.tls.ca_file.as_deref(), Some(Path::new("/etc/nines/ca.pem")));
-    assert!(job.honor_labels && job.follow_redirects && job.compression && job.tls.insecure_skip_verify);
+    let http = &job.http;
+    assert!(matches!(&http.auth, Auth::Basic { username: SecretSource::Inline(name), .. } if name.expose() == "u"));
+    assert_eq!(http.tls.ca_file.as_deref(), Some(Path::new("/etc/nines/ca.pem")));
+    assert!(job.honor_labels && !http.no_redirects && job.compression.is_none() && http.tls.insecure_skip_verify);
     assert_eq!(job.static_targets[0].targets, ["127.0.0.1:9100"]);
     assert_eq!(job.static_targets[0].labels.get("env"), "prod");
     assert_eq!(
         job.file_discovery[0].files,
         [PathBuf::from("/etc/nines/targets/*.json")]
     );
-    assert!(matches!(&config.jobs[1].auth, Auth::Header { kind, .. } if kind == "Bearer"));
+    assert!(matches!(&config.jobs[1].http.auth, Auth::Header { kind, .. } if kind == "Bearer"));
     assert_eq!(config.jobs[1].timeout, Duration::from_secs(1));
 }
 
@@ -210,7 +211,7 @@ fn mistakes_are_told_with_their_place() {
             "global: {scrape_interval: 1s, scrape_timeout: 2s}\n".into(),
             vec!["N031 1:47"],
         ),
-        ("global: {external_labels: {a: b}}\n".into(), vec!["N011 1:10"]),
+        ("global: {external_labels: {a: b}}\n".into(), vec!["L023 1:10"]),
         ("storage: {url: 'mysql://x'}\n".into(), vec!["N033 1:16"]),
         ("storage: {url: '${NOPE}'}\n".into(), vec!["N030 1:16", "N033 1:16"]),
         ("scrape_configs: [{}]\n".into(), vec!["N005 1:18"]),
@@ -221,7 +222,7 @@ fn mistakes_are_told_with_their_place() {
         (job("scrape_intervall: 1s"), vec!["N004 3:5"]),
         (job("scrape_timeout: 1h"), vec!["N031 3:21"]),
         (job("scheme: ftp"), vec!["N024 3:13"]),
-        (job("keep_dropped_targets: 5"), vec!["N011 3:5"]),
+        (job("keep_dropped_targets: many"), vec!["N022 3:27"]),
         (job("relabel_configs: {}"), vec!["N006 3:22"]),
         (job("relabel_configs: [{action: kepe}]"), vec!["N024 3:32"]),
         (job("relabel_configs: [{source_label: [a]}]"), vec!["N004 3:24"]),
@@ -236,7 +237,7 @@ fn mistakes_are_told_with_their_place() {
             vec!["N048 3:38", "N048 3:83"],
         ),
         (job("sample_limit: -1"), vec!["N022 3:19"]),
-        (job("kubernetes_sd_configs: [{role: pod}]"), vec!["N011 3:5"]),
+        (job("ec2_sd_configs: [{role: pod}]"), vec!["L023 3:5"]),
         (job("honor_timestamps: true"), vec!["L005 3:5"]),
         (job("bearer_token: x"), vec!["L007 3:5"]),
         (job("body_size_limit: big"), vec!["N022 3:22"]),

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod collect;
 pub mod commit;
 pub mod deliver;
+pub mod discovered;
 pub mod dispatch;
 pub mod editions;
 pub mod evaluate;

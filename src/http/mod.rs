@@ -81,7 +81,7 @@ fn api() -> Router<HttpState> {
         .route("/api/v1/slos", get(api::slos::list))
         .route("/api/v1/slos/{service}/{name}", get(api::slos::one))
         .route("/api/v1/alerts", get(api::engine::alerts))
-        .route("/api/v1/targets", get(api::engine::targets))
+        .route("/api/v1/targets", get(api::targets::targets))
         .route("/api/v1/notifications", get(api::notifications::list))
         .route("/api/v1/notifications/{id}/retry", post(api::notifications::retry))
         .route("/api/v1/silences", get(api::silences::list).post(api::silences::save))

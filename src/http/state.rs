@@ -8,6 +8,7 @@ use super::control::Control;
 use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::engine::clock::Clock;
+use crate::engine::discovered::Discovered;
 use crate::engine::ports::{AlertStore, DeliveryStore};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stats::Stats;
@@ -30,6 +31,8 @@ pub struct HttpState {
     pub control: Arc<dyn Control>,
     /// Facts that do not change while the process runs.
     pub info: Arc<RuntimeInfo>,
+    /// What discovery saw: targets before relabelling, and those that it drops.
+    pub discovered: Arc<ArcSwap<Discovered>>,
     /// The config as `/api/v1/status/config` shows it: without secrets.
     pub config_shown: Arc<ArcSwap<String>>,
     /// Where nines is reached, without a trailing slash.

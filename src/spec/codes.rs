@@ -181,6 +181,8 @@ codes! {
         "The meaning is clear, so nines reads it; other tools may not."
     MORE_WARNINGS "L022" "more warnings than are listed"
         "The first 200 warnings of a file are listed."
+    OF_PROMETHEUS "L023" "a setting of Prometheus that nines does not have"
+        "nines starts without it; the message says what is different then, and what nines has instead."
     NEEDS_SERVER "I001" "only a Prometheus server can answer this"
         "The expression is more than sums of counters, so that it cannot be served by scraping."
     NOT_CARRIED "I002" "something has no counterpart"

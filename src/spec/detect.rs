@@ -44,7 +44,19 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 6] = ["global", "scrape_configs", "receivers", "slo_files", "route", "storage"];
+const CONFIG_KEYS: [&str; 11] = [
+    "global",
+    "scrape_configs",
+    "scrape_config_files",
+    "receivers",
+    "slo_files",
+    "route",
+    "storage",
+    "rule_files",
+    "alerting",
+    "remote_write",
+    "remote_read",
+];
 /// Kinds that only SLO formats have: with another `apiVersion` they are mistakes, not objects of somebody else.
 const SLO_KINDS: [&str; 8] = [
     "SLO",

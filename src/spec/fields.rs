@@ -1,6 +1,6 @@
 //! The entries of a map that is being read.
 
-use super::codes;
+use super::codes::{self, Code};
 use super::reader::Reader;
 use super::suggest::suggest;
 use super::yaml::{Entry, Node, Span};
@@ -131,6 +131,14 @@ impl<'n> Fields<'n> {
         known.filter(|known| !self.has_key(known)).collect()
     }
 
+    /// The entries that nobody has asked for so far.
+    pub fn unasked(&self) -> impl Iterator<Item = &'n Entry> {
+        let known = &self.known;
+        self.entries
+            .iter()
+            .filter(move |entry| !known.contains(&entry.key.as_str()))
+    }
+
     /// Whether the map has this key, whatever its value.
     pub fn has_key(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == key)
@@ -149,9 +157,18 @@ impl<'n> Fields<'n> {
         self.finish_with(reader, &[]);
     }
 
+    /// As [`Fields::finish`], for a file that was written for Prometheus: a key that nobody asked for is a warning.
+    pub fn finish_of_prometheus(self, reader: &mut Reader<'_>) {
+        self.finish_as(reader, &codes::OF_PROMETHEUS, &[]);
+    }
+
     /// As [`Fields::finish`]; these keys are often written here by people who come from elsewhere. Each with the key of
     /// this map that it stands for (or `""`), and the hint.
     pub fn finish_with(self, reader: &mut Reader<'_>, strangers: &[(&str, &'static str, &str)]) {
+        self.finish_as(reader, &codes::UNKNOWN_KEY, strangers);
+    }
+
+    fn finish_as(self, reader: &mut Reader<'_>, code: &'static Code, strangers: &[(&str, &'static str, &str)]) {
         let free = self.free();
         let mut misspelt = Vec::new();
         for Entry { key, key_span, .. } in self.entries {
@@ -168,7 +185,7 @@ impl<'n> Fields<'n> {
                 Some((.., hint)) => Some((*hint).to_owned()),
                 None => meant.map(|meant| meant_for(key, meant)),
             };
-            reader.report_with(&codes::UNKNOWN_KEY, *key_span, format!("unknown key \"{key}\""), hint);
+            reader.report_with(code, *key_span, format!("unknown key \"{key}\""), hint);
         }
         self.report_missing(reader, &misspelt);
     }

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "spec",
             "domain",
             "secret",
+            "paths",
             "source::scrape::settings",
             "notify::settings",
         ],

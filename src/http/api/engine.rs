@@ -1,4 +1,4 @@
-//! `/api/v1/alerts` and `/api/v1/targets`, in Prometheus's shapes.
+//! `/api/v1/alerts`, in Prometheus's shape.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -17,11 +17,4 @@ pub async fn alerts(State(state): State<HttpState>, headers: HeaderMap) -> Resul
         &state.etag(&snapshot),
         json!({"alerts": snapshot.alerts}),
     ))
-}
-
-/// The scraped targets; those that relabelling drops are not listed.
-pub async fn targets(State(state): State<HttpState>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let snapshot = state.shown()?;
-    let data = json!({"activeTargets": snapshot.targets, "droppedTargets": []});
-    Ok(tagged(&headers, &state.etag(&snapshot), data))
 }

@@ -5,6 +5,7 @@ pub mod notifications;
 pub mod silences;
 pub mod slos;
 pub mod status;
+pub mod targets;
 #[cfg(test)]
 mod tests;
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, tls};
 use tokio::sync::Mutex;
 
 use super::failure::missing;
-use super::settings::TlsSettings;
+use super::settings::{ProxySettings, TlsSettings, TlsVersion};
 use crate::domain::reading::{Missing, MissingReason};
 
 /// How often one visit follows a redirect, as in Prometheus.
@@ -26,12 +27,23 @@ const IDLE: Duration = Duration::from_mins(5);
 pub struct ClientKey {
     /// `tls_config`
     pub tls: TlsSettings,
-    /// `follow_redirects`
-    pub follow_redirects: bool,
-    /// `enable_compression`
-    pub compression: bool,
+    /// Through whom they are reached.
+    pub proxy: ProxySettings,
+    /// Which redirects are followed.
+    pub redirects: Redirects,
     /// With `server_name`: the host that is connected to, while requests are made to `server_name`.
     pub host_behind_name: Option<String>,
+}
+
+/// Which redirects a client follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Redirects {
+    /// None.
+    No,
+    /// Those to the same scheme, host and port: the request holds what is meant for nobody else.
+    SameOrigin,
+    /// All.
+    Anywhere,
 }
 
 /// All clients.
@@ -90,19 +102,22 @@ async fn build(key: &ClientKey) -> Result<Client, Missing> {
     };
     let identity = identity(&key.tls).await?;
     let builder = |authorities: Option<Vec<Certificate>>| {
-        let mut builder = base(key);
+        let mut builder = base(key)?;
         if let Some(authorities) = authorities {
             builder = builder.tls_certs_only(authorities);
         }
-        match identity.clone() {
+        Ok(match identity.clone() {
             Some(identity) => builder.identity(identity),
             None => builder,
-        }
+        })
     };
     let built = match authorities {
-        Some(authorities) => builder(Some(authorities)).build(),
+        Some(authorities) => builder(Some(authorities))?.build(),
         // A system without authorities can still scrape without TLS; with TLS the visit says what is wrong.
-        None => builder(None).build().or_else(|_| builder(Some(Vec::new())).build()),
+        None => match builder(None)?.build() {
+            Ok(client) => Ok(client),
+            Err(_) => builder(Some(Vec::new()))?.build(),
+        },
     };
     built.map_err(|_| {
         missing(
@@ -112,12 +127,11 @@ async fn build(key: &ClientKey) -> Result<Client, Missing> {
     })
 }
 
-fn base(key: &ClientKey) -> ClientBuilder {
-    let redirects = match (key.follow_redirects, &key.host_behind_name) {
-        (false, _) => Policy::none(),
-        (true, None) => Policy::limited(REDIRECTS_MAX),
-        // Requests bear the `Host` of the target: it must not be taken elsewhere.
-        (true, Some(_)) => Policy::custom(|attempt| {
+fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
+    let redirects = match key.redirects {
+        Redirects::No => Policy::none(),
+        Redirects::Anywhere => Policy::limited(REDIRECTS_MAX),
+        Redirects::SameOrigin => Policy::custom(|attempt| {
             let stays = attempt
                 .previous()
                 .last()
@@ -129,22 +143,60 @@ fn base(key: &ClientKey) -> ClientBuilder {
             }
         }),
     };
-    let builder = Client::builder()
+    let mut builder = Client::builder()
         .user_agent(concat!("nines/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
         .referer(false)
-        .gzip(key.compression)
         .redirect(redirects)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(2)
         .tls_danger_accept_invalid_certs(key.tls.insecure_skip_verify);
-    match (&key.tls.server_name, &key.host_behind_name) {
+    let version = |version: TlsVersion| match version {
+        TlsVersion::Tls12 => tls::Version::TLS_1_2,
+        TlsVersion::Tls13 => tls::Version::TLS_1_3,
+    };
+    if let Some(least) = key.tls.min_version {
+        builder = builder.tls_version_min(version(least));
+    }
+    if let Some(most) = key.tls.max_version {
+        builder = builder.tls_version_max(version(most));
+    }
+    let builder = through(builder, &key.proxy)?;
+    Ok(match (&key.tls.server_name, &key.host_behind_name) {
         (Some(name), Some(host)) => builder.dns_resolver(Arc::new(Behind {
             name: name.clone(),
             host: host.clone(),
         })),
         _ => builder,
+    })
+}
+
+/// A client that goes through the proxy, if there is one.
+fn through(builder: ClientBuilder, settings: &ProxySettings) -> Result<ClientBuilder, Missing> {
+    let Some(url) = &settings.url else {
+        return Ok(if settings.from_environment {
+            builder
+        } else {
+            builder.no_proxy()
+        });
+    };
+    let unusable = |what: &str| missing(MissingReason::Connect, format!("{what} cannot be used"));
+    let proxy = Proxy::all(url.expose()).map_err(|_| unusable("proxy_url"))?;
+    let mut headers = HeaderMap::new();
+    for (name, values) in &settings.connect_headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("proxy_connect_header"))?;
+        for value in values {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unusable("proxy_connect_header"))?;
+            value.set_sensitive(true);
+            headers.append(name.clone(), value);
+        }
     }
+    let proxy = proxy.no_proxy(NoProxy::from_string(&settings.no_proxy));
+    let proxy = if headers.is_empty() {
+        proxy
+    } else {
+        proxy.headers(headers)
+    };
+    Ok(builder.proxy(proxy))
 }
 
 async fn identity(tls: &TlsSettings) -> Result<Option<Identity>, Missing> {

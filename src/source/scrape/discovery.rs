@@ -1,11 +1,12 @@
-//! Which targets there are: those of the config, and those of files that change.
+//! Which targets there are: those of the config, those of files that change, and those that providers know.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -13,29 +14,36 @@ use tracing::warn;
 use super::client::Clients;
 use super::failure::missing;
 use super::files::TargetFiles;
+use super::provider::{Provided, keep_looking, provider};
+use super::request::Access;
 use super::settings::ScrapeJob;
-use super::target::{FoundTarget, config_hash, find_target};
+use super::target::{FoundTarget, Outcome, config_hash, find_target};
 use super::visitor::HttpVisitor;
 use crate::domain::digest::fnv1a;
+use crate::domain::labels::Labels;
 use crate::domain::reading::{Missing, MissingReason, Reading};
 use crate::domain::selection::Selection;
+use crate::engine::discovered::Discovered;
 use crate::engine::ports::{ListedTarget, Visitor};
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
 /// kernel, and whoever writes a target into a file expects to see it soon.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Lists the targets now, then whenever the files change, until it is cancelled. Targets that are in the channel
-/// already and have not changed stay the same, also across a reload that cancels this, awaits its end and spawns it anew
-/// with a clone of the same sender.
+/// Lists the targets now, then whenever files or providers say something new, until it is cancelled. Targets that are in
+/// the channel already and have not changed stay the same, also across a reload that cancels this and spawns it anew with
+/// a clone of the same sender. `shown` becomes what the API shows beside the targets.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
+    shown: Arc<ArcSwap<Discovered>>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut discovery = Discovery::new(jobs);
         discovery.adopt(&sender.borrow());
+        let changed = Arc::new(Notify::new());
+        discovery.ask_providers(&changed, &cancel);
         let look_every = discovery.look_every();
         loop {
             let looked = tokio::task::spawn_blocking(move || {
@@ -49,20 +57,20 @@ pub fn spawn(
             if cancel.is_cancelled() {
                 return;
             }
+            publish_shown(&shown, discovery.take_discovered());
             sender.send_if_modified(|known| publish(known, listed));
-            let Some(look_every) = look_every else {
-                // Nothing can change, but a channel without a sender would look like the end to those who listen.
-                return cancel.cancelled().await;
-            };
+            // Where nothing can change this waits on: a channel without a sender would look like the end to those who
+            // listen.
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(look_every) => {}
+                () = changed.notified() => {}
+                () = tokio::time::sleep(look_every.unwrap_or(LOOK_EVERY)), if look_every.is_some() => {}
             }
         }
     })
 }
 
-/// Lists the targets once, for the start.
+/// Lists the targets once, as far as they are known without asking anybody.
 pub fn list_once(jobs: Vec<ScrapeJob>) -> Vec<ListedTarget> {
     Discovery::new(jobs).list()
 }
@@ -78,11 +86,24 @@ fn publish(known: &mut Arc<Vec<ListedTarget>>, listed: Vec<ListedTarget>) -> boo
     true
 }
 
+/// Swaps in what is shown where it has changed.
+fn publish_shown(shown: &ArcSwap<Discovered>, discovered: Discovered) {
+    let known = shown.load();
+    let same = known.labels == discovered.labels
+        && known.dropped == discovered.dropped
+        && known.dropped_counts == discovered.dropped_counts;
+    if !same {
+        let revision = known.revision + 1;
+        shown.store(Arc::new(Discovered { revision, ..discovered }));
+    }
+}
+
 /// The targets of all jobs, and what is known of them from the last look.
 #[derive(Default)]
 pub struct Discovery {
-    jobs: Vec<(Arc<ScrapeJob>, TargetFiles)>,
+    jobs: Vec<Job>,
     clients: Arc<Clients>,
+    discovered: Discovered,
     /// By their keys.
     known: HashMap<String, ListedTarget>,
     /// What was complained of at the last look: it is not said again.
@@ -92,11 +113,34 @@ pub struct Discovery {
 impl Discovery {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
-        let jobs = jobs.into_iter().map(|job| (Arc::new(job), TargetFiles::default()));
+        let clients: Arc<Clients> = Arc::default();
+        let job = |settings: ScrapeJob| Job {
+            access: Access::new(settings.http.clone(), Arc::clone(&clients)),
+            files: TargetFiles::default(),
+            provided: settings.providers.iter().map(|_| Provided::default()).collect(),
+            settings: Arc::new(settings),
+        };
         Self {
-            jobs: jobs.collect(),
+            jobs: jobs.into_iter().map(job).collect(),
+            clients,
             ..Self::default()
         }
+    }
+
+    /// Begins to ask the providers of all jobs; `changed` hears of what they say.
+    fn ask_providers(&self, changed: &Arc<Notify>, cancel: &CancellationToken) {
+        for job in &self.jobs {
+            for (settings, provided) in job.settings.providers.iter().zip(&job.provided) {
+                let asked = provider(settings, &self.clients);
+                let (name, changed) = (job.settings.name.clone(), Arc::clone(changed));
+                tokio::spawn(keep_looking(name, asked, provided.clone(), changed, cancel.clone()));
+            }
+        }
+    }
+
+    /// What was found on the way to the last list.
+    fn take_discovered(&mut self) -> Discovered {
+        std::mem::take(&mut self.discovered)
     }
 
     /// Makes listed targets known, so that those that have not changed keep their visitors.
@@ -107,54 +151,74 @@ impl Discovery {
 
     /// How often to look; `None` when nothing can change.
     fn look_every(&self) -> Option<Duration> {
-        let intervals = self.jobs.iter().flat_map(|(job, _)| &job.file_discovery);
+        let intervals = self.jobs.iter().flat_map(|job| &job.settings.file_discovery);
         let least = intervals.map(|files| files.refresh_interval).min()?;
         Some(least.clamp(Duration::from_millis(100), LOOK_EVERY))
     }
 
-    /// The targets as they are now: of one that is listed twice, the first. Reads files.
+    /// The targets as they are now: of one that is listed twice, the first. Reads files. Until a provider has answered
+    /// for the first time, known targets of its job stay: a reload loses nobody.
     pub fn list(&mut self) -> Vec<ListedTarget> {
-        let (mut listed, mut keys) = (Vec::new(), HashSet::new());
+        let (mut found, mut keys) = (Vec::new(), HashSet::new());
         let mut complaints = Vec::new();
-        for (job, files) in &mut self.jobs {
-            let found = files.read(&job.file_discovery, &mut complaints);
-            for group in job.static_targets.iter().chain(&found) {
-                for address in &group.targets {
-                    match find_target(job, address, &group.labels) {
-                        Ok(Some(found)) if keys.insert(found.target.key()) => listed.push((Arc::clone(job), found)),
-                        Ok(_) => {}
-                        Err(complaint) => complaints.push(complaint),
-                    }
+        self.discovered = Discovered::default();
+        let counts = self.jobs.iter().map(|job| (job.settings.name.clone(), 0));
+        self.discovered.dropped_counts = counts.collect();
+        for (index, job) in self.jobs.iter_mut().enumerate() {
+            for outcome in job.find(&mut complaints) {
+                match outcome {
+                    Outcome::Found(target) if keys.insert(target.target.key()) => found.push((index, *target)),
+                    Outcome::Found(_) => {}
+                    Outcome::Dropped(labels) => note_dropped(&mut self.discovered, &job.settings, labels),
                 }
             }
         }
-        let mut counts: HashMap<String, u64> = HashMap::new();
-        for (job, _) in &listed {
-            *counts.entry(job.name.clone()).or_default() += 1;
+        let mut counts = vec![0; self.jobs.len()];
+        for (index, _) in &found {
+            counts[*index] += 1;
         }
-        let listed = listed.into_iter().map(|(job, found)| {
-            let count = counts.get(&job.name).copied().unwrap_or_default();
-            match job.target_limit.filter(|limit| count > *limit) {
-                Some(limit) => self.refused(&job, found, count, limit),
-                None => self.listed(job, found),
-            }
-        });
-        let listed: Vec<ListedTarget> = listed.collect();
+        let mut listed = Vec::new();
+        for (index, mut target) in found {
+            let (job, count) = (&self.jobs[index], counts[index]);
+            let labels = std::mem::take(&mut target.discovered);
+            self.discovered.labels.insert(target.target.key(), labels);
+            listed.push(match job.settings.target_limit.filter(|limit| count > *limit) {
+                Some(limit) => self.refused(&job.settings, target, count, limit),
+                None => self.listed(job, target),
+            });
+        }
+        listed.extend(self.awaited(&keys));
         self.known.clear();
         self.adopt(&listed);
         self.complain(complaints);
         listed
     }
 
+    /// Known targets of jobs whose providers have not answered yet.
+    fn awaited(&self, keys: &HashSet<String>) -> Vec<ListedTarget> {
+        let waits = |job: &&Job| job.provided.iter().any(|provided| provided.groups().is_none());
+        let waiting: HashSet<&str> = self
+            .jobs
+            .iter()
+            .filter(waits)
+            .map(|job| job.settings.name.as_str())
+            .collect();
+        let known = self.known.iter().filter(|(key, _)| !keys.contains(*key));
+        let awaited = known.filter(|(_, known)| waiting.contains(known.target.job.as_str()));
+        let mut awaited: Vec<ListedTarget> = awaited.map(|(_, known)| known.clone()).collect();
+        awaited.sort_by_key(|listed| listed.target.key());
+        awaited
+    }
+
     /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
-    fn listed(&self, job: Arc<ScrapeJob>, found: FoundTarget) -> ListedTarget {
-        let config_hash = config_hash(&job, &found);
+    fn listed(&self, job: &Job, found: FoundTarget) -> ListedTarget {
+        let config_hash = config_hash(&job.settings, &found);
         let known = self.known.get(&found.target.key());
         if let Some(unchanged) = known.filter(|known| known.config_hash == config_hash) {
             return unchanged.clone();
         }
-        let clients = Arc::clone(&self.clients);
-        let visitor = HttpVisitor::new(found.target.clone(), &found.url, found.scheme, job, clients);
+        let settings = Arc::clone(&job.settings);
+        let visitor = HttpVisitor::new(found.target.clone(), &found.url, settings, job.access.clone());
         ListedTarget {
             target: found.target,
             visitor: Arc::new(visitor),
@@ -185,6 +249,44 @@ impl Discovery {
             }
         }
         self.complaints = complaints.into_iter().collect();
+    }
+}
+
+/// A job with what belongs to it.
+struct Job {
+    settings: Arc<ScrapeJob>,
+    access: Access,
+    files: TargetFiles,
+    /// What its providers say, in their order.
+    provided: Vec<Provided>,
+}
+
+impl Job {
+    /// What becomes of every address of the job.
+    fn find(&mut self, complaints: &mut Vec<String>) -> Vec<Outcome> {
+        let job = &self.settings;
+        let of_files = self.files.read(&job.file_discovery, complaints);
+        let provided: Vec<_> = self.provided.iter().filter_map(Provided::groups).collect();
+        let of_providers = provided.iter().flat_map(|groups| groups.iter());
+        let mut outcomes = Vec::new();
+        for group in job.static_targets.iter().chain(&of_files).chain(of_providers) {
+            for address in &group.targets {
+                match find_target(job, address, &group.labels) {
+                    Ok(outcome) => outcomes.push(outcome),
+                    Err(complaint) => complaints.push(complaint),
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+/// Counts a target that a rule drops, and keeps it to be shown where there is room.
+fn note_dropped(discovered: &mut Discovered, job: &ScrapeJob, labels: Labels) {
+    let count = discovered.dropped_counts.entry(job.name.clone()).or_default();
+    *count += 1;
+    if *count <= job.keep_dropped as u64 {
+        discovered.dropped.push((job.name.clone(), labels));
     }
 }
 

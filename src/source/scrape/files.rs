@@ -80,19 +80,29 @@ fn read_file(path: &Path) -> Result<Option<Vec<TargetGroup>>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let written: Vec<WrittenGroup> = if is_json {
-        serde_json::from_str(&text).map_err(|error| error.to_string())?
-    } else if text.trim().is_empty() {
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return read_json(&text).map(Some);
+    }
+    let written: Vec<WrittenGroup> = if text.trim().is_empty() {
         Vec::new()
     } else {
         serde_saphyr::from_str(&text).map_err(|error| first_line(&error.to_string()))?
     };
+    Ok(Some(as_meant(written)))
+}
+
+/// Groups as JSON has them.
+pub(super) fn read_json(text: &str) -> Result<Vec<TargetGroup>, String> {
+    let written = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(as_meant(written))
+}
+
+fn as_meant(written: Vec<WrittenGroup>) -> Vec<TargetGroup> {
     let group = |written: WrittenGroup| TargetGroup {
         targets: written.targets,
         labels: written.labels.into_iter().collect(),
     };
-    Ok(Some(written.into_iter().map(group).collect()))
+    written.into_iter().map(group).collect()
 }
 
 fn read_text(path: &Path) -> io::Result<String> {

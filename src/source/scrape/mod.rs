@@ -6,11 +6,19 @@
 pub mod cache;
 pub mod client;
 pub mod discovery;
+mod dns_sd;
 pub mod exposition;
 mod failure;
 mod files;
+mod http_sd;
+mod http_settings;
 mod known;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_sd;
+mod oauth2;
+mod provider;
 mod reader;
+pub mod request;
 pub mod rules;
 pub mod settings;
 mod target;

@@ -28,6 +28,9 @@ struct Hit {
     value: f64,
 }
 
+/// So many series are fetched from memory at once.
+const FETCHED_TOGETHER: usize = 16;
+
 /// What the metric that was asked for last is wanted for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wanted {
@@ -112,7 +115,10 @@ impl<'a> PageReader<'a> {
         let hits = mem::take(&mut self.hits);
         let mut samples = Vec::with_capacity(hits.len());
         let (known, page) = (&mut self.cache.known, self.cache.page);
-        for hit in hits {
+        for (at, hit) in hits.iter().enumerate() {
+            if at % FETCHED_TOGETHER == 0 {
+                known.fetch(hits[at..].iter().take(FETCHED_TOGETHER).map(|hit| hit.entry));
+            }
             let Some(entry) = known.entry(hit.entry) else { continue };
             let Some(series) = entry.series.clone() else { continue };
             let created = known.created(entry, page);

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::domain::labels::Labels;
 use crate::domain::relabel::RelabelRules;
-use crate::secret::Secret;
+
+pub use super::http_settings::{
+    Auth, HttpSettings, OAuth2, ProxySettings, SecretHeader, SecretSource, TlsSettings, TlsVersion,
+};
 
 /// One entry of `scrape_configs`.
 #[derive(Clone, Debug)]
@@ -22,16 +25,12 @@ pub struct ScrapeJob {
     pub path: String,
     /// `params`: URL parameters, each with its values.
     pub params: Vec<(String, Vec<String>)>,
-    /// `basic_auth` or `authorization`.
-    pub auth: Auth,
-    /// `tls_config`
-    pub tls: TlsSettings,
+    /// Who nines is, whom it trusts, and through whom it goes.
+    pub http: HttpSettings,
     /// `honor_labels`: the page's labels win over the target's.
     pub honor_labels: bool,
-    /// `follow_redirects`, true by default.
-    pub follow_redirects: bool,
-    /// `enable_compression`, true by default: gzip is asked for.
-    pub compression: bool,
+    /// `enable_compression`; where it is absent, pages from this machine come plain and all others compressed.
+    pub compression: Option<bool>,
     /// `body_size_limit` in bytes of decoded text, 64 MB by default.
     pub body_size_limit: u64,
     /// `relabel_configs`: what becomes of the targets that are found.
@@ -46,7 +45,17 @@ pub struct ScrapeJob {
     pub static_targets: Vec<TargetGroup>,
     /// `file_sd_configs`
     pub file_discovery: Vec<FileDiscovery>,
+    /// `http_sd_configs`, `dns_sd_configs`, `kubernetes_sd_configs`
+    pub providers: Vec<Provider>,
+    /// `keep_dropped_targets`: how many of the targets that rules drop are shown.
+    pub keep_dropped: usize,
 }
+
+/// The default of `keep_dropped_targets`. Prometheus keeps all; a rule on a cluster drops thousands.
+pub const KEEP_DROPPED: usize = 100;
+
+/// What `keep_dropped_targets` may be at most.
+pub const KEEP_DROPPED_MAX: usize = 10_000;
 
 /// The default of `body_size_limit`.
 pub const BODY_SIZE_LIMIT: u64 = 64 * 1000 * 1000;
@@ -83,52 +92,6 @@ impl Scheme {
     }
 }
 
-/// How nines says who it is.
-#[derive(Clone, Debug, Default)]
-pub enum Auth {
-    /// It does not.
-    #[default]
-    None,
-    /// `basic_auth`
-    Basic {
-        /// The user.
-        username: String,
-        /// Its password.
-        password: SecretSource,
-    },
-    /// `authorization`: `Bearer` by default.
-    Header {
-        /// The type.
-        kind: String,
-        /// What follows it.
-        credentials: SecretSource,
-    },
-}
-
-/// Where a secret stands: in the config, or in a file that is read again for every use.
-#[derive(Clone, Debug)]
-pub enum SecretSource {
-    /// In the config, or in a variable named there.
-    Inline(Secret),
-    /// In a file of its own.
-    File(PathBuf),
-}
-
-/// `tls_config`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TlsSettings {
-    /// `ca_file`: whom to trust instead of the system's authorities.
-    pub ca_file: Option<PathBuf>,
-    /// `cert_file`: the client's certificate.
-    pub cert_file: Option<PathBuf>,
-    /// `key_file`: its key.
-    pub key_file: Option<PathBuf>,
-    /// `server_name`: the name that the server's certificate must bear, instead of the URL's.
-    pub server_name: Option<String>,
-    /// `insecure_skip_verify`
-    pub insecure_skip_verify: bool,
-}
-
 /// Targets with common labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetGroup {
@@ -145,4 +108,105 @@ pub struct FileDiscovery {
     pub files: Vec<PathBuf>,
     /// How often they are looked at, 5 minutes by default as in Prometheus.
     pub refresh_interval: Duration,
+}
+
+/// Whom else nines asks for targets.
+#[derive(Clone, Debug)]
+pub enum Provider {
+    /// An entry of `http_sd_configs`.
+    Http(Box<HttpDiscovery>),
+    /// An entry of `dns_sd_configs`.
+    Dns(DnsDiscovery),
+    /// An entry of `kubernetes_sd_configs`.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesDiscovery>),
+}
+
+/// One entry of `http_sd_configs`.
+#[derive(Clone, Debug)]
+pub struct HttpDiscovery {
+    /// `url`: what answers with a list of groups.
+    pub url: String,
+    /// How often it is asked, 1 minute by default as in Prometheus.
+    pub refresh_interval: Duration,
+    /// How it is asked.
+    pub http: HttpSettings,
+}
+
+/// One entry of `dns_sd_configs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsDiscovery {
+    /// `names`
+    pub names: Vec<String>,
+    /// `type`, SRV by default.
+    pub kind: RecordKind,
+    /// `port`, which SRV records have themselves.
+    pub port: u16,
+    /// How often they are asked for, 30 seconds by default as in Prometheus.
+    pub refresh_interval: Duration,
+}
+
+/// The records that name targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// `SRV`
+    Srv,
+    /// `A`
+    A,
+    /// `AAAA`
+    Aaaa,
+    /// `MX`
+    Mx,
+    /// `NS`
+    Ns,
+}
+
+/// One entry of `kubernetes_sd_configs`.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone, Debug)]
+pub struct KubernetesDiscovery {
+    /// `role`
+    pub role: KubernetesRole,
+    /// `api_server`; without one nines runs in the cluster, as a pod with a service account.
+    pub api_server: Option<String>,
+    /// `namespaces.names`; none are all.
+    pub namespaces: Vec<String>,
+    /// `namespaces.own_namespace`
+    pub own_namespace: bool,
+    /// `selectors`: of which role's objects, by label and by field.
+    pub selectors: Vec<KubernetesSelector>,
+    /// `attach_metadata.node`
+    pub attach_node: bool,
+    /// How the API is asked.
+    pub http: HttpSettings,
+}
+
+/// Which objects of Kubernetes become targets.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubernetesRole {
+    /// `node`
+    Node,
+    /// `pod`
+    Pod,
+    /// `service`
+    Service,
+    /// `endpoints`
+    Endpoints,
+    /// `endpointslice`
+    EndpointSlice,
+    /// `ingress`
+    Ingress,
+}
+
+/// Which objects of a role are asked for.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubernetesSelector {
+    /// Of which role.
+    pub role: KubernetesRole,
+    /// `labelSelector` of the API.
+    pub label: String,
+    /// `fieldSelector` of the API.
+    pub field: String,
 }

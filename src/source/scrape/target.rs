@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::settings::{Auth, Scheme, ScrapeJob, SecretSource};
+use super::settings::{Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::reading::Target;
 use crate::domain::time::{format_duration, parse_duration};
@@ -19,18 +19,33 @@ const RESERVED: &str = "__";
 pub(super) struct FoundTarget {
     pub target: Target,
     pub url: Url,
-    pub scheme: Scheme,
+    /// Its labels before any rule.
+    pub discovered: Labels,
 }
 
-/// A target of this job at this address with these labels of its group, `None` when a rule drops it; or why there is
-/// none.
-pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<Option<FoundTarget>, String> {
-    let Some(labels) = job.relabelling.apply(discovered(job, address, group)) else {
-        return Ok(None);
+/// What becomes of an address.
+pub(super) enum Outcome {
+    /// A target.
+    Found(Box<FoundTarget>),
+    /// Nothing: a rule drops it. These were its labels.
+    Dropped(Labels),
+}
+
+/// A target of this job at this address with these labels of its group; or why there is none.
+pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<Outcome, String> {
+    let discovered = discovered(job, address, group);
+    let Some(labels) = job.relabelling.apply(discovered.clone()) else {
+        return Ok(Outcome::Dropped(discovered));
     };
     let found = resolve(job, &labels);
     found
-        .map(Some)
+        .map(|(target, url)| {
+            Outcome::Found(Box::new(FoundTarget {
+                target,
+                url,
+                discovered,
+            }))
+        })
         .map_err(|why| format!("job {}: target {:?} is left out: {why}", job.name, shown(address)))
 }
 
@@ -55,7 +70,7 @@ fn discovered(job: &ScrapeJob, address: &str, group: &Labels) -> Labels {
 }
 
 /// A target from what rules have left of its labels.
-fn resolve(job: &ScrapeJob, labels: &Labels) -> Result<FoundTarget, &'static str> {
+fn resolve(job: &ScrapeJob, labels: &Labels) -> Result<(Target, Url), &'static str> {
     let address = labels.get("__address__");
     check_address(address)?;
     let scheme = match labels.get("__scheme__") {
@@ -80,7 +95,7 @@ fn resolve(job: &ScrapeJob, labels: &Labels) -> Result<FoundTarget, &'static str
         interval,
         timeout,
     };
-    Ok(FoundTarget { target, url, scheme })
+    Ok((target, url))
 }
 
 fn check_address(address: &str) -> Result<(), &'static str> {
@@ -121,26 +136,8 @@ pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
     let mut hasher = DefaultHasher::new();
     let target = &found.target;
     (target.key(), &target.labels, target.interval, target.timeout).hash(&mut hasher);
-    (
-        job.honor_labels,
-        job.follow_redirects,
-        job.compression,
-        job.body_size_limit,
-    )
-        .hash(&mut hasher);
-    (found.scheme, &job.tls).hash(&mut hasher);
-    (&job.metric_relabelling, job.page_limits).hash(&mut hasher);
-    match &job.auth {
-        Auth::None => 0.hash(&mut hasher),
-        Auth::Basic { username, password } => {
-            (1, username).hash(&mut hasher);
-            hash_secret(password, &mut hasher);
-        }
-        Auth::Header { kind, credentials } => {
-            (2, kind).hash(&mut hasher);
-            hash_secret(credentials, &mut hasher);
-        }
-    }
+    (job.honor_labels, job.compression, job.body_size_limit).hash(&mut hasher);
+    (&job.http, &job.metric_relabelling, job.page_limits).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -179,11 +176,4 @@ fn kept(labels: &Labels, address: &str) -> Labels {
         kept.set("instance", address);
     }
     kept
-}
-
-fn hash_secret(source: &SecretSource, hasher: &mut DefaultHasher) {
-    match source {
-        SecretSource::Inline(secret) => secret.expose().hash(hasher),
-        SecretSource::File(path) => path.hash(hasher),
-    }
 }

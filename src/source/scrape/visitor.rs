@@ -1,31 +1,34 @@
 //! One visit to one target over HTTP.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-    HeaderValue, TRANSFER_ENCODING,
+    ACCEPT, ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
 };
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
 use tokio::task;
 use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
-use super::client::{ClientKey, Clients};
 use super::exposition::Format;
 use super::exposition::page::Framing;
-use super::failure::{broken_body, missing, no_answer};
+use super::failure::{broken_body, missing};
+use super::request::{Access, Requester};
 use super::rules::{PageError, PageRules};
-use super::settings::{Auth, Scheme, ScrapeJob, SecretSource};
+use super::settings::ScrapeJob;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
 
 /// OpenMetrics is preferred: it ends visibly, and it dates its counters.
 const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/// What pages are packed with where they come from elsewhere: zstd costs less to unpack.
+const COMPRESSED: &str = "zstd, gzip;q=0.5";
 
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -38,32 +41,16 @@ const PIECE_BYTES_MAX: usize = 256 * 1024;
 pub struct HttpVisitor {
     target: Target,
     job: Arc<ScrapeJob>,
-    clients: Arc<Clients>,
-    key: ClientKey,
-    /// What is requested; with `server_name`, under that name.
-    url: Url,
-    /// The target's own name, where the URL bears another.
-    host: Option<HeaderValue>,
+    requester: Requester,
+    /// The last answer came from this machine.
+    is_near: AtomicBool,
     view: SeriesView,
     cache: Mutex<SeriesCache>,
 }
 
 impl HttpVisitor {
-    /// A visitor of this target, whose URL this is, with the settings of its job. `scheme` is the target's own.
-    pub fn new(target: Target, url: &Url, scheme: Scheme, job: Arc<ScrapeJob>, clients: Arc<Clients>) -> Self {
-        let mut key = ClientKey {
-            tls: job.tls.clone(),
-            follow_redirects: job.follow_redirects,
-            compression: job.compression,
-            host_behind_name: None,
-        };
-        let (mut requested, mut host) = (url.clone(), None);
-        if let (Scheme::Https, Some(name), Some(behind)) = (scheme, &key.tls.server_name, url.host_str())
-            && requested.set_host(Some(name)).is_ok()
-        {
-            key.host_behind_name = Some(behind.trim_matches(['[', ']']).to_owned());
-            host = HeaderValue::from_str(&authority(url)).ok();
-        }
+    /// A visitor of this target, whose URL this is, with the settings of its job.
+    pub fn new(target: Target, url: &Url, job: Arc<ScrapeJob>, access: Access) -> Self {
         let rules = PageRules {
             relabelling: job.metric_relabelling.clone(),
             limits: job.page_limits,
@@ -75,67 +62,40 @@ impl HttpVisitor {
         Self {
             target,
             job,
-            clients,
-            key,
-            url: requested,
-            host,
+            requester: Requester::new(access, url),
+            is_near: AtomicBool::new(false),
             view,
             cache: Mutex::new(SeriesCache::new(rules)),
         }
     }
 
     async fn read(&self, selection: &Selection) -> Result<Page, Missing> {
-        let client = self.clients.get(&self.key).await?;
-        let response = self.answer(&client).await?;
+        let response = self.answer().await?;
         let framing = framing(&response)?;
         let age = age(response.headers());
         let page = self.page(response, framing, selection).await?;
         Ok(Page { age, ..page })
     }
 
-    /// The answer's head. A kept connection may have been closed by the other side just before it was used, so a
-    /// connection that ends before an answer is given a second chance.
-    async fn answer(&self, client: &Client) -> Result<Response, Missing> {
-        let request = self.request(client).await?;
-        let again = request.try_clone();
-        match (request.send().await, again) {
-            (Err(error), Some(again)) if error.is_request() && !error.is_connect() => again.send().await,
-            (answer, _) => answer,
-        }
-        .map_err(|error| no_answer(&error))
-    }
-
-    async fn request(&self, client: &Client) -> Result<RequestBuilder, Missing> {
-        let mut request = client
-            .get(self.url.clone())
-            .header(ACCEPT, ACCEPTED)
-            .header(CACHE_CONTROL, "no-cache")
-            .header(TIMEOUT_HEADER, self.target.timeout.as_secs_f64().to_string());
-        if !self.job.compression {
-            request = request.header(ACCEPT_ENCODING, "identity");
-        }
-        if let Some(host) = &self.host {
-            request = request.header(HOST, host);
-        }
-        match &self.job.auth {
-            Auth::None => Ok(request),
-            Auth::Basic { username, password } => {
-                let password = expose("the password", password).await?;
-                Ok(request.basic_auth(username, Some(password)))
-            }
-            Auth::Header { kind, credentials } => {
-                let credentials = expose("the credentials", credentials).await?;
-                let value = HeaderValue::from_str(&format!("{kind} {credentials}"));
-                let mut value = value.map_err(|_| {
-                    missing(
-                        MissingReason::Connect,
-                        "the credentials hold a character that no header may hold",
-                    )
-                })?;
-                value.set_sensitive(true);
-                Ok(request.header(AUTHORIZATION, value))
-            }
-        }
+    /// The answer's head.
+    async fn answer(&self) -> Result<Response, Missing> {
+        let compressed = self.job.compression.unwrap_or(!self.is_near.load(Ordering::Relaxed));
+        let encoding = if compressed { COMPRESSED } else { "identity" };
+        let timeout = self.target.timeout.as_secs_f64().to_string();
+        let shape = |request: RequestBuilder| {
+            request
+                .header(ACCEPT, ACCEPTED)
+                .header(ACCEPT_ENCODING, encoding)
+                .header(CACHE_CONTROL, "no-cache")
+                .header(TIMEOUT_HEADER, &timeout)
+        };
+        let response = self.requester.get(shape).await?;
+        let is_near = response
+            .remote_addr()
+            .is_some_and(|from| from.ip().to_canonical().is_loopback());
+        self.is_near
+            .store(is_near && !self.requester.is_proxied(), Ordering::Relaxed);
+        Ok(response)
     }
 
     /// Reads the decoded body as it comes, as far as it may go: a small body may unpack to a huge one.
@@ -214,27 +174,6 @@ fn no_page(error: PageError) -> Missing {
         PageError::Format(error) => missing(MissingReason::Format, format!("the page is not understood: {error}")),
         PageError::Refused { reason, detail } => missing(reason, detail),
     }
-}
-
-/// A secret's text; files are read for every visit, so that rotated ones are taken up.
-async fn expose(what: &str, source: &SecretSource) -> Result<String, Missing> {
-    match source {
-        SecretSource::Inline(secret) => Ok(secret.expose().to_owned()),
-        SecretSource::File(path) => match tokio::fs::read_to_string(path).await {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) => {
-                let detail = format!("{what} cannot be read from {}: {error}", path.display());
-                Err(missing(MissingReason::Connect, detail))
-            }
-        },
-    }
-}
-
-/// `host:port`, without the port where it is the scheme's own.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn in_megabytes(bytes: u64) -> String {

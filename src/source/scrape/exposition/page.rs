@@ -263,7 +263,7 @@ impl Scanner {
 
     fn take(&mut self, line: &str, begins: usize, name_end: usize, sink: &mut impl Sink) -> Result<(), FormatError> {
         let number = self.lines.saturating_add(1);
-        let taken = parse_sample(line, begins, name_end, self.framing.format)
+        let taken = parse_sample(line, begins, name_end, sink.expected(), self.framing.format)
             .and_then(|sample| sink.sample(sample, number).map_err(|fault| fault.shifted(begins)));
         taken.map_err(|fault| self.fault(fault, line))?;
         self.samples += 1;

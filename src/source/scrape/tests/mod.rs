@@ -3,10 +3,14 @@
 mod compressed;
 mod conformance;
 mod differential;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod listing;
 mod pages;
+mod providers;
 mod reference;
 mod relabelled;
+mod requests;
 mod server;
 mod tls;
 mod visits;
@@ -14,7 +18,7 @@ mod visits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{Auth, BODY_SIZE_LIMIT, PageLimits, Scheme, ScrapeJob, TlsSettings};
+use super::settings::{BODY_SIZE_LIMIT, HttpSettings, KEEP_DROPPED, PageLimits, Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::relabel::RelabelRules;
@@ -29,11 +33,9 @@ fn job(name: &str) -> ScrapeJob {
         scheme: Scheme::Http,
         path: "/metrics".to_owned(),
         params: Vec::new(),
-        auth: Auth::None,
-        tls: TlsSettings::default(),
+        http: HttpSettings::default(),
         honor_labels: false,
-        follow_redirects: true,
-        compression: true,
+        compression: None,
         body_size_limit: BODY_SIZE_LIMIT,
         relabelling: RelabelRules::default(),
         metric_relabelling: RelabelRules::default(),
@@ -41,6 +43,8 @@ fn job(name: &str) -> ScrapeJob {
         target_limit: None,
         static_targets: Vec::new(),
         file_discovery: Vec::new(),
+        providers: Vec::new(),
+        keep_dropped: KEEP_DROPPED,
     }
 }
 

@@ -75,6 +75,10 @@ impl Server {
     pub fn last_request(&self) -> String {
         self.requests.lock().unwrap().last().cloned().unwrap_or_default()
     }
+
+    pub fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
 }
 
 impl Drop for Server {

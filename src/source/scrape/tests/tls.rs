@@ -15,7 +15,7 @@ use super::server::response;
 use super::{job, labels, selection};
 use crate::domain::reading::{Missing, MissingReason, Reading};
 use crate::source::scrape::discovery::list_once;
-use crate::source::scrape::settings::{Scheme, ScrapeJob, TargetGroup, TlsSettings};
+use crate::source::scrape::settings::{HttpSettings, Scheme, ScrapeJob, TargetGroup, TlsSettings};
 
 const PAGE: &str = "a_total 1\n";
 
@@ -91,7 +91,10 @@ fn serve(authority: &Authority, name: &str, clients: Option<&Authority>) -> Sock
 async fn visit(address: SocketAddr, tls: TlsSettings) -> Result<String, Missing> {
     let shop = ScrapeJob {
         scheme: Scheme::Https,
-        tls,
+        http: HttpSettings {
+            tls,
+            ..HttpSettings::default()
+        },
         static_targets: vec![TargetGroup {
             targets: vec![address.to_string()],
             labels: labels(&[]),
