@@ -1,5 +1,7 @@
 //! A hand-made state for tests: SLOs in every condition, hostile labels, a store in memory.
 
+mod targets;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 
+use self::targets::{hostile_target, target};
 use super::control::{Control, ReloadOutcome};
 use super::state::{HttpState, Readiness, RuntimeInfo, StorePorts};
 use crate::domain::alert::silence::Silence;
@@ -22,7 +25,7 @@ use crate::engine::ports::{
 };
 use crate::engine::snapshot::{
     AlertView, BudgetView, ConditionView, DiagnosticView, EventsView, OrderedMap, SloAlertView, SloView, Snapshot,
-    TargetView, WindowView,
+    WindowView,
 };
 use crate::engine::stats::Stats;
 
@@ -372,35 +375,6 @@ fn alert() -> AlertView {
         stale: false,
         muted_by: Vec::new(),
     }
-}
-
-fn target(instance: &str, health: &'static str, error: &str) -> TargetView {
-    TargetView {
-        labels: BTreeMap::from([
-            ("job".to_owned(), "shop".to_owned()),
-            ("instance".to_owned(), instance.to_owned()),
-        ]),
-        scrape_pool: "shop".to_owned(),
-        scrape_url: format!("http://{instance}/metrics"),
-        health,
-        last_error: error.to_owned(),
-        consecutive_failures: u32::from(!error.is_empty()),
-        last_scrape: Some(NOW),
-        next_scrape: Some(Timestamp(NOW.0 + 15_000)),
-        last_scrape_duration: 0.004,
-        scrape_interval: "15s".to_owned(),
-        scrape_timeout: "10s".to_owned(),
-        samples_seen: 812,
-        samples_selected: 6,
-        feeds: vec!["checkout/requests-availability".to_owned()],
-    }
-}
-
-fn hostile_target() -> TargetView {
-    let mut target = target("c:9100", "unknown", "");
-    target.labels.insert("env".to_owned(), HOSTILE.to_owned());
-    (target.last_scrape, target.last_scrape_duration) = (None, 0.0);
-    target
 }
 
 #[async_trait]
