@@ -11,6 +11,7 @@ mod kubernetes;
 mod oauth2;
 #[cfg(test)]
 mod prometheus_tests;
+mod protocols;
 mod proxy;
 mod receivers;
 mod relabel;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
+use super::protocols::{ProtocolDefaults, read_global_protocols, read_protocols};
 use super::receivers::MailDefaults;
 use super::relabel::{Limits, read_limits, read_rules};
 use super::{EVALUATION_INTERVAL, client, discovery, receivers};
@@ -14,21 +15,6 @@ use crate::spec::reader::{Field, Fields};
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// The default of `global.scrape_timeout`, where the interval is not shorter.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Keys of Prometheus's `global` that this version does not support.
-const GLOBAL_NOT_YET: [&str; 1] = ["scrape_protocols"];
-
-/// Keys of Prometheus's scrape configs that this version does not support.
-const JOB_NOT_YET: [&str; 8] = [
-    "scrape_protocols",
-    "scrape_fallback_protocol",
-    "scrape_classic_histograms",
-    "always_scrape_classic_histograms",
-    "convert_classic_histograms_to_nhcb",
-    "scrape_native_histograms",
-    "native_histogram_bucket_limit",
-    "native_histogram_min_bucket_factor",
-];
-
 /// Where failures are told instead of in a file.
 const FAILURES: &str = "every target's last failure is on /targets, and the reasons are counted in /metrics";
 
@@ -53,6 +39,7 @@ pub(super) struct Global {
     body_size_limit: u64,
     limits: Limits,
     keep_dropped: usize,
+    protocols: ProtocolDefaults,
 }
 
 /// Reads `global`.
@@ -65,6 +52,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         body_size_limit: BODY_SIZE_LIMIT,
         limits: Limits::default(),
         keep_dropped: KEEP_DROPPED,
+        protocols: ProtocolDefaults::default(),
     };
     let Some(mut fields) = fields
         .get("global")
@@ -80,11 +68,11 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
         global.body_size_limit = read_size(context, field).unwrap_or(BODY_SIZE_LIMIT);
     }
     global.limits = read_limits(context, &mut fields, Limits::default());
+    global.protocols = read_global_protocols(context, &mut fields);
     global.mail = receivers::read_mail_defaults(context, &mut fields);
     global.keep_dropped = read_keep_dropped(context, &mut fields, KEEP_DROPPED);
     read_names(context, &mut fields);
     context.unsupported(&mut fields, &GLOBAL_OF_PROMETHEUS);
-    fields.refuse(&mut context.reader, &GLOBAL_NOT_YET);
     context.finish(fields);
     global
 }
@@ -143,6 +131,7 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         path: path.unwrap_or_else(|| "/metrics".to_owned()),
         params,
         http: client::read_http(context, &mut fields),
+        protocols: read_protocols(context, &mut fields, &global.protocols),
         honor_labels: context.boolean(&mut fields, "honor_labels", false),
         compression: compression.and_then(|field| context.reader.boolean(field)),
         body_size_limit: body_size_limit.unwrap_or(global.body_size_limit),
@@ -156,7 +145,6 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         keep_dropped: read_keep_dropped(context, &mut fields, global.keep_dropped),
     };
     read_without_effect(context, &mut fields);
-    fields.refuse(&mut context.reader, &JOB_NOT_YET);
     context.finish(fields);
     Some(job)
 }

@@ -11,6 +11,7 @@ pub mod indicator;
 pub mod labels;
 pub mod ledger;
 pub mod matcher;
+pub mod native_histogram;
 pub mod objective;
 pub mod promql;
 pub mod reading;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::digest::fnv1a;
 use super::labels::Labels;
+use super::native_histogram::NativeHistogram;
 use super::relabel::RelabelRules;
 
 /// One scraped endpoint. Its identity is job + URL with parameters; everything else are attributes.
@@ -82,11 +83,24 @@ pub struct Sample {
     pub created: Option<f64>,
 }
 
+/// One native histogram of a page.
+#[derive(Clone, Debug)]
+pub struct NativeSample {
+    /// The family's name and labels: those of `_count`, without the suffix.
+    pub series: Arc<Series>,
+    /// What it counts.
+    pub histogram: NativeHistogram,
+    /// Since when it counts, in unix seconds, where the page says so.
+    pub created: Option<f64>,
+}
+
 /// A whole page, of which only the selected series are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The selected samples, in the page's order; of a series that is listed twice, the first.
     pub samples: Vec<Sample>,
+    /// The selected native histograms; their families' other series are among the samples.
+    pub native: Vec<NativeSample>,
     /// The page's `process_start_time_seconds`, where it has one.
     pub process_start: Option<f64>,
     /// How many samples the page held in all.

@@ -27,6 +27,8 @@ const USUAL_RATE_MIN: f64 = 1000.0;
 const BORN_BEFORE_LISTED_MAX: Duration = Duration::from_mins(10);
 /// With an unchanged start a fall below this share of the last value is jitter (rule 3).
 const JITTER_SHARE: f64 = 0.01;
+/// A `_created` within so many seconds of the last one is the same: formats round it differently.
+const SAME_CREATED_WITHIN: f64 = 0.001;
 
 /// What is known about a visit besides its samples.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +160,8 @@ impl SloCursor {
         if !last.has_value() {
             return UnitCredit::nothing();
         }
-        let created_anew = unit.created.zip(last.created).is_some_and(|(now, then)| now > then);
+        let created_anew = unit.created.zip(last.created);
+        let created_anew = created_anew.is_some_and(|(now, then)| now > then + SAME_CREATED_WITHIN);
         let fell = last.falls_to(unit);
         if fell && !created_anew && facts.start == StartVerdict::Same && last.jitters_to(unit) {
             return UnitCredit::nothing();

@@ -201,6 +201,7 @@ fn bucket_and_count_are_credited_together() {
         series,
         value,
         created: None,
+        native: None,
     };
     let (found, missing) =
         units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.3);
@@ -228,6 +229,7 @@ fn a_gauge_is_worth_its_seconds_for_at_most_two_intervals() {
                 series: &series,
                 value,
                 created: None,
+                native: None,
             })
             .into_iter()
             .collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
 use crate::domain::labels::{Group, Labels};
+use crate::domain::native_histogram::NativeHistogram;
 use crate::domain::reading::Series;
 
 /// What one counter, or one histogram's bucket and count, shows on a page.
@@ -86,6 +87,8 @@ pub enum SeriesRole {
         /// Its bound, as on the page.
         written: String,
     },
+    /// A native histogram: the family itself.
+    NativeHistogram,
     /// A gauge.
     Gauge,
 }
@@ -127,6 +130,7 @@ impl Indicator {
                 own.set("le", "");
                 let key = Series::new(family, own).key;
                 let role = match suffix {
+                    "" => SeriesRole::NativeHistogram,
                     "_count" => SeriesRole::HistogramCount,
                     "_bucket" => {
                         let written = series.labels.get("le").to_owned();
@@ -175,10 +179,12 @@ impl Indicator {
 pub struct UsedSample<'a> {
     /// How the SLO uses it.
     pub series: &'a SeriesUse,
-    /// Its value.
+    /// Its value; of a native histogram, its count.
     pub value: f64,
     /// Its `_created`.
     pub created: Option<f64>,
+    /// The native histogram that it is.
+    pub native: Option<&'a NativeHistogram>,
 }
 
 /// A histogram that lacks its threshold's bucket.
@@ -212,60 +218,80 @@ pub fn counter_units<'a>(samples: &[UsedSample<'a>], good_is_rest: bool) -> Vec<
     counters.collect()
 }
 
-/// What a page shows of one histogram: its count, the threshold's bucket, all bounds.
-type Parts<'s, 'a> = (Option<&'s UsedSample<'a>>, Option<f64>, Vec<(f64, &'s str)>);
+/// What a page shows of one histogram.
+#[derive(Default)]
+struct Parts<'s, 'a> {
+    count: Option<&'s UsedSample<'a>>,
+    /// The threshold's bucket.
+    bucket: Option<f64>,
+    /// All bounds of its buckets, as numbers and as written.
+    bounds: Vec<(f64, &'s str)>,
+    native: Option<(&'s UsedSample<'a>, &'a NativeHistogram)>,
+}
 
-/// The histograms of a page as units: count and threshold's bucket together or not at all (rule 8).
+/// The histograms of a page as units: count and threshold's bucket together or not at all (rule 8). Where a histogram
+/// has no bucket of the threshold and is a native one too, its native buckets tell: both count the same observations,
+/// so the unit is the same.
 pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<Unit<'a>>, Vec<MissingBucket>) {
     let mut histograms: BTreeMap<&str, Parts<'_, 'a>> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| is_count(sample.value)) {
-        let (count, bucket, bounds) = histograms.entry(sample.series.key.as_str()).or_default();
+        let parts = histograms.entry(sample.series.key.as_str()).or_default();
         match &sample.series.role {
-            SeriesRole::HistogramCount => *count = Some(sample),
+            SeriesRole::HistogramCount => parts.count = Some(sample),
             SeriesRole::HistogramBucket { le, written } => {
-                bounds.push((*le, written));
+                parts.bounds.push((*le, written));
                 // The bound is the threshold when the two numbers are the same, however they are spelled.
                 if (*le - threshold).abs() <= threshold.abs() * 1e-12 {
-                    *bucket = Some(sample.value);
+                    parts.bucket = Some(sample.value);
                 }
             }
+            SeriesRole::NativeHistogram => parts.native = sample.native.map(|native| (sample, native)),
             _ => {}
         }
     }
     let (mut units, mut missing) = (Vec::new(), Vec::new());
-    for (key, (count, bucket, mut bounds)) in histograms {
-        match (count, bucket) {
-            (Some(count), Some(bucket)) => units.push(Unit {
-                key: &count.series.key,
-                family: &count.series.family,
-                group: &count.series.group,
-                values: [count.value, bucket],
-                created: count.created,
-                roles: UnitRoles::Histogram,
-                good_is_rest: false,
+    for (key, parts) in histograms {
+        let native = parts.native.and_then(|(sample, native)| {
+            let bucket = native.at_or_below(threshold)?;
+            Some(histogram_unit(sample, [native.count, bucket]))
+        });
+        match (parts.count, parts.bucket, native) {
+            (Some(count), Some(bucket), _) => units.push(histogram_unit(count, [count.value, bucket])),
+            (_, _, Some(native)) => units.push(native),
+            (_, None, None) => missing.push(MissingBucket {
+                histogram: key.to_owned(),
+                nearest: nearest(&parts, threshold),
             }),
-            (_, None) => {
-                bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-                missing.push(MissingBucket {
-                    histogram: key.to_owned(),
-                    nearest: nearest(&bounds, threshold),
-                });
-            }
             // A histogram without a count is half a histogram: it counts when it is whole.
-            (None, Some(_)) => {}
+            (None, Some(_), None) => {}
         }
     }
     (units, missing)
 }
 
-fn nearest(bounds: &[(f64, &str)], threshold: f64) -> Vec<String> {
+fn histogram_unit<'a>(sample: &UsedSample<'a>, values: [f64; 2]) -> Unit<'a> {
+    Unit {
+        key: &sample.series.key,
+        family: &sample.series.family,
+        group: &sample.series.group,
+        values,
+        created: sample.created,
+        roles: UnitRoles::Histogram,
+        good_is_rest: false,
+    }
+}
+
+/// The bounds next to the threshold, of both kinds of buckets.
+fn nearest(parts: &Parts<'_, '_>, threshold: f64) -> Vec<String> {
+    let native = parts.native.map(|(_, native)| native.nearest_bounds(threshold));
+    let native = native.into_iter().flatten().map(|bound| (bound, bound.to_string()));
+    let classic = parts.bounds.iter().map(|(le, written)| (*le, (*written).to_owned()));
+    let mut bounds: Vec<(f64, String)> = classic.chain(native).collect();
+    bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let below = bounds.iter().rev().find(|(le, _)| *le < threshold);
     let above = bounds.iter().find(|(le, _)| *le > threshold);
-    [below, above]
-        .into_iter()
-        .flatten()
-        .map(|(_, written)| (*written).to_owned())
-        .collect()
+    let written = |(_, written): &(f64, String)| written.clone();
+    [below, above].into_iter().flatten().map(written).collect()
 }
 
 fn is_count(value: f64) -> bool {

@@ -71,6 +71,7 @@ impl ReportUses {
                     series,
                     value,
                     created: None,
+                    native: None,
                 };
                 (*slo, sample)
             })

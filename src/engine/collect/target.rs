@@ -192,7 +192,7 @@ impl TargetState {
         } else if let Some(missing) = self.another_process(visit.at) {
             return self.missed(missing, visit);
         }
-        let (samples_seen, samples_selected) = (page.samples_seen, page.samples.len() as u64);
+        let (samples_seen, samples_selected) = (page.samples_seen, (page.samples.len() + page.native.len()) as u64);
         self.health.seen(visit.at, samples_seen, samples_selected);
         let mut outcome = VisitOutcome::default();
         // A page that has counted already, or may have, has nothing to add.
@@ -337,10 +337,10 @@ impl TargetState {
         known.unwrap_or_else(|| ReportUses::new(&self.target, catalog))
     }
 
-    /// How each sample of the page is used, in the page's order.
+    /// How each sample of the page is used, in the page's order, and then each native histogram.
     fn used_series(&mut self, page: &Page, catalog: &Catalog) -> Vec<Arc<[(i64, SeriesUse)]>> {
         // Series that no page shows any more must not fill the memory.
-        if self.uses.len() > 2 * page.samples.len() + 1000 {
+        if self.uses.len() > 2 * (page.samples.len() + page.native.len()) + 1000 {
             self.uses.clear();
         }
         let mut find = |series: &Arc<Series>| {
@@ -351,7 +351,7 @@ impl TargetState {
             let used: Arc<[(i64, SeriesUse)]> = seen.map_or_else(Default::default, |(metric, labels)| {
                 let used = |indicator: &Indicator| indicator.use_of(series, &metric, &labels);
                 let is_report = is_report(series);
-                let entries = catalog.entries.iter();
+                let entries = catalog.users_of(&metric);
                 entries
                     .filter(|entry| !(is_report && may_use(&entry.slo.indicator.kind)))
                     .filter_map(|entry| used(&entry.slo.indicator).map(|used| (entry.id, used)))
@@ -360,7 +360,9 @@ impl TargetState {
             self.uses.insert(series.key.clone(), Arc::clone(&used));
             used
         };
-        page.samples.iter().map(|sample| find(&sample.series)).collect()
+        let samples = page.samples.iter().map(|sample| &sample.series);
+        let native = page.native.iter().map(|sample| &sample.series);
+        samples.chain(native).map(&mut find).collect()
     }
 
     /// Adds what waits for the next commit.

@@ -4,7 +4,9 @@
 //! parsed and matched once; afterwards it is recognised by its bytes, first where it stood the last time.
 
 use super::exposition::page::{Framing, Scanner};
+use super::exposition::protobuf;
 use super::known::KnownSeries;
+use super::native::NativeCache;
 use super::reader::PageReader;
 use super::rules::{PageError, PageRules};
 use crate::domain::labels::Labels;
@@ -37,6 +39,8 @@ pub struct SeriesCache {
     pub(super) known: KnownSeries,
     /// The number of the present page.
     pub(super) page: u32,
+    /// Native histograms have no text.
+    pub(super) native: NativeCache,
 }
 
 impl SeriesCache {
@@ -48,21 +52,40 @@ impl SeriesCache {
         }
     }
 
-    /// Begins to read a page that comes in pieces.
+    /// Begins to read a page of text that comes in pieces.
     pub fn begin<'a>(
         &'a mut self,
         framing: Framing,
         selection: &'a Selection,
         view: &'a SeriesView,
     ) -> PageInPieces<'a> {
+        self.begin_with(PageScanner::Text(Scanner::new(framing)), selection, view)
+    }
+
+    /// Begins to read a page in the protobuf format that comes in pieces.
+    pub fn begin_protobuf<'a>(&'a mut self, selection: &'a Selection, view: &'a SeriesView) -> PageInPieces<'a> {
+        self.begin_with(PageScanner::Protobuf(protobuf::Scanner::default()), selection, view)
+    }
+
+    fn begin_with<'a>(
+        &'a mut self,
+        scanner: PageScanner,
+        selection: &'a Selection,
+        view: &'a SeriesView,
+    ) -> PageInPieces<'a> {
+        self.native.begin_page(self.revision != Some(selection.revision()));
         if self.revision != Some(selection.revision()) {
             self.known = KnownSeries::default();
             self.revision = Some(selection.revision());
         }
         self.page = self.page.wrapping_add(1);
+        let place = match scanner {
+            PageScanner::Text(_) => "line",
+            PageScanner::Protobuf(_) => "byte",
+        };
         PageInPieces {
-            scanner: Scanner::new(framing),
-            reader: PageReader::new(self, selection, view),
+            scanner,
+            reader: PageReader::new(self, selection, view, place),
             bytes: 0,
         }
     }
@@ -80,6 +103,13 @@ impl SeriesCache {
         page.finish()
     }
 
+    /// Reads a whole page in the protobuf format.
+    pub fn read_protobuf(&mut self, bytes: &[u8], selection: &Selection, view: &SeriesView) -> Result<Page, PageError> {
+        let mut page = self.begin_protobuf(selection, view);
+        page.feed(bytes)?;
+        page.finish()
+    }
+
     /// How many series are remembered.
     pub fn len(&self) -> usize {
         self.known.len()
@@ -91,10 +121,17 @@ impl SeriesCache {
     }
 }
 
+/// What reads a page, by its format.
+#[derive(Debug)]
+enum PageScanner {
+    Text(Scanner),
+    Protobuf(protobuf::Scanner),
+}
+
 /// A page that is being read. If it is given up half way nothing of it counts, and the cache is as it was.
 #[derive(Debug)]
 pub struct PageInPieces<'a> {
-    scanner: Scanner,
+    scanner: PageScanner,
     reader: PageReader<'a>,
     bytes: u64,
 }
@@ -103,13 +140,19 @@ impl PageInPieces<'_> {
     /// Reads the next piece; after an error the page is lost.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), PageError> {
         self.bytes += piece.len() as u64;
-        let scanned = self.scanner.feed(piece, &mut self.reader);
+        let scanned = match &mut self.scanner {
+            PageScanner::Text(scanner) => scanner.feed(piece, &mut self.reader).map_err(PageError::from),
+            PageScanner::Protobuf(scanner) => scanner.feed(piece, &mut self.reader).map_err(PageError::from),
+        };
         scanned.map_err(|error| self.reader.reason(error))
     }
 
     /// What the page gave.
     pub fn finish(mut self) -> Result<Page, PageError> {
-        let scanned = self.scanner.finish(&mut self.reader);
+        let scanned = match &mut self.scanner {
+            PageScanner::Text(scanner) => scanner.finish(&mut self.reader).map_err(PageError::from),
+            PageScanner::Protobuf(scanner) => scanner.finish().map_err(PageError::from),
+        };
         let samples = scanned.map_err(|error| self.reader.reason(error))?;
         self.reader.finish(samples, self.bytes)
     }

@@ -15,7 +15,9 @@ mod http_settings;
 mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;
+mod native;
 mod oauth2;
+pub mod protocols;
 mod provider;
 mod reader;
 pub mod request;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::cache::{SeriesCache, SeriesView};
 use super::exposition::line::RawSample;
-use super::exposition::page::{ScanError, Sink};
+use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
 use super::known::{Kind, NONE, family_key};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
-use crate::domain::reading::{Page, Sample, Series};
+use crate::domain::reading::{NativeSample, Page, Sample, Series};
 use crate::domain::selection::Selection;
 
 /// More warnings of one page are not kept.
@@ -33,19 +33,21 @@ const FETCHED_TOGETHER: usize = 16;
 
 /// What the metric that was asked for last is wanted for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    series: bool,
-    created: bool,
-    start: bool,
+pub(super) struct Wanted {
+    pub series: bool,
+    pub created: bool,
+    pub start: bool,
 }
 
 /// Takes a page's samples into a target's cache. Unless it is finished, the cache forgets what it learned.
 #[derive(Debug)]
 pub(super) struct PageReader<'a> {
-    cache: &'a mut SeriesCache,
-    selection: &'a Selection,
-    view: &'a SeriesView,
-    wanted: Wanted,
+    pub cache: &'a mut SeriesCache,
+    pub selection: &'a Selection,
+    pub view: &'a SeriesView,
+    pub wanted: Wanted,
+    /// Native histograms of selected series.
+    pub native: Vec<NativeSample>,
     hits: Vec<Hit>,
     warnings: Vec<FormatError>,
     process_start: Option<f64>,
@@ -57,15 +59,23 @@ pub(super) struct PageReader<'a> {
     /// Samples that a rule drops.
     dropped: u64,
     /// Why the page's job does not take it.
-    refused: Option<PageError>,
+    pub refused: Option<PageError>,
     /// Names on the page do not tell enough: every series is read in full.
-    reads_all: bool,
+    pub reads_all: bool,
+    /// What a sample's place is counted in: lines, or bytes where the page has none.
+    place: &'static str,
 }
 
 impl<'a> PageReader<'a> {
-    pub(super) fn new(cache: &'a mut SeriesCache, selection: &'a Selection, view: &'a SeriesView) -> Self {
+    pub(super) fn new(
+        cache: &'a mut SeriesCache,
+        selection: &'a Selection,
+        view: &'a SeriesView,
+        place: &'static str,
+    ) -> Self {
         Self {
             wanted: Wanted::default(),
+            native: Vec::new(),
             hits: Vec::with_capacity(cache.known.len()),
             warnings: Vec::new(),
             process_start: None,
@@ -75,6 +85,7 @@ impl<'a> PageReader<'a> {
             dropped: 0,
             refused: None,
             reads_all: cache.rules.read_all(),
+            place,
             cache,
             selection,
             view,
@@ -82,10 +93,11 @@ impl<'a> PageReader<'a> {
     }
 
     /// Why the page does not count, when it could not be scanned.
-    pub(super) fn reason(&mut self, error: ScanError) -> PageError {
-        match (error, self.refused.take()) {
-            (ScanError::Format(at), Some(refusal)) => refusal.on_line(at.line),
-            (error, _) => error.into(),
+    pub(super) fn reason(&mut self, error: impl Into<PageError>) -> PageError {
+        let error = error.into();
+        match self.refused.take() {
+            Some(refusal) => refusal.placed(&error),
+            None => error,
         }
     }
 
@@ -95,13 +107,14 @@ impl<'a> PageReader<'a> {
             // Not one line is a sample: this is some other document, whose silence must not be taken for a page's.
             return Err(fault.clone().into());
         }
-        self.cache.rules.check_samples(samples - self.dropped)?;
+        self.cache.rules.check_samples(samples.saturating_sub(self.dropped))?;
         self.cache.known.link();
         let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         let selected = self.give_out(&mut warnings);
         self.cache.known.keep(self.cache.page, self.fresh);
         Ok(Page {
             samples: selected,
+            native: mem::take(&mut self.native),
             process_start: self.process_start,
             samples_seen: samples,
             bytes,
@@ -135,8 +148,8 @@ impl<'a> PageReader<'a> {
                 });
             } else if warnings.len() < WARNINGS_MAX {
                 warnings.push(format!(
-                    "line {}: a series that the page lists twice; its first value counts",
-                    hit.line
+                    "{} {}: a series that the page lists twice; its first value counts",
+                    self.place, hit.line
                 ));
             }
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::exposition::FormatError;
 use super::exposition::page::ScanError;
+use super::exposition::protobuf::ProtobufError;
 use super::settings::PageLimits;
 use crate::domain::labels::Labels;
 use crate::domain::reading::MissingReason;
@@ -27,6 +28,9 @@ pub enum PageError {
     /// It is not understood.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// It is not understood as protobuf.
+    #[error(transparent)]
+    Protobuf(#[from] ProtobufError),
     /// It is understood, and its job does not take it.
     #[error("{detail}")]
     Refused {
@@ -57,14 +61,19 @@ impl PageError {
         }
     }
 
-    /// The same with the line where it showed.
-    pub(super) fn on_line(self, line: u32) -> Self {
+    /// The same with the place where it showed: that of the error with which reading ended.
+    pub(super) fn placed(self, end: &Self) -> Self {
+        let place = match end {
+            Self::Format(error) => format!("line {}", error.line),
+            Self::Protobuf(error) => format!("byte {}", error.at),
+            Self::Refused { .. } => return self,
+        };
         match self {
             Self::Refused { reason, detail } => Self::Refused {
                 reason,
-                detail: format!("line {line}: {detail}"),
+                detail: format!("{place}: {detail}"),
             },
-            other @ Self::Format(_) => other,
+            other => other,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::relabel::RelabelRules;
 pub use super::http_settings::{
     Auth, HttpSettings, OAuth2, ProxySettings, SecretHeader, SecretSource, TlsSettings, TlsVersion,
 };
+pub use super::protocols::{Protocol, Protocols};
 
 /// One entry of `scrape_configs`.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct ScrapeJob {
     pub params: Vec<(String, Vec<String>)>,
     /// Who nines is, whom it trusts, and through whom it goes.
     pub http: HttpSettings,
+    /// `scrape_protocols` and `fallback_scrape_protocol`: how pages may be written.
+    pub protocols: Protocols,
     /// `honor_labels`: the page's labels win over the target's.
     pub honor_labels: bool,
     /// `enable_compression`; where it is absent, pages from this machine come plain and all others compressed.

@@ -136,7 +136,7 @@ pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
     let mut hasher = DefaultHasher::new();
     let target = &found.target;
     (target.key(), &target.labels, target.interval, target.timeout).hash(&mut hasher);
-    (job.honor_labels, job.compression, job.body_size_limit).hash(&mut hasher);
+    (job.honor_labels, job.compression, job.body_size_limit, &job.protocols).hash(&mut hasher);
     (&job.http, &job.metric_relabelling, job.page_limits).hash(&mut hasher);
     hasher.finish()
 }

@@ -14,18 +14,15 @@ use tokio::task;
 use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
-use super::exposition::Format;
 use super::exposition::page::Framing;
 use super::failure::{broken_body, missing};
+use super::protocols::{PageForm, Protocols};
 use super::request::{Access, Requester};
 use super::rules::{PageError, PageRules};
 use super::settings::ScrapeJob;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
-
-/// OpenMetrics is preferred: it ends visibly, and it dates its counters.
-const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 /// What pages are packed with where they come from elsewhere: zstd costs less to unpack.
 const COMPRESSED: &str = "zstd, gzip;q=0.5";
@@ -71,9 +68,9 @@ impl HttpVisitor {
 
     async fn read(&self, selection: &Selection) -> Result<Page, Missing> {
         let response = self.answer().await?;
-        let framing = framing(&response)?;
+        let form = form(&response, &self.job.protocols)?;
         let age = age(response.headers());
-        let page = self.page(response, framing, selection).await?;
+        let page = self.page(response, form, selection).await?;
         Ok(Page { age, ..page })
     }
 
@@ -84,7 +81,7 @@ impl HttpVisitor {
         let timeout = self.target.timeout.as_secs_f64().to_string();
         let shape = |request: RequestBuilder| {
             request
-                .header(ACCEPT, ACCEPTED)
+                .header(ACCEPT, self.job.protocols.accept())
                 .header(ACCEPT_ENCODING, encoding)
                 .header(CACHE_CONTROL, "no-cache")
                 .header(TIMEOUT_HEADER, &timeout)
@@ -99,7 +96,7 @@ impl HttpVisitor {
     }
 
     /// Reads the decoded body as it comes, as far as it may go: a small body may unpack to a huge one.
-    async fn page(&self, mut response: Response, framing: Framing, selection: &Selection) -> Result<Page, Missing> {
+    async fn page(&self, mut response: Response, form: Form, selection: &Selection) -> Result<Page, Missing> {
         let limit = self.job.body_size_limit;
         let too_large = || {
             let limit = in_megabytes(limit);
@@ -112,7 +109,10 @@ impl HttpVisitor {
             return Err(too_large());
         }
         let mut cache = self.cache.lock().await;
-        let mut page = cache.begin(framing, selection, &self.view);
+        let mut page = match form {
+            Form::Text(framing) => cache.begin(framing, selection, &self.view),
+            Form::Protobuf => cache.begin_protobuf(selection, &self.view),
+        };
         let mut room = limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
             room = room.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
@@ -140,27 +140,24 @@ impl Visitor for HttpVisitor {
 }
 
 /// What an answer's head says about the page.
-fn framing(response: &Response) -> Result<Framing, Missing> {
+#[derive(Clone, Copy)]
+enum Form {
+    Text(Framing),
+    Protobuf,
+}
+
+fn form(response: &Response, protocols: &Protocols) -> Result<Form, Missing> {
     let status = response.status();
     if status != StatusCode::OK {
         return Err(missing(MissingReason::Status, format!("HTTP status {status}")));
     }
     let headers = response.headers();
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    let media_type = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let format = match media_type.as_str() {
-        "application/openmetrics-text" => Format::OpenMetrics,
-        "text/html" | "application/json" | "application/vnd.google.protobuf" => {
-            let detail = format!("the page is {media_type}, not a page of metrics as text");
-            return Err(missing(MissingReason::Format, detail));
-        }
-        _ => Format::Text,
-    };
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let whole = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    Ok(Framing { format, whole })
+    Ok(match protocols.form_of(content_type.unwrap_or(""))? {
+        PageForm::Text(format) => Form::Text(Framing { format, whole }),
+        PageForm::Protobuf => Form::Protobuf,
+    })
 }
 
 /// How long a cache has kept the page: the seconds of its `Age` header.
@@ -171,8 +168,8 @@ fn age(headers: &HeaderMap) -> Option<Duration> {
 
 fn no_page(error: PageError) -> Missing {
     match error {
-        PageError::Format(error) => missing(MissingReason::Format, format!("the page is not understood: {error}")),
         PageError::Refused { reason, detail } => missing(reason, detail),
+        error => missing(MissingReason::Format, format!("the page is not understood: {error}")),
     }
 }
 

@@ -3,10 +3,14 @@
 //! Names come first: of a line whose metric nobody wants, only the name is looked at. [`page`] walks the lines,
 //! [`line`] reads one sample, [`series`] its name and labels, [`number`] its value.
 
+mod go_float;
 pub mod line;
 pub mod number;
 pub mod page;
+pub mod protobuf;
+mod protobuf_histogram;
 pub mod series;
+mod wire;
 
 use std::fmt;
 

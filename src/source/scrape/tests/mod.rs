@@ -7,6 +7,8 @@ mod differential;
 mod kubernetes;
 mod listing;
 mod pages;
+mod pieces;
+mod protobuf;
 mod providers;
 mod reference;
 mod relabelled;
@@ -18,7 +20,7 @@ mod visits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{BODY_SIZE_LIMIT, HttpSettings, KEEP_DROPPED, PageLimits, Scheme, ScrapeJob};
+use super::settings::{BODY_SIZE_LIMIT, HttpSettings, KEEP_DROPPED, PageLimits, Protocols, Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::relabel::RelabelRules;
@@ -34,6 +36,7 @@ fn job(name: &str) -> ScrapeJob {
         path: "/metrics".to_owned(),
         params: Vec::new(),
         http: HttpSettings::default(),
+        protocols: Protocols::default(),
         honor_labels: false,
         compression: None,
         body_size_limit: BODY_SIZE_LIMIT,

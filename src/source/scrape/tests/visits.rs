@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::protobuf::encoder;
 use super::server::{Act, Server, response};
 use super::{job, labels, selection};
 use crate::domain::reading::{Missing, MissingReason, Page, Reading};
 use crate::engine::ports::ListedTarget;
 use crate::secret::Secret;
 use crate::source::scrape::discovery::list_once;
-use crate::source::scrape::settings::{Auth, HttpSettings, ScrapeJob, SecretSource, TargetGroup};
+use crate::source::scrape::settings::{Auth, HttpSettings, Protocol, Protocols, ScrapeJob, SecretSource, TargetGroup};
 
 const TEXT: &str = "Content-Type: text/plain; version=0.0.4\r\n";
 const OPEN_METRICS: &str = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
@@ -73,6 +74,44 @@ async fn a_page_gives_the_selected_series_and_the_process_start() {
     assert_eq!(
         (page.process_start, page.samples_seen, page.bytes),
         (Some(1.5e9), 3, PAGE.len() as u64)
+    );
+}
+
+#[tokio::test]
+async fn a_page_in_protobuf_gives_what_its_text_gives() {
+    const PROTOBUF: &str = "Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
+    let body = encoder::page(&[
+        encoder::family(
+            "a_total",
+            encoder::COUNTER,
+            [encoder::counter(&[("code", "200")], 12345.0, None)],
+        ),
+        encoder::family("b_total", encoder::COUNTER, [encoder::counter(&[], 1.0, None)]),
+    ]);
+    let server = Server::answering("200 OK", PROTOBUF, &body[..body.len() - 3]).await;
+    let preferring = ScrapeJob {
+        protocols: Protocols {
+            accepted: Protocol::ALL.to_vec(),
+            fallback: None,
+        },
+        ..job("shop")
+    };
+    let refused = missing(visit(preferring.clone(), &server).await);
+    assert_eq!(refused.0, MissingReason::Format);
+    assert!(
+        refused
+            .1
+            .starts_with("the page is not understood: byte 45: the page ends"),
+        "{refused:?}"
+    );
+    let accept =
+        "accept: application/vnd.google.protobuf;proto=io.prometheus.client.metricfamily;encoding=delimited;q=0.6,";
+    assert!(server.last_request().to_lowercase().contains(accept));
+    let server = Server::answering("200 OK", PROTOBUF, &body).await;
+    let page = page(visit(preferring, &server).await);
+    assert_eq!(
+        (page.samples.len(), page.samples[0].value, page.samples_seen),
+        (1, 12345.0, 2)
     );
 }
 
