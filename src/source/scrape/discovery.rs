@@ -16,7 +16,7 @@ use super::failure::missing;
 use super::files::TargetFiles;
 use super::provider::{Provided, keep_looking, provider};
 use super::request::Access;
-use super::settings::ScrapeJob;
+use super::settings::{ScrapeJob, TargetGroup};
 use super::target::{FoundTarget, Outcome, config_hash, find_target};
 use super::visitor::HttpVisitor;
 use crate::domain::digest::fnv1a;
@@ -47,7 +47,7 @@ pub fn spawn(
         let look_every = discovery.look_every();
         loop {
             let looked = tokio::task::spawn_blocking(move || {
-                let listed = discovery.list();
+                let listed = discovery.list_changed();
                 (discovery, listed)
             });
             let Ok((back, listed)) = looked.await else {
@@ -57,8 +57,10 @@ pub fn spawn(
             if cancel.is_cancelled() {
                 return;
             }
-            publish_shown(&shown, discovery.take_discovered());
-            sender.send_if_modified(|known| publish(known, listed));
+            if let Some(listed) = listed {
+                publish_shown(&shown, discovery.take_discovered());
+                sender.send_if_modified(|known| publish(known, listed));
+            }
             // Where nothing can change this waits on: a channel without a sender would look like the end to those who
             // listen.
             tokio::select! {
@@ -106,6 +108,8 @@ pub struct Discovery {
     discovered: Discovered,
     /// By their keys.
     known: HashMap<String, ListedTarget>,
+    /// What is wrong with files; `None` before the first look.
+    of_files: Option<Vec<String>>,
     /// What was complained of at the last look: it is not said again.
     complaints: HashSet<String>,
 }
@@ -117,6 +121,7 @@ impl Discovery {
         let job = |settings: ScrapeJob| Job {
             access: Access::new(settings.http.clone(), Arc::clone(&clients)),
             files: TargetFiles::default(),
+            gathered: Gathered::default(),
             provided: settings.providers.iter().map(|_| Provided::default()).collect(),
             settings: Arc::new(settings),
         };
@@ -159,12 +164,35 @@ impl Discovery {
     /// The targets as they are now: of one that is listed twice, the first. Reads files. Until a provider has answered
     /// for the first time, known targets of its job stay: a reload loses nobody.
     pub fn list(&mut self) -> Vec<ListedTarget> {
-        let (mut found, mut keys) = (Vec::new(), HashSet::new());
+        self.gather();
+        self.resolve()
+    }
+
+    /// The targets, where files or providers say something new: rules for thousands of targets are work.
+    pub(super) fn list_changed(&mut self) -> Option<Vec<ListedTarget>> {
+        self.gather().then(|| self.resolve())
+    }
+
+    /// Takes in what files and providers say now; tells whether it is anything new.
+    fn gather(&mut self) -> bool {
         let mut complaints = Vec::new();
+        let mut is_new = false;
+        for job in &mut self.jobs {
+            is_new |= job.gather(&mut complaints);
+        }
+        is_new |= self.of_files.as_ref() != Some(&complaints);
+        self.of_files = Some(complaints);
+        is_new
+    }
+
+    /// The targets of what was gathered.
+    fn resolve(&mut self) -> Vec<ListedTarget> {
+        let (mut found, mut keys) = (Vec::new(), HashSet::new());
+        let mut complaints = self.of_files.clone().unwrap_or_default();
         self.discovered = Discovered::default();
         let counts = self.jobs.iter().map(|job| (job.settings.name.clone(), 0));
         self.discovered.dropped_counts = counts.collect();
-        for (index, job) in self.jobs.iter_mut().enumerate() {
+        for (index, job) in self.jobs.iter().enumerate() {
             for outcome in job.find(&mut complaints) {
                 match outcome {
                     Outcome::Found(target) if keys.insert(target.target.key()) => found.push((index, *target)),
@@ -196,7 +224,7 @@ impl Discovery {
 
     /// Known targets of jobs whose providers have not answered yet.
     fn awaited(&self, keys: &HashSet<String>) -> Vec<ListedTarget> {
-        let waits = |job: &&Job| job.provided.iter().any(|provided| provided.groups().is_none());
+        let waits = |job: &&Job| job.gathered.of_providers.iter().any(Option::is_none);
         let waiting: HashSet<&str> = self
             .jobs
             .iter()
@@ -259,17 +287,37 @@ struct Job {
     files: TargetFiles,
     /// What its providers say, in their order.
     provided: Vec<Provided>,
+    gathered: Gathered,
+}
+
+/// What files and providers said at the last look.
+#[derive(Default, PartialEq)]
+struct Gathered {
+    of_files: Vec<TargetGroup>,
+    /// `None` of a provider that has not answered yet.
+    of_providers: Vec<Option<Arc<Vec<TargetGroup>>>>,
 }
 
 impl Job {
+    /// Takes in what files and providers say now; tells whether it is anything new.
+    fn gather(&mut self, complaints: &mut Vec<String>) -> bool {
+        let gathered = Gathered {
+            of_files: self.files.read(&self.settings.file_discovery, complaints),
+            of_providers: self.provided.iter().map(Provided::groups).collect(),
+        };
+        let is_new = gathered != self.gathered;
+        self.gathered = gathered;
+        is_new
+    }
+
     /// What becomes of every address of the job.
-    fn find(&mut self, complaints: &mut Vec<String>) -> Vec<Outcome> {
+    fn find(&self, complaints: &mut Vec<String>) -> Vec<Outcome> {
         let job = &self.settings;
-        let of_files = self.files.read(&job.file_discovery, complaints);
-        let provided: Vec<_> = self.provided.iter().filter_map(Provided::groups).collect();
-        let of_providers = provided.iter().flat_map(|groups| groups.iter());
+        let of_files = &self.gathered.of_files;
+        let of_providers = self.gathered.of_providers.iter().flatten();
+        let of_providers = of_providers.flat_map(|groups| groups.iter());
         let mut outcomes = Vec::new();
-        for group in job.static_targets.iter().chain(&of_files).chain(of_providers) {
+        for group in job.static_targets.iter().chain(of_files).chain(of_providers) {
             for address in &group.targets {
                 match find_target(job, address, &group.labels) {
                     Ok(outcome) => outcomes.push(outcome),

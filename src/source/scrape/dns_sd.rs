@@ -7,7 +7,7 @@ use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 
@@ -38,21 +38,21 @@ impl DnsProvider {
         }
     }
 
-    fn resolver(&self) -> Result<TokioResolver, String> {
-        let (config, mut options) = match &self.servers {
-            Some(servers) => servers.clone(),
-            None => read_system_conf().map_err(|error| format!("/etc/resolv.conf cannot be used: {error}"))?,
-        };
-        options.use_hosts_file = ResolveHosts::Never;
-        options.preserve_intermediates = false;
-        Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()
-            .map_err(|error| format!("no resolver can be made: {error}"))
+    fn servers(&self) -> Result<(ResolverConfig, ResolverOpts), String> {
+        match &self.servers {
+            Some(servers) => Ok(servers.clone()),
+            None => read_system_conf().map_err(|error| format!("/etc/resolv.conf cannot be used: {error}")),
+        }
     }
 
-    /// The targets of one name; none where the answer is that there are none.
-    async fn of_name(&self, resolver: &TokioResolver, name: &str) -> Result<Vec<TargetGroup>, String> {
+    /// The targets of one name, which may be meant within a search domain; none where all answers are that there are
+    /// none. Where some name server fails and nobody else knows the name, nothing is known.
+    async fn of_name(
+        &self,
+        resolver: &TokioResolver,
+        name: &str,
+        candidates: Vec<String>,
+    ) -> Result<Vec<TargetGroup>, String> {
         let kind = match self.settings.kind {
             RecordKind::Srv => RecordType::SRV,
             RecordKind::A => RecordType::A,
@@ -60,17 +60,27 @@ impl DnsProvider {
             RecordKind::Mx => RecordType::MX,
             RecordKind::Ns => RecordType::NS,
         };
-        let answer = match resolver.lookup(name, kind).await {
-            Ok(answer) => answer,
-            Err(error) if says_none(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(format!("{name}: {error}")),
-        };
-        let records = answer.answers().iter();
-        let mut groups: Vec<TargetGroup> = records.filter_map(|record| self.group(name, &record.data)).collect();
+        let mut failed = None;
+        for candidate in candidates {
+            match resolver.lookup(candidate, kind).await {
+                Ok(answer) => return Ok(self.groups(name, answer.answers())),
+                Err(error) => match negative(&error) {
+                    Some(ResponseCode::NoError) => return Ok(Vec::new()),
+                    Some(_) => {}
+                    None => failed = Some(format!("{name}: {error}")),
+                },
+            }
+        }
+        failed.map_or(Ok(Vec::new()), Err)
+    }
+
+    fn groups(&self, name: &str, records: &[Record]) -> Vec<TargetGroup> {
+        let groups = records.iter().filter_map(|record| self.group(name, &record.data));
+        let mut groups: Vec<TargetGroup> = groups.collect();
         // Servers rotate their answers; targets stay where they are.
         groups.sort_by(|a, b| a.targets.cmp(&b.targets));
         groups.dedup();
-        Ok(groups)
+        groups
     }
 
     fn group(&self, name: &str, record: &RData) -> Option<TargetGroup> {
@@ -120,21 +130,56 @@ impl Provide for DnsProvider {
     }
 
     async fn look(&mut self) -> Result<Vec<TargetGroup>, String> {
-        let resolver = self.resolver()?;
+        let (config, mut options) = self.servers()?;
+        options.use_hosts_file = ResolveHosts::Never;
+        let (search, ndots) = (search_domains(&config), options.ndots);
+        let resolver = Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()
+            .map_err(|error| format!("no resolver can be made: {error}"))?;
         let mut groups = Vec::new();
         for name in &self.settings.names {
-            groups.extend(self.of_name(&resolver, name).await?);
+            let candidates = candidates(name, &search, ndots);
+            groups.extend(self.of_name(&resolver, name, candidates).await?);
         }
         Ok(groups)
     }
 }
 
-/// The answer is that the name, or records of this kind, do not exist; anything else is no answer.
-fn says_none(error: &NetError) -> bool {
+/// The code of an answer that the name (`NXDomain`), or records of this kind (`NoError`), do not exist; `None` where
+/// there was no answer.
+fn negative(error: &NetError) -> Option<ResponseCode> {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => {
-            matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
+            let is_answer = matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain);
+            is_answer.then_some(none.response_code)
         }
-        _ => false,
+        _ => None,
+    }
+}
+
+/// The domains within which names may be meant.
+fn search_domains(config: &ResolverConfig) -> Vec<String> {
+    let search = config.search().iter().map(ToString::to_string);
+    let search: Vec<String> = search.collect();
+    if search.is_empty() {
+        return config.domain().iter().map(ToString::to_string).collect();
+    }
+    search
+}
+
+/// The full names that a name may stand for, in the order in which they are asked for, as resolvers do it.
+fn candidates(name: &str, search: &[String], ndots: usize) -> Vec<String> {
+    if name.ends_with('.') {
+        return vec![name.to_owned()];
+    }
+    let full = format!("{name}.");
+    let domains = search.iter().map(|domain| domain.trim_matches('.'));
+    let domains = domains.filter(|domain| !domain.is_empty());
+    let within = domains.map(|domain| format!("{name}.{domain}."));
+    if name.matches('.').count() >= ndots {
+        std::iter::once(full).chain(within).collect()
+    } else {
+        within.chain(std::iter::once(full)).collect()
     }
 }

@@ -179,6 +179,23 @@ fn files_are_read_in_both_languages_and_keep_their_last_good_targets() {
     assert!(urls().is_empty());
 }
 
+#[test]
+fn what_has_not_changed_is_not_listed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    let mut discovery = Discovery::new(vec![with_files(folder.path(), Duration::from_secs(30))]);
+    let mut number = || discovery.list_changed().map(|listed| listed.len());
+    assert_eq!((number(), number()), (Some(0), None));
+    fs::write(&file, r#"[{"targets": ["a:1"]}]"#).unwrap();
+    assert_eq!((number(), number()), (Some(1), None));
+    fs::write(&file, "[").unwrap();
+    assert_eq!((number(), number()), (Some(1), None), "the complaint is new");
+    assert_eq!(
+        Discovery::new(Vec::new()).list_changed().map(|listed| listed.len()),
+        Some(0)
+    );
+}
+
 #[tokio::test]
 async fn changes_are_published_and_unchanged_targets_stay_the_same() {
     let folder = tempfile::tempdir().unwrap();

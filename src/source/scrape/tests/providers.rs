@@ -270,7 +270,9 @@ async fn name_server(records: Vec<(&'static str, RData)>, otherwise: ResponseCod
             let is_known = records
                 .iter()
                 .any(|(name, _)| Name::from_ascii(name).unwrap() == *asked.name());
-            if !is_known {
+            if asked.name().to_ascii() == "broken.example.org." {
+                message.metadata.response_code = ResponseCode::ServFail;
+            } else if !is_known {
                 message.metadata.response_code = otherwise;
             }
             socket.send_to(&message.to_vec().unwrap(), from).await.unwrap();
@@ -349,4 +351,9 @@ async fn a_name_server_that_fails_is_no_answer() {
     let server = name_server(Vec::new(), ResponseCode::ServFail).await;
     let why = look(server, RecordKind::A, "db.example.org").await.unwrap_err();
     assert!(why.starts_with("db.example.org: "), "{why}");
+    // That the name does not exist elsewhere is no answer either.
+    let server = name_server(Vec::new(), ResponseCode::NXDomain).await;
+    for name in ["broken.example.org", "broken"] {
+        look(server, RecordKind::A, name).await.unwrap_err();
+    }
 }
