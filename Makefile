@@ -35,6 +35,7 @@ proof: release ## the exactness proofs against the release binary (STORAGE=sqlit
 	$(PYTHON) bench/proof/two_daemons.py --nines $(NINES) --storage $(STORAGE)
 	$(PYTHON) bench/proof/rolling_deploy.py --nines $(NINES) --storage $(STORAGE)
 	$(PYTHON) bench/proof/cut_commit.py --nines $(NINES)
+	$(PYTHON) bench/proof/scale.py --nines $(NINES) --storage $(STORAGE) --minutes 1 --targets 60
 
 FUZZ_SECONDS ?= 600
 fuzz: ## fuzzes the front end and the scanner for ten minutes each (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz

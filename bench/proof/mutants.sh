@@ -30,6 +30,7 @@ proofs=(
     "exactness.py --storage postgres --kills 4 --seed 2"
     "cut_commit.py --cuts 30 --seed 3"
     "rolling_deploy.py --storage sqlite --targets 8 --seed 4"
+    "scale.py --storage sqlite --minutes 0.7 --targets 40 --seed 5"
 )
 
 survivors=0

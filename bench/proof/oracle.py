@@ -33,16 +33,15 @@ class Cursor:
 
     def __init__(self, slo):
         self._slo = slo
-        self.last, self.start, self.known = {}, None, False
+        self.last, self.start, self.known, self.life = {}, None, False, None
 
     def copy(self):
         other = Cursor(self._slo)
-        other.last, other.start, other.known = dict(self.last), self.start, self.known
+        other.last, other.start, other.known, other.life = dict(self.last), self.start, self.known, self.life
         return other
 
     def visit(self, values, start, at_ms):
-        """Credits one visit; gives back {series: credit} and how many series were reset."""
-        values = {key: value for key, value in values.items() if any(self._slo.roles(key)[:2])}
+        """Credits one visit, of which it gets what counts for its SLO; {series: credit}, and how many series were reset."""
         credits, resets = {}, 0
         from_zero = self.known or self._began_after_loading(start, at_ms)
         fallen = {key.split("{")[0] for key, value in values.items() if value < self.last.get(key, 0)}
@@ -76,7 +75,7 @@ class Sums:
     """Totals and parts by group; the group `None` is the SLO itself."""
 
     def __init__(self):
-        self.by_group = defaultdict(lambda: [Fraction(0), Fraction(0)])
+        self.by_group = defaultdict(lambda: [0, 0])
 
     def add(self, slo, credits):
         for key, credit in credits.items():
@@ -88,9 +87,9 @@ class Sums:
 
 def replay(slo, targets, problems):
     """What the ledger must hold for one SLO: least, most, true, and what resets hid."""
-    least, most, true, resets, recovered = Sums(), Sums(), Sums(), 0, 0
+    least, most, true, resets, recovered, endings = Sums(), Sums(), Sums(), 0, 0, 0
     for url, (pages, commits) in targets.items():
-        cursor, seen, seq, gap = Cursor(slo), -1, 0, False
+        cursor, truth, seen, seq, gap = Cursor(slo), Truth(slo, pages), -1, 0, False
         for commit in commits:
             gap = gap or commit["seq"] > max(seq, 0) + 1
             seq = commit["seq"]
@@ -103,31 +102,65 @@ def replay(slo, targets, problems):
                 if gap:
                     low, high, count = _bounds(slo, cursor, pages.pages[seen + 1:index], page)
                 else:
-                    low, count = cursor.visit(page["values"], page["start"], page["at_ms"])
+                    low, count = cursor.visit(slo.chosen(page), page["start"], page["at_ms"])
                     high = low
-                if before or any(high.values()):
-                    true.add(slo, {key: pages.true_increase(before, page, key) for key in _keys(before, page, pages)})
+                true.add(slo, truth.visit(before, page, counts=bool(before or any(high.values()))))
                 least.add(slo, low)
                 most.add(slo, high)
                 resets, recovered, seen, gap = resets + count, recovered + gap, index, False
+                cursor.life = page["life"]
+        unsure = _unlogged(slo, cursor, pages, seen)
+        most.add(slo, unsure)
+        endings += any(unsure.values())
         if seen >= 0:
-            _add_tail(slo, pages, pages.pages[seen], true)
-    return least, most, true, resets, recovered
+            for increase in truth.tail(pages.pages[seen]):
+                true.add(slo, increase)
+    return least, most, true, resets, recovered + endings
 
 
-def _keys(before, page, pages):
-    keys = set(page["values"]) | set(before["values"] if before else ())
-    for life in range(before["life"] if before else page["life"], page["life"]):
-        keys |= set(pages.ends[life])
-    return keys
+def _unlogged(slo, cursor, pages, seen):
+    """The most that a last commit can have credited of which no line tells: nines was killed between the two, and the
+    target was gone before it was back."""
+    last = max((index for index, page in enumerate(pages.pages) if any(at > page["at_ms"] for at in pages.kills)), default=-1)
+    most = defaultdict(int)
+    for index in range(seen + 1, last + 1):
+        _, high, _ = _bounds(slo, cursor.copy(), pages.pages[seen + 1:index], pages.pages[index])
+        for key, credit in high.items():
+            most[key] = max(most[key], credit)
+    return most
 
 
-def _add_tail(slo, pages, last, true):
-    """What a target counted between its last committed visit and its end is lost, as after a reset (rule 9)."""
-    lives = [life for life in pages.ends if life >= last["life"]]
-    for life in lives:
-        before = last["values"] if life == last["life"] else {}
-        true.add(slo, {key: value - before.get(key, 0) for key, value in pages.ends[life].items()})
+class Truth:
+    """What really happened on the series of one SLO and target, resets or not."""
+
+    def __init__(self, slo, pages):
+        self._slo, self._pages, self._last = slo, pages, {}
+
+    def visit(self, before, page, counts):
+        """{series: events} from one committed visit to the next; `before` is none at the first, which may be a baseline."""
+        if "truth" not in page:
+            keys = self._keys(before, page) if counts else ()
+            return {key: self._pages.true_increase(before, page, key) for key in keys}
+        now = {key: page["truth"][key] for key in self._slo.chosen(page)}
+        increase = {key: value - self._last.get(key, 0) for key, value in now.items()} if counts else {}
+        self._last.update(now)
+        return increase
+
+    def tail(self, last):
+        """What a target counted between its last committed visit and its end is lost, as after a reset (rule 9)."""
+        if self._pages.final is not None:
+            yield {key: value - self._last.get(key, 0) for key, value in self._pages.final.items()
+                   if any(self._slo.roles(key)[:2])}
+            return
+        for life in [life for life in self._pages.ends if life >= last["life"]]:
+            before = last["values"] if life == last["life"] else {}
+            yield {key: value - before.get(key, 0) for key, value in self._pages.ends[life].items()}
+
+    def _keys(self, before, page):
+        keys = set(page["values"]) | set(before["values"] if before else ())
+        for life in range(before["life"] if before else page["life"], page["life"]):
+            keys |= set(self._pages.ends[life])
+        return keys
 
 
 def _bounds(slo, cursor, between, page):
@@ -135,13 +168,16 @@ def _bounds(slo, cursor, between, page):
 
     Only the last page before a reset and the first one after it matter, so it is enough to try all pairs.
     """
+    if cursor.known and len({seen["life"] for seen in (*between, page)} | {cursor.life}) == 1:
+        # Without a reset differences telescope: it does not matter which pages were seen.
+        between = []
     outcomes = []
     for first in [None, *between] if cursor.known or not between else between:
         later = [other for other in between if first is None or other["at_ms"] > first["at_ms"]]
         for second in [None, *(other for other in later if first is not None and other["life"] > first["life"])]:
-            trial, total, resets = cursor.copy(), defaultdict(Fraction), 0
+            trial, total, resets = cursor.copy(), defaultdict(int), 0
             for seen in filter(None, (first, second, page)):
-                credits, count = trial.visit(seen["values"], seen["start"], seen["at_ms"])
+                credits, count = trial.visit(slo.chosen(seen), seen["start"], seen["at_ms"])
                 resets += count
                 for key, credit in credits.items():
                     total[key] += credit
@@ -155,7 +191,7 @@ def _bounds(slo, cursor, between, page):
 
 def as_counts(slo, sums, group):
     """(total, good) of a group, as numbers that JSON can hold exactly: text."""
-    total, part = sums.by_group.get(group, (Fraction(0), Fraction(0)))
+    total, part = sums.by_group.get(group, (0, 0))
     return total, (total - part if slo.part_is_bad else part)
 
 

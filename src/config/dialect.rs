@@ -45,6 +45,11 @@ pub(super) fn is_prometheus(root: &Node, file: &str) -> bool {
     !matches!(name, "nines.yml" | "nines.yaml") && (is_of_prometheus || !is_of_nines)
 }
 
+/// A key of a document that Prometheus does not have, or has with another meaning.
+pub(super) fn is_of_nines(key: &str) -> bool {
+    key == "storage" || OF_NINES.contains(&key)
+}
+
 /// Says what of a file of Prometheus's has no effect here.
 pub(super) fn read_others(context: &mut Context<'_>, fields: &mut Fields<'_>) {
     context.unsupported(fields, &OF_PROMETHEUS);

@@ -190,7 +190,13 @@ fn read_static(context: &mut Context<'_>, field: Field<'_>, are_addresses: bool)
             continue;
         };
         let mut group = TargetGroup::default();
-        if let Some(targets) = fields.require("targets") {
+        // To Prometheus a group may have none.
+        let targets = if context.is_prometheus {
+            fields.get("targets")
+        } else {
+            fields.require("targets")
+        };
+        if let Some(targets) = targets {
             for target in context.reader.list(targets) {
                 group.targets.extend(if are_addresses {
                     read_target(context, target)

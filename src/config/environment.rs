@@ -1,31 +1,46 @@
 //! `${NAME}` in values, from the environment.
 
+use super::dialect::is_of_nines;
 use crate::spec::codes;
 use crate::spec::reader::Reader;
 use crate::spec::yaml::{Node, Value};
 
-/// Replaces `${NAME}` in every value; a variable that is not set is an error at its place. `$${` is a literal `${`, and
-/// a dollar sign by itself stays; so does `${1}`, which is no variable but what a regular expression has captured.
+/// Replaces `${NAME}` in every value of a document; a variable that is not set is an error at its place. `$${` is a literal
+/// `${`, and a dollar sign by itself stays; so does `${1}`, which is no variable but what a regular expression has
+/// captured.
 ///
-/// In a file of Prometheus's, which replaces hardly anything, what is no set variable stays as it is written, and a
-/// rule's `replacement` stays as a whole: there `${name}` is a group of the rule's expression.
+/// What stands below a key of Prometheus's in a file of Prometheus's, which replaces hardly anything, is lenient: what is
+/// no set variable stays as it is written, and a rule's `replacement` stays as a whole, for there `${name}` is a group of
+/// the rule's expression.
 pub(super) fn expand(
     reader: &mut Reader<'_>,
-    node: &mut Node,
+    root: &mut Node,
     env: &dyn Fn(&str) -> Option<String>,
     is_prometheus: bool,
 ) {
+    match &mut root.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                let is_lenient = is_prometheus && !is_of_nines(&entry.key);
+                expand_node(reader, &mut entry.value, env, is_lenient);
+            }
+        }
+        _ => expand_node(reader, root, env, is_prometheus),
+    }
+}
+
+fn expand_node(reader: &mut Reader<'_>, node: &mut Node, env: &dyn Fn(&str) -> Option<String>, is_lenient: bool) {
     match &mut node.value {
         Value::Seq(items) => items
             .iter_mut()
-            .for_each(|item| expand(reader, item, env, is_prometheus)),
+            .for_each(|item| expand_node(reader, item, env, is_lenient)),
         Value::Map(entries) => entries
             .iter_mut()
-            .filter(|entry| !is_prometheus || entry.key != "replacement")
-            .for_each(|entry| expand(reader, &mut entry.value, env, is_prometheus)),
+            .filter(|entry| !is_lenient || entry.key != "replacement")
+            .for_each(|entry| expand_node(reader, &mut entry.value, env, is_lenient)),
         Value::Scalar(scalar) if scalar.text.contains("${") => match expand_text(&scalar.text, env) {
             Ok(text) => scalar.text = text,
-            Err(_) if is_prometheus => {}
+            Err(_) if is_lenient => {}
             Err(message) => reader.report(&codes::VARIABLE, node.span, message),
         },
         Value::Null | Value::Scalar(_) => {}

@@ -122,6 +122,36 @@ fn a_file_of_prometheus_is_taken_and_the_rest_is_said_at_its_place() {
 }
 
 #[test]
+fn usual_forms_of_prometheus_are_taken_without_a_word() {
+    let (config, said) = read(
+        "x-common: &common {scrape_interval: 5s}
+scrape_configs:
+  - job_name: federate
+    <<: *common
+    honor_labels: true
+    metrics_path: /federate
+    params: {'match[]': ['{job=\"a\"}']}
+    tls_config: {}
+    basic_auth:
+    static_configs:
+      - targets:
+      - targets: [a:1]
+        labels:
+",
+    );
+    assert_eq!(said, ["L023 1:1"]);
+    let job = &config.jobs[0];
+    assert_eq!(job.interval, Duration::from_secs(5));
+    assert_eq!(job.params[0].0, "match[]");
+    let (_, diagnostics) = read_as(
+        "prometheus.yml",
+        "rule_files: [a]\nstorage: {url: 'sqlite:${NOBODY}'}\n",
+        Path::new("/x"),
+    );
+    assert!(diagnostics.iter().any(|found| found.code == "N030"), "{diagnostics:?}");
+}
+
+#[test]
 fn what_is_shown_or_said_of_a_file_of_prometheus_holds_no_secret() {
     let (config, diagnostics) = read_as("prometheus.yml", EVERYTHING, Path::new("/x"));
     let said: String = diagnostics.iter().map(Diagnostic::full).collect();

@@ -289,10 +289,12 @@ fn parse_size(text: &str) -> Option<u64> {
         "MB" | "MiB" => 2,
         "GB" | "GiB" => 3,
         "TB" | "TiB" => 4,
+        "PB" | "PiB" => 5,
+        "EB" | "EiB" => 6,
         _ => return None,
     };
     let bytes = number.parse::<f64>().ok()? * 1024_f64.powi(power);
-    (bytes.is_finite() && bytes < 1e18).then_some(bytes as u64)
+    (bytes.is_finite() && bytes < 1e19).then_some(bytes as u64)
 }
 
 #[cfg(test)]

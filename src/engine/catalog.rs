@@ -1,12 +1,13 @@
 //! The catalog: the SLOs that run, with the numbers under which the store knows them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::collect::reports;
 use super::ports::{KeyRecord, LoadedSlo, SloRecord};
 use super::snapshot::DiagnosticView;
 use crate::domain::digest::fnv1a;
+use crate::domain::indicator::IndicatorKind;
 use crate::domain::labels::Group;
 use crate::domain::selection::Selection;
 use crate::domain::slo::{Slo, SloId};
@@ -91,6 +92,9 @@ pub struct Catalog {
     pub edition: u64,
     /// The places of the entries that may use what nines itself says of its targets.
     gauges: Vec<usize>,
+    /// The places of the entries that name a metric, and of those that name none.
+    by_metric: HashMap<String, Vec<usize>>,
+    any_metric: Vec<usize>,
     by_id: HashMap<i64, usize>,
 }
 
@@ -133,6 +137,7 @@ impl Catalog {
         let uses_reports = |(_, entry): &(usize, &Entry)| reports::may_use(&entry.slo.indicator.kind);
         let gauges = entries.iter().enumerate().filter(uses_reports).map(|(at, _)| at);
         let gauges = gauges.collect();
+        let (by_metric, any_metric) = index_by_metric(&entries);
         let by_id = entries
             .iter()
             .enumerate()
@@ -145,6 +150,8 @@ impl Catalog {
             revision,
             edition: FIRST_EDITION,
             gauges,
+            by_metric,
+            any_metric,
             by_id,
         }
     }
@@ -154,10 +161,37 @@ impl Catalog {
         self.gauges.iter().map(|at| &self.entries[*at])
     }
 
+    /// The SLOs that may use series of this metric.
+    pub fn users_of(&self, metric: &str) -> impl Iterator<Item = &Entry> {
+        let named = self.by_metric.get(metric).into_iter().flatten();
+        named.chain(&self.any_metric).map(|at| &self.entries[*at])
+    }
+
     /// The SLO with this number.
     pub fn entry(&self, id: i64) -> Option<&Entry> {
         self.by_id.get(&id).map(|index| &self.entries[*index])
     }
+}
+
+/// The places of entries by the metrics that they name, each once, and of those that name none.
+fn index_by_metric(entries: &[Entry]) -> (HashMap<String, Vec<usize>>, Vec<usize>) {
+    let mut by_metric: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut any_metric = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let mut selectors = entry.slo.indicator.selectors();
+        if let IndicatorKind::Latency { histogram, .. } = &entry.slo.indicator.kind {
+            // A native histogram bears the family's own name.
+            selectors.push(histogram.clone());
+        }
+        let named: Option<BTreeSet<String>> = selectors.into_iter().map(|selector| selector.metric).collect();
+        match named {
+            Some(metrics) => metrics
+                .into_iter()
+                .for_each(|metric| by_metric.entry(metric).or_default().push(at)),
+            None => any_metric.push(at),
+        }
+    }
+    (by_metric, any_metric)
 }
 
 /// The ledger keys of all SLOs, and which groups have one.

@@ -13,6 +13,9 @@ use crate::domain::time::Timestamp;
 /// Credits in one write transaction; a target with more goes alone.
 const CREDITS_AT_A_TIME: usize = 1000;
 
+/// Targets in one write transaction: each moves a cursor.
+const TARGETS_AT_A_TIME: usize = 500;
+
 /// Where committed visits are written down, for proofs that replay them.
 pub type VisitLog = Arc<dyn Fn(&serde_json::Value) + Send + Sync>;
 
@@ -116,13 +119,15 @@ fn in_small_parts(commits: Vec<TargetCommit>) -> Vec<Vec<TargetCommit>> {
     let (mut parts, mut size): (Vec<Vec<TargetCommit>>, usize) = (Vec::new(), 0);
     for commit in commits {
         let credits = commit.credits.len();
-        if parts.is_empty() || size + credits > CREDITS_AT_A_TIME {
-            parts.push(Vec::new());
-            size = 0;
-        }
-        size += credits;
-        if let Some(part) = parts.last_mut() {
-            part.push(commit);
+        match parts.last_mut() {
+            Some(part) if part.len() < TARGETS_AT_A_TIME && size + credits <= CREDITS_AT_A_TIME => {
+                size += credits;
+                part.push(commit);
+            }
+            _ => {
+                size = credits;
+                parts.push(vec![commit]);
+            }
         }
     }
     // The last is taken first: the parts go out in the order of their targets.

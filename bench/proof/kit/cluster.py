@@ -51,6 +51,37 @@ class Cluster:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(60)
 
+    def cut(self):
+        """Ends every session; the server itself goes on."""
+        for pid in self._backends():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    @contextlib.contextmanager
+    def standing_still(self):
+        """Nobody answers and no connection breaks, as with a machine that hangs."""
+        stopped = [self._process.pid, *self._backends()]
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _backends(self):
+        """The processes of our server that serve a client: its children whose title names our user."""
+        with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
+            children = [int(pid) for pid in file.read().split()]
+        found = []
+        for pid in children:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+                if file.read().startswith(b"postgres: nines "):
+                    found.append(pid)
+        return found
+
     def _answers(self):
         """A session can begin: the server answers the start of one with `R`, not with an error."""
         wish = b"\0\3\0\0user\0nines\0database\0postgres\0\0"

@@ -3,6 +3,7 @@
 import bisect
 import json
 import re
+import sys
 from fractions import Fraction
 
 
@@ -11,11 +12,16 @@ class Pages:
 
     def __init__(self):
         self.pages, self.ends, self._times = [], {}, []
+        # When nines was killed; shared by all targets.
+        self.kills = ()
+        # What each series had really counted at the target's end, where the target says so.
+        self.final = None
 
     def add(self, entry):
-        entry["values"] = {key: Fraction(str(value)) for key, value in entry["values"].items()}
+        entry["values"] = {key: exact(value) for key, value in entry["values"].items()}
         if entry["kind"] == "end":
             self.ends[entry["life"]] = entry["values"]
+            self.final = entry.get("truth")
         else:
             self.pages.append(entry)
             self._times.append(entry["at_ms"])
@@ -39,6 +45,11 @@ class Pages:
         return lost + after["values"].get(key, 0)
 
 
+def exact(value):
+    """Whole numbers stay what they are, which is faster; nothing becomes a float."""
+    return value if isinstance(value, int) else Fraction(str(value))
+
+
 def read_lines(path):
     """JSON objects by line; a line that a kill cut short is left out, also where the next one was written behind it."""
     with open(path, encoding="utf-8", errors="replace") as lines:
@@ -55,8 +66,19 @@ def read_lines(path):
 
 def read_targets(pages_path, visit_paths, problems):
     """By URL: its pages and its commits in the order of their `seq`."""
-    targets = {}
+    targets, layouts, kills = {}, {}, []
     for entry in read_lines(pages_path):
+        if entry["kind"] == "kill":
+            kills.append(entry["at_ms"])
+            continue
+        if entry["kind"] == "layout":
+            layouts[entry["id"]] = [sys.intern(key) for key in entry["keys"]]
+            continue
+        if "layout" in entry:
+            # Large fleets write their series once, and numbers in the same order for each page.
+            keys = layouts[entry["layout"]]
+            entry["values"] = dict(zip(keys, entry.pop("numbers")))
+            entry["truth"] = dict(zip(keys, entry["truth"]))
         entry["life"], entry["at_ms"] = int(entry["life"]), int(entry["at_ms"])
         targets.setdefault(entry["url"], (Pages(), {}))[0].add(entry)
     for path in visit_paths:
@@ -67,7 +89,10 @@ def read_targets(pages_path, visit_paths, problems):
                 continue
             for visit in entry["visits"]:
                 visit["at_ms"] = int(visit["at_ms"])
+                visit["samples"] = {sys.intern(key): value for key, value in visit["samples"].items()}
             if targets[entry["url"]][1].setdefault(seq, entry) is not entry:
                 problems.append(f"{entry['url']}: seq {seq} was committed twice")
+    for pages, _ in targets.values():
+        pages.kills = kills
     ordered = lambda commits: [dict(commits[seq], seq=seq) for seq in sorted(commits)]  # noqa: E731
     return {url: (pages, ordered(commits)) for url, (pages, commits) in targets.items()}

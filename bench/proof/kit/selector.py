@@ -28,10 +28,21 @@ class Slo:
 
     def __init__(self, spec):
         self.id, self.loaded_at_ms = spec["id"], spec.get("loaded_at_ms", 0)
+        if "latency" in spec:
+            spec = dict(spec, **_of_histogram(spec["latency"], spec["threshold"]))
         self.total, self.part = parse(spec["total"]), parse(spec.get("bad") or spec["good"])
         self.part_is_bad = "bad" in spec
         self.group_by = spec.get("group_by", [])
-        self._known = {}
+        self._known, self._chosen = {}, {}
+
+    def chosen(self, page):
+        """The values of a page that count for this SLO."""
+        layout, values = page.get("layout"), page["values"]
+        if layout is None:
+            return {key: value for key, value in values.items() if any(self.roles(key)[:2])}
+        if layout not in self._chosen:
+            self._chosen[layout] = [key for key in values if any(self.roles(key)[:2])]
+        return {key: values[key] for key in self._chosen[layout]}
 
     def roles(self, key):
         """Whether a series counts towards the total, towards the other selector, and for which group."""
@@ -41,6 +52,13 @@ class Slo:
             group = tuple(labels.get(label, "") for label in self.group_by)
             self._known[key] = (_selects(self.total, name, labels), _selects(self.part, name, labels), group)
         return self._known[key]
+
+
+def _of_histogram(selector, threshold):
+    """Rule 8 where a page always has both: good is the bucket at the threshold, in seconds, total is the count."""
+    metric, braces, matchers = selector.partition("{")
+    bound = f'le="{threshold.removesuffix("s")}"' + ("," if braces else "}")
+    return {"total": f"{metric}_count{braces}{matchers}", "good": f"{metric}_bucket{{{bound}{matchers}"}
 
 
 def _selects(selector, name, labels):

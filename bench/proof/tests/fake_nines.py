@@ -17,11 +17,12 @@ import sys
 import threading
 import time
 import urllib.request
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from kit.selector import Slo  # noqa: E402
+from kit.selector import OPERATORS, Slo  # noqa: E402
 from oracle import Cursor  # noqa: E402  (a stand-in may share its rules with the oracle: only the frame is proved here)
 
 FAULT = os.environ.get("FAKE_FAULT", "")
@@ -74,7 +75,7 @@ class Fake:
                 try:
                     with urllib.request.urlopen(url, timeout=1) as answer:
                         waiting.setdefault((job, url), []).append((int(time.time() * 1000), answer.read().decode()))
-                except OSError:
+                except (OSError, HTTPException):
                     continue
             if time.monotonic() - since >= 3:
                 self.commit(waiting)
@@ -85,8 +86,8 @@ class Fake:
         state, lines = json.loads(json.dumps(self.state)), []
         for (job, url), visits in waiting.items():
             known = state["targets"].setdefault(url, {"seq": 0, "slos": {}})
-            pages = [(at, *parse(text, {slo.total[0] for slo in self.slos})) for at, text in visits]
-            for slo in (slo for slo in self.slos if ("job", "=", job) in slo.total[1]):
+            pages = [(at, *parse(text, {metric for slo in self.slos for metric in (slo.total[0], slo.part[0])})) for at, text in visits]
+            for slo in (slo for slo in self.slos if wants(slo, job)):
                 self.count(state, slo, known, pages)
             known["seq"] += 1
             found = [{"at_ms": at, "samples": values} for at, values, _ in pages]
@@ -108,7 +109,7 @@ class Fake:
         for at, values, start in pages:
             times = 2 if FAULT == "double" and random.random() < 0.05 else 1
             times = 0 if FAULT == "drop" and random.random() < 0.05 else times
-            for key, credit in cursor.visit(values, start, at)[0].items():
+            for key, credit in cursor.visit(slo.chosen({"values": values}), start, at)[0].items():
                 is_total, is_part, group = slo.roles(key)
                 ids = [slo.id]
                 if slo.group_by:
@@ -127,6 +128,10 @@ class Fake:
             labels = 'service="shop",slo="x",slo_id="' + slo.replace('"', '\\"') + '"'
             lines += [f"nines_slo_events_total{{{labels}}} {total}", f"nines_slo_good_events_total{{{labels}}} {good}"]
         return "\n".join(lines) + "\n"
+
+
+def wants(slo, job):
+    return all(OPERATORS[operator](job, value) for label, operator, value in slo.total[1] if label == "job")
 
 
 def parse(text, metrics):

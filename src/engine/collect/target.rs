@@ -351,7 +351,7 @@ impl TargetState {
             let used: Arc<[(i64, SeriesUse)]> = seen.map_or_else(Default::default, |(metric, labels)| {
                 let used = |indicator: &Indicator| indicator.use_of(series, &metric, &labels);
                 let is_report = is_report(series);
-                let entries = catalog.entries.iter();
+                let entries = catalog.users_of(&metric);
                 entries
                     .filter(|entry| !(is_report && may_use(&entry.slo.indicator.kind)))
                     .filter_map(|entry| used(&entry.slo.indicator).map(|used| (entry.id, used)))

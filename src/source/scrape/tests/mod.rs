@@ -7,6 +7,7 @@ mod differential;
 mod kubernetes;
 mod listing;
 mod pages;
+mod pieces;
 mod protobuf;
 mod providers;
 mod reference;
