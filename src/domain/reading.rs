@@ -62,13 +62,13 @@ pub struct Series {
 
 impl Series {
     /// A series of this metric with these labels of its own.
-    pub fn new(metric: impl Into<String>, labels: Labels) -> Self {
+    pub fn new(metric: impl Into<String>, mut labels: Labels) -> Self {
         let metric = metric.into();
-        Self {
-            key: format!("{metric}{labels}"),
-            metric,
-            labels,
-        }
+        // There are many of them, and they stay.
+        labels.shrink();
+        let mut key = format!("{metric}{labels}");
+        key.shrink_to_fit();
+        Self { key, metric, labels }
     }
 }
 
