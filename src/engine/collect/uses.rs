@@ -56,10 +56,9 @@ pub fn uses_of(
         let units = cursor
             .and_then(|cursor| cursor.slos.get(&entry.id))
             .map(|of_slo| &of_slo.units);
-        match (units.and_then(|units| units.get_key_value(&used.key)), &key) {
-            (Some((known, _)), _) => used.key.share(known),
-            (None, Some(known)) => used.key.share(known),
-            (None, None) => {}
+        let known = units.and_then(|units| units.get_key_value(&used.key));
+        if let Some(known) = known.map(|(known, _)| known).or(key.as_ref()) {
+            used.key.share(known);
         }
         used.family.share(family);
         (key, *family) = (Some(used.key.clone()), used.family.clone());
