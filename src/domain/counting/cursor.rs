@@ -1,8 +1,8 @@
 //! Cursors: what a target and its SLOs are remembered by between visits, and their form in the store.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
+use super::text::SharedText;
 use super::units::Unit;
 use crate::domain::time::{DAY_MINUTES, Minute, Timestamp};
 
@@ -30,6 +30,9 @@ pub struct CountedWith {
     pub rules: u64,
 }
 
+/// The last values, by unit.
+pub type Units = HashMap<SharedText, UnitState, foldhash::fast::RandomState>;
+
 /// What one SLO remembers of one target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SloCursor {
@@ -38,7 +41,7 @@ pub struct SloCursor {
     /// The SLO has seen this target: series that appear from now on count from zero.
     pub known: bool,
     /// The last values, by unit.
-    pub units: HashMap<Arc<str>, UnitState>,
+    pub units: Units,
     /// Something has changed since it was last taken for a commit; not stored.
     pub changed: bool,
 }
@@ -141,7 +144,7 @@ impl SloCursor {
     /// Another page's way to see the target is in force: what this page does not show has no value to count from, since
     /// what it did in the meantime was somebody else's.
     pub fn forget_values_beside(&mut self, shown: &HashSet<&str>, at: Timestamp) {
-        for (_, unit) in self.units.iter_mut().filter(|(key, _)| !shown.contains(key.as_ref())) {
+        for (_, unit) in self.units.iter_mut().filter(|(key, _)| !shown.contains(key.as_str())) {
             let seen = unit.seen;
             *unit = UnitState {
                 seen,
@@ -259,7 +262,7 @@ impl SloCursor {
         let known = reader.take(1)?[0] != 0;
         let indicator = reader.u64()?;
         let count = reader.u32()?;
-        let mut units = HashMap::new();
+        let mut units = Units::default();
         for _ in 0..count {
             let length = reader.u32()? as usize;
             let key = std::str::from_utf8(reader.take(length)?).map_err(|_| CursorError)?;

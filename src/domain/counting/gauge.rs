@@ -53,11 +53,11 @@ impl SloCursor {
                 sampled_at: at,
                 seen: at.minute(),
             };
-            if let Some(unit) = self.units.get_mut(sample.series.key.as_str()) {
+            if let Some(unit) = self.units.get_mut(&sample.series.key) {
                 sampled.mark_at = unit.mark_at.max(at);
                 *unit = sampled;
             } else {
-                self.units.insert(sample.series.key.as_str().into(), sampled);
+                self.units.insert(sample.series.key.clone(), sampled);
             }
         }
         self.changed |= !self.known || !samples.is_empty();

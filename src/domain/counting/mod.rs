@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod gauge;
 pub mod placement;
 pub mod start;
+pub mod text;
 pub mod units;
 
 use std::collections::{BTreeMap, HashSet};
@@ -110,7 +111,7 @@ impl SloCursor {
             }
             let Some(deltas) = credit.deltas(unit) else {
                 count.notes.push(Note::Overflow {
-                    series: unit.key.to_owned(),
+                    series: unit.key.to_string(),
                 });
                 count.counted = false;
                 continue;
@@ -206,7 +207,7 @@ impl SloCursor {
                 Some(last) => last.move_to(unit, facts.at),
                 None => self
                     .units
-                    .insert(unit.key.into(), UnitState::first(unit, facts.at))
+                    .insert(unit.key.clone(), UnitState::first(unit, facts.at))
                     .is_none(),
             }
         }
@@ -297,7 +298,7 @@ fn add(count: &mut VisitCount, unit: &Unit<'_>, deltas: &[i64; 2]) {
         *credit = (total, good);
     } else {
         count.notes.push(Note::Overflow {
-            series: unit.key.to_owned(),
+            series: unit.key.to_string(),
         });
         count.counted = false;
     }

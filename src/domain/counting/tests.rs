@@ -48,10 +48,12 @@ impl Bench {
             busiest_rate: 0.0,
         };
         let group = Group::default();
+        let keys: Vec<text::SharedText> = page.iter().map(|(key, _, _)| (*key).into()).collect();
         let units: Vec<Unit<'_>> = page
             .iter()
-            .map(|(key, value, created)| Unit {
-                key,
+            .zip(&keys)
+            .map(|((key, value, created), shared)| Unit {
+                key: shared,
                 family: units::family_of_key(key),
                 group: &group,
                 values: [*value, 0.0],

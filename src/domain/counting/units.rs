@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::text::SharedText;
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
 use crate::domain::labels::{Group, Labels};
 use crate::domain::native_histogram::NativeHistogram;
@@ -11,7 +12,7 @@ use crate::domain::reading::Series;
 #[derive(Clone, Debug)]
 pub struct Unit<'a> {
     /// The page's own name for it: the series' key, or the histogram's without `le`.
-    pub key: &'a str,
+    pub key: &'a SharedText,
     /// The metric's family: without `_total`, `_bucket`, `_count`, `_sum`.
     pub family: &'a str,
     /// The group to which its events go.
@@ -64,9 +65,9 @@ impl Unit<'_> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesUse {
     /// Under which key its last value is kept.
-    pub key: String,
+    pub key: SharedText,
     /// The metric's family.
-    pub family: String,
+    pub family: SharedText,
     /// The group, by the series' labels with its target's.
     pub group: Group,
     /// What it is to the SLO.
@@ -98,7 +99,7 @@ impl Indicator {
     /// relabelling); `None` when it does not. The series' identity is the page's, whatever selectors see.
     pub fn use_of(&self, series: &Series, metric: &str, labels: &Labels) -> Option<SeriesUse> {
         let group = || self.group_of(labels);
-        let family = || family_of_metric(&series.metric).to_owned();
+        let family = || SharedText::from(family_of_metric(&series.metric));
         match &self.kind {
             IndicatorKind::Ratio { total, part, part_is } => {
                 let part = part.matches(metric, labels);
@@ -114,7 +115,7 @@ impl Indicator {
                 };
                 let role = SeriesRole::Counter(roles);
                 (roles != none).then(|| SeriesUse {
-                    key: series.key.clone(),
+                    key: series.key.as_str().into(),
                     family: family(),
                     group: group(),
                     role,
@@ -142,14 +143,14 @@ impl Indicator {
                     _ => return None,
                 };
                 matches.then(|| SeriesUse {
-                    key,
-                    family: family.to_owned(),
+                    key: key.into(),
+                    family: family.into(),
                     group: group(),
                     role,
                 })
             }
             IndicatorKind::Gauge { gauge, .. } => gauge.matches(metric, labels).then(|| SeriesUse {
-                key: series.key.clone(),
+                key: series.key.as_str().into(),
                 family: family(),
                 group: group(),
                 role: SeriesRole::Gauge,

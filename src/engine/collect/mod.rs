@@ -11,6 +11,7 @@ pub mod pending;
 pub mod reports;
 pub mod schedule;
 pub mod target;
+mod uses;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

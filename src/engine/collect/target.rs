@@ -9,12 +9,13 @@ use super::cursor::Cursor;
 use super::health::Health;
 use super::page::{by_slo, describe_visit};
 use super::pending::{PendingCredit, to_credits};
-use super::reports::{Report, ReportUses, is_report, may_use};
+use super::reports::{Report, ReportUses};
+use super::uses::{ByKey, uses_of};
 use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
 use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, PageAge, StartVerdict, judge_age, judge_start};
+use crate::domain::counting::text::SharedText;
 use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
-use crate::domain::indicator::Indicator;
 use crate::domain::labels::Group;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Series, Target};
 use crate::domain::time::{Timestamp, format_duration};
@@ -27,8 +28,8 @@ pub struct TargetState {
     target: Target,
     labels_digest: u64,
     cursor: Option<Cursor>,
-    /// How the SLOs use each series, by the series' key; found once per catalog.
-    uses: HashMap<String, Arc<[(i64, SeriesUse)]>>,
+    /// How the SLOs use each series; found once per catalog.
+    uses: HashMap<ByKey, Arc<[(i64, SeriesUse)]>, foldhash::fast::RandomState>,
     /// The same of what nines itself says of the target.
     report_uses: Option<ReportUses>,
     pending: Vec<PendingCredit>,
@@ -80,7 +81,7 @@ impl TargetState {
             labels_digest: target.labels_digest(),
             target,
             cursor: None,
-            uses: HashMap::new(),
+            uses: HashMap::default(),
             report_uses: None,
             pending: Vec::new(),
             visit_log: Vec::new(),
@@ -121,7 +122,7 @@ impl TargetState {
     /// Takes over changed attributes.
     pub fn set_target(&mut self, target: Target) {
         if self.target != target {
-            (self.uses, self.report_uses) = (HashMap::new(), None);
+            (self.uses, self.report_uses) = (HashMap::default(), None);
             (self.labels_digest, self.target) = (target.labels_digest(), target);
         }
     }
@@ -160,7 +161,7 @@ impl TargetState {
     /// Drops what belongs to SLOs that are gone: they take a baseline when they return.
     pub fn set_catalog(&mut self, catalog: &Catalog) {
         let is_there = |slo: i64| catalog.entry(slo).is_some();
-        (self.uses, self.report_uses) = (HashMap::new(), None);
+        (self.uses, self.report_uses) = (HashMap::default(), None);
         self.pending.retain(|credit| is_there(credit.slo));
         self.health.retain_slos(is_there);
         if let Some(cursor) = &mut self.cursor {
@@ -343,21 +344,14 @@ impl TargetState {
         if self.uses.len() > 2 * (page.samples.len() + page.native.len()) + 1000 {
             self.uses.clear();
         }
+        let (target, cursor, all) = (&self.target, self.cursor.as_ref(), &mut self.uses);
+        let mut family = SharedText::from("");
         let mut find = |series: &Arc<Series>| {
-            if let Some(known) = self.uses.get(&series.key) {
+            if let Some(known) = all.get(series.key.as_str()) {
                 return Arc::clone(known);
             }
-            let seen = self.target.seen(&series.metric, &series.labels);
-            let used: Arc<[(i64, SeriesUse)]> = seen.map_or_else(Default::default, |(metric, labels)| {
-                let used = |indicator: &Indicator| indicator.use_of(series, &metric, &labels);
-                let is_report = is_report(series);
-                let entries = catalog.users_of(&metric);
-                entries
-                    .filter(|entry| !(is_report && may_use(&entry.slo.indicator.kind)))
-                    .filter_map(|entry| used(&entry.slo.indicator).map(|used| (entry.id, used)))
-                    .collect()
-            });
-            self.uses.insert(series.key.clone(), Arc::clone(&used));
+            let used = uses_of(target, series, cursor, &mut family, catalog);
+            all.insert(ByKey(Arc::clone(series)), Arc::clone(&used));
             used
         };
         let samples = page.samples.iter().map(|sample| &sample.series);
