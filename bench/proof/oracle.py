@@ -165,7 +165,7 @@ class Truth:
 def _bounds(slo, cursor, between, page):
     """The least and the most that the missing commit and this visit can have credited, per series.
 
-    Only the last page before a reset and the first one after it matter, so it is enough to try all pairs.
+    At a baseline it matters which page was the first: all pairs are tried.
     """
     if cursor.known:
         # Who sees more pages never counts less: a fall that nobody saw is the only thing that can be missing.
