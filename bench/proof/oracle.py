@@ -33,11 +33,11 @@ class Cursor:
 
     def __init__(self, slo):
         self._slo = slo
-        self.last, self.start, self.known, self.life = {}, None, False, None
+        self.last, self.start, self.known = {}, None, False
 
     def copy(self):
         other = Cursor(self._slo)
-        other.last, other.start, other.known, other.life = dict(self.last), self.start, self.known, self.life
+        other.last, other.start, other.known = dict(self.last), self.start, self.known
         return other
 
     def visit(self, values, start, at_ms):
@@ -108,7 +108,6 @@ def replay(slo, targets, problems):
                 least.add(slo, low)
                 most.add(slo, high)
                 resets, recovered, seen, gap = resets + count, recovered + gap, index, False
-                cursor.life = page["life"]
         unsure = _unlogged(slo, cursor, pages, seen)
         most.add(slo, unsure)
         endings += any(unsure.values())
@@ -166,13 +165,21 @@ class Truth:
 def _bounds(slo, cursor, between, page):
     """The least and the most that the missing commit and this visit can have credited, per series.
 
-    Only the last page before a reset and the first one after it matter, so it is enough to try all pairs.
+    At a baseline it matters which page was the first: all pairs are tried.
     """
-    if cursor.known and len({seen["life"] for seen in (*between, page)} | {cursor.life}) == 1:
-        # Without a reset differences telescope: it does not matter which pages were seen.
-        between = []
+    if cursor.known:
+        # Who sees more pages never counts less: a fall that nobody saw is the only thing that can be missing.
+        every = cursor.copy()
+        high, resets = defaultdict(int), 0
+        for seen in (*between, page):
+            credits, count = every.visit(slo.chosen(seen), seen["start"], seen["at_ms"])
+            resets += count
+            for key, credit in credits.items():
+                high[key] += credit
+        low, _ = cursor.visit(slo.chosen(page), page["start"], page["at_ms"])
+        return low, high, resets
     outcomes = []
-    for first in [None, *between] if cursor.known or not between else between:
+    for first in between or [None]:
         later = [other for other in between if first is None or other["at_ms"] > first["at_ms"]]
         for second in [None, *(other for other in later if first is not None and other["life"] > first["life"])]:
             trial, total, resets = cursor.copy(), defaultdict(int), 0
