@@ -14,6 +14,7 @@ line shows a `seq` that comes after it.
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from fractions import Fraction
@@ -24,6 +25,11 @@ from kit.selector import Slo
 SAME_START_S = 5.0
 JITTER = Fraction(1, 100)
 LISTED_AFTER_START_MS = 600_000
+
+
+def metric(key):
+    """A series' metric; a histogram's buckets, count and sum are one."""
+    return re.sub("_(total|bucket|count|sum)$", "", key.split("{")[0])
 
 
 class Cursor:
@@ -37,9 +43,9 @@ class Cursor:
         """Credits one visit, of which it gets what counts for its SLO; {series: credit}, and how many series were reset."""
         credits, resets = {}, 0
         from_zero = self.known or self._began_after_loading(start, at_ms)
-        fallen = {key.split("{")[0] for key, value in values.items() if value < self.last.get(key, 0)}
+        fallen = {metric(key) for key, value in values.items() if value < self.last.get(key, 0)}
         if fallen and self._restarted(start):
-            for key in [key for key in self.last if key.split("{")[0] in fallen]:
+            for key in [key for key in self.last if metric(key) in fallen]:
                 resets += 1
                 del self.last[key]
         for key, value in values.items():

@@ -95,6 +95,12 @@ class Oracle(unittest.TestCase):
         self.expect(pages, commits,
                     "181", "180", "181")
 
+    def test_a_histogram_whose_count_fell_is_reset_though_its_bucket_did_not_fall(self):
+        count, bucket = "d_seconds_count", 'd_seconds_bucket{le="0.05"}'
+        slo, seen = {"total": count, "bad": bucket}, [{count: 77, bucket: 7}, {count: 49, bucket: 14}]
+        pages = [page(100, seen[0]), end(101, seen[0]), page(102, seen[1], life=1, start=101)]
+        self.expect(pages, [commit(1, (100, seen[0])), commit(2, (102, seen[1]))], "49", "35", "49", slo=slo)
+
     def test_a_newer_start_alone_resets_nothing(self):
         pages = [page(100, {OK: 10}), end(101, {OK: 10}), page(102, {OK: 30}, life=1, start=101)]
         self.expect(pages, [commit(1, (100, {OK: 10})), commit(2, (102, {OK: 30}))], "20", "20", "30")
