@@ -54,6 +54,7 @@ on! { sqlite:
         data_that_the_store_refuses_harm_no_other_target;
     collect:
         the_hundred_and_first_group_is_other_for_ever,
+        a_group_that_appears_while_keys_are_made_waits_for_its_key,
         a_removed_slo_that_returns_takes_a_baseline,
         a_changed_indicator_takes_a_baseline_and_keeps_its_history,
         another_process_is_the_new_baseline_after_five_minutes,

@@ -69,20 +69,32 @@ def outage(bench, nines):
 
 
 def committed(nines):
+    """The URLs of which a commit has held a visit."""
     if not os.path.exists(nines.visits):
         return set()
-    return {entry["url"] for entry in read_lines(nines.visits) if entry["visits"]}
+    return {entry["url"] for entry in read_lines(nines.visits) if entry["kind"] == "commit" and entry["visits"]}
 
 
 def progress(nines, targets):
     """A probe: every target has another commit in the log than when this was made."""
-    size = os.path.getsize(nines.visits)
+    return said(nines, '"kind":"commit"', [target.url for target in targets])
+
+
+def said(nines, kind, urls):
+    """A probe: for each of these there is a line of this kind in the log that was not there when this was made."""
+    wanted, at = set(urls), os.path.getsize(nines.visits)
 
     def probe():
-        with open(nines.visits, encoding="utf-8", errors="replace") as file:
-            file.seek(size)
-            text = file.read()
-        return all(target.url in text for target in targets)
+        nonlocal at
+        with open(nines.visits, "rb") as file:
+            file.seek(at)
+            new = file.read()
+        new = new[:new.rfind(b"\n") + 1]
+        at += len(new)
+        for line in new.decode(errors="replace").splitlines():
+            if kind in line:
+                wanted.difference_update([url for url in wanted if url in line])
+        return not wanted
 
     return probe
 

@@ -3,20 +3,18 @@
 
 It shares no code with nines and reads nothing of its store. It knows
   - the pages: what each target served, when, and the last values of each of its lives (see kit/target.py);
-  - the visits: one line per successful commit and target, written by `nines serve --debug.visit-log=FILE`:
-    {"kind":"commit","job","url","seq","visits":[{"at_ms","samples":{series key: value}}]},
-    `seq` as it is after the commit;
+  - the visits: what `nines serve --debug.visit-log=FILE` writes before and after each commit (see README.md);
   - the SLOs: {"id","total","bad" or "good","group_by"?,"loaded_at_ms"}.
 
-A commit whose line is missing (nines was killed between the commit and the line) shows as a gap in `seq`. Any page that
-was served in between may have been the one. Without a reset in between that makes no difference, as differences telescope;
-with one, the oracle gives the least and the most that is possible.
+A commit of which nothing but its beginning is written (nines was killed, or lost its connection) took effect when a later
+line shows a `seq` that comes after it.
 
     oracle.py --pages FILE --visits FILE… --slos FILE      prints JSON
 """
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from fractions import Fraction
@@ -25,7 +23,13 @@ from kit.records import read_targets
 from kit.selector import Slo
 
 SAME_START_S = 5.0
+JITTER = Fraction(1, 100)
 LISTED_AFTER_START_MS = 600_000
+
+
+def metric(key):
+    """A series' metric; a histogram's buckets, count and sum are one."""
+    return re.sub("_(total|bucket|count|sum)$", "", key.split("{")[0])
 
 
 class Cursor:
@@ -35,24 +39,22 @@ class Cursor:
         self._slo = slo
         self.last, self.start, self.known = {}, None, False
 
-    def copy(self):
-        other = Cursor(self._slo)
-        other.last, other.start, other.known = dict(self.last), self.start, self.known
-        return other
-
     def visit(self, values, start, at_ms):
         """Credits one visit, of which it gets what counts for its SLO; {series: credit}, and how many series were reset."""
         credits, resets = {}, 0
         from_zero = self.known or self._began_after_loading(start, at_ms)
-        fallen = {key.split("{")[0] for key, value in values.items() if value < self.last.get(key, 0)}
+        fallen = {metric(key) for key, value in values.items() if value < self.last.get(key, 0)}
         if fallen and self._restarted(start):
-            for key in [key for key in self.last if key.split("{")[0] in fallen]:
+            for key in [key for key in self.last if metric(key) in fallen]:
                 resets += 1
                 del self.last[key]
         for key, value in values.items():
             before = self.last.get(key)
             if before is None:
                 credits[key] = value if from_zero else 0
+            elif value < before and self._jitters(before, value, start):
+                credits[key] = 0
+                continue
             elif value < before:
                 resets += 1
                 credits[key] = value
@@ -66,6 +68,10 @@ class Cursor:
         if start is None or start * 1000 < self._slo.loaded_at_ms:
             return False
         return at_ms - start * 1000 <= LISTED_AFTER_START_MS
+
+    def _jitters(self, before, value, start):
+        same = start is not None and self.start is not None and abs(start - self.start) <= SAME_START_S
+        return same and before - value < before * JITTER
 
     def _restarted(self, start):
         return start is not None and self.start is not None and start > self.start + SAME_START_S
@@ -85,48 +91,38 @@ class Sums:
                 self.by_group[place][1] += credit if is_part else 0
 
 
-def replay(slo, targets, problems):
-    """What the ledger must hold for one SLO: least, most, true, and what resets hid."""
-    least, most, true, resets, recovered, endings = Sums(), Sums(), Sums(), 0, 0, 0
+def find_pages(targets, problems):
+    """Notes for each visit which page it saw; a visit that none explains is left out."""
     for url, (pages, commits) in targets.items():
-        cursor, truth, seen, seq, gap = Cursor(slo), Truth(slo, pages), -1, 0, False
+        seen = -1
         for commit in commits:
-            gap = gap or commit["seq"] > max(seq, 0) + 1
-            seq = commit["seq"]
             for visit in commit["visits"]:
-                index = pages.seen_by(visit, seen)
-                if index is None:
-                    problems.append(f"{url} seq {seq}: no page explains the visit at {visit['at_ms']}")
-                    continue
-                page, before = pages.pages[index], pages.pages[seen] if seen >= 0 else None
-                if gap:
-                    low, high, count = _bounds(slo, cursor, pages.pages[seen + 1:index], page)
+                visit["page"] = pages.seen_by(visit, seen)
+                if visit["page"] is None:
+                    problems.append(f"{url} seq {commit['seq']}: no page explains the visit at {visit['at_ms']}")
                 else:
-                    low, count = cursor.visit(slo.chosen(page), page["start"], page["at_ms"])
-                    high = low
-                true.add(slo, truth.visit(before, page, counts=bool(before or any(high.values()))))
-                least.add(slo, low)
-                most.add(slo, high)
-                resets, recovered, seen, gap = resets + count, recovered + gap, index, False
-        unsure = _unlogged(slo, cursor, pages, seen)
-        most.add(slo, unsure)
-        endings += any(unsure.values())
+                    seen = visit["page"]
+            commit["visits"] = [visit for visit in commit["visits"] if visit["page"] is not None]
+
+
+def replay(slo, targets):
+    """What the ledger must hold for one SLO, what really happened, and how many series were reset."""
+    expected, true, resets = Sums(), Sums(), 0
+    for pages, commits in targets.values():
+        cursor, truth, seen = Cursor(slo), Truth(slo, pages), -1
+        for commit in commits:
+            for visit in commit["visits"]:
+                index = visit["page"]
+                page, before = pages.pages[index], pages.pages[seen] if seen >= 0 else None
+                credits, count = cursor.visit(slo.chosen(page), page["start"], page["at_ms"])
+                if not commit["refused"]:
+                    expected.add(slo, credits)
+                true.add(slo, truth.visit(before, page, counts=bool(before or any(credits.values()))))
+                resets, seen = resets + count, index
         if seen >= 0:
             for increase in truth.tail(pages.pages[seen]):
                 true.add(slo, increase)
-    return least, most, true, resets, recovered + endings
-
-
-def _unlogged(slo, cursor, pages, seen):
-    """The most that a last commit can have credited of which no line tells: nines was killed between the two, and the
-    target was gone before it was back."""
-    last = max((index for index, page in enumerate(pages.pages) if any(at > page["at_ms"] for at in pages.kills)), default=-1)
-    most = defaultdict(int)
-    for index in range(seen + 1, last + 1):
-        _, high, _ = _bounds(slo, cursor.copy(), pages.pages[seen + 1:index], pages.pages[index])
-        for key, credit in high.items():
-            most[key] = max(most[key], credit)
-    return most
+    return expected, true, resets
 
 
 class Truth:
@@ -162,40 +158,6 @@ class Truth:
         return keys
 
 
-def _bounds(slo, cursor, between, page):
-    """The least and the most that the missing commit and this visit can have credited, per series.
-
-    At a baseline it matters which page was the first: all pairs are tried.
-    """
-    if cursor.known:
-        # Who sees more pages never counts less: a fall that nobody saw is the only thing that can be missing.
-        every = cursor.copy()
-        high, resets = defaultdict(int), 0
-        for seen in (*between, page):
-            credits, count = every.visit(slo.chosen(seen), seen["start"], seen["at_ms"])
-            resets += count
-            for key, credit in credits.items():
-                high[key] += credit
-        low, _ = cursor.visit(slo.chosen(page), page["start"], page["at_ms"])
-        return low, high, resets
-    outcomes = []
-    for first in between or [None]:
-        later = [other for other in between if first is None or other["at_ms"] > first["at_ms"]]
-        for second in [None, *(other for other in later if first is not None and other["life"] > first["life"])]:
-            trial, total, resets = cursor.copy(), defaultdict(int), 0
-            for seen in filter(None, (first, second, page)):
-                credits, count = trial.visit(slo.chosen(seen), seen["start"], seen["at_ms"])
-                resets += count
-                for key, credit in credits.items():
-                    total[key] += credit
-            outcomes.append((total, resets, trial))
-    keys = {key for total, *_ in outcomes for key in total}
-    cursor.last, cursor.start, cursor.known = outcomes[0][2].last, outcomes[0][2].start, True
-    low = {key: min(total.get(key, 0) for total, *_ in outcomes) for key in keys}
-    high = {key: max(total.get(key, 0) for total, *_ in outcomes) for key in keys}
-    return low, high, max(count for _, count, _ in outcomes)
-
-
 def as_counts(slo, sums, group):
     """(total, good) of a group, as numbers that JSON can hold exactly: text."""
     total, part = sums.by_group.get(group, (0, 0))
@@ -212,25 +174,25 @@ def main():
     targets = read_targets(arguments.pages, arguments.visits, problems)
     with open(arguments.slos, encoding="utf-8") as file:
         slos = [Slo(spec) for spec in json.load(file)]
+    find_pages(targets, problems)
     for slo in slos:
-        answers.extend(answer(slo, targets, problems))
-    commits = sum(len(commits) for _, commits in targets.values())
-    visits = sum(len(commit["visits"]) for _, found in targets.values() for commit in found)
-    json.dump({"slos": answers, "problems": sorted(set(problems)), "commits": commits, "visits": visits}, sys.stdout)
+        answers.extend(answer(slo, targets))
+    found = [commit for _, commits in targets.values() for commit in commits]
+    json.dump({"slos": answers, "problems": problems, "commits": len(found),
+               "visits": sum(len(commit["visits"]) for commit in found),
+               "recovered": sum(commit["recovered"] for commit in found)}, sys.stdout)
     print()
     return 1 if problems else 0
 
 
-def answer(slo, targets, problems):
-    least, most, true, resets, recovered = replay(slo, targets, problems)
-    for group in sorted(most.by_group, key=lambda group: (group is not None, group)):
+def answer(slo, targets):
+    expected, true, resets = replay(slo, targets)
+    for group in sorted(expected.by_group, key=lambda group: (group is not None, group)):
         labels = zip(slo.group_by, group or ())
         suffix = "" if group is None else "{" + ",".join(f'{label}="{value}"' for label, value in labels) + "}"
-        (low, low_good), (high, high_good) = as_counts(slo, least, group), as_counts(slo, most, group)
-        yield {"id": slo.id + suffix, "total": [str(low), str(high)],
-               "good": sorted((str(low_good), str(high_good)), key=Fraction),
-               "true": str(as_counts(slo, true, group)[0]), "resets": resets if group is None else None,
-               "recovered": recovered if group is None else None}
+        total, good = as_counts(slo, expected, group)
+        yield {"id": slo.id + suffix, "total": str(total), "good": str(good),
+               "true": str(as_counts(slo, true, group)[0]), "resets": resets if group is None else None}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import time
 
-from exactness import committed, progress
+from exactness import committed, progress, said
 from kit.daemon import Daemon, wait_for
 from kit.fleet import BOUNDS, CODES, METHODS, QUEUES, ROUTES, Fleet
 from kit.proof import arguments, compare, run
@@ -92,13 +92,18 @@ class Listing:
         members = self.members[job]
         for place in self.chance.sample(range(len(members)), max(1, len(members) // 10)):
             old, members[place] = members[place], self.fleet.launch(0.0)
-            self.ended.append(old)
+            self.ended.append((job, old))
             self.replaced += 1
             if self.chance.random() < 0.5:
                 self.write(job, [old])
                 time.sleep(1.5)
             self.write(job)
             self.fleet.retire(old)
+
+    def list_ended(self):
+        """Lists also those that are gone: whoever starts then reads what became of their last commits."""
+        for job in self.paths:
+            self.write(job, [member for of_job, member in self.ended if of_job == job])
 
     def write(self, job, more=()):
         path = self.paths[job]
@@ -128,11 +133,14 @@ def proof(bench):
     for member in listing.all():
         log.write(member.record("end", time.time())[2])
     status = nines.stop()
+    listing.list_ended()
+    members = [*listing.all(), *(member for _, member in listing.ended)]
+    all_read = said(nines, '"kind":"cursor"', [member.url for member in members])
     nines.start()
+    wait_for("the cursor of every target", all_read, 60, 0.5)
     counted, discrepancy = nines.settled(60)
     log.close()
 
-    members = [*listing.all(), *listing.ended]
     print(", ".join(f"{number} {what}" for what, number in happened.items())
           + f"; {listing.replaced} targets replaced, {sum(member.restarts for member in members)} restarts, "
           f"{sum(member.resets for member in members)} counters reset alone")
@@ -166,7 +174,7 @@ def trouble(bench, nines, listing, seconds):
         time.sleep(0.2)
         for what in [what for what, at in due.items() if time.monotonic() >= at]:
             if what == "kills":
-                kill(bench, nines, listing.fleet.log)
+                kill(bench, nines)
             elif what == "deploys":
                 listing.replace(chance.choice(("fast", "slow")))
             else:
@@ -177,10 +185,8 @@ def trouble(bench, nines, listing, seconds):
     return happened
 
 
-def kill(bench, nines, log):
+def kill(bench, nines):
     nines.kill9()
-    # What was committed a moment before may not have found its way into the log of visits.
-    log.write({"kind": "kill", "at_ms": int(time.time() * 1000)})
     time.sleep(bench.random.uniform(0, 3))
     nines.start(wait=False)
     nines.wait_ready(60)

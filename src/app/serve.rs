@@ -260,14 +260,14 @@ fn hostname() -> String {
     std::fs::read_to_string("/etc/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
-/// A log of committed visits, one JSON object a line, for proofs that replay them.
+/// A log of visits and their commits, one JSON object a line, for proofs that replay them. A line is written at once.
 fn open_visit_log(path: &std::path::Path) -> anyhow::Result<VisitLog> {
     use std::io::Write;
     let file = std::fs::File::options().create(true).append(true).open(path);
     let file = std::sync::Mutex::new(file.with_context(|| format!("cannot write {}", path.display()))?);
     Ok(Arc::new(move |entry| {
         let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(error) = writeln!(file, "{entry}") {
+        if let Err(error) = file.write_all(format!("{entry}\n").as_bytes()) {
             tracing::warn!(%error, "the visit log cannot be written");
         }
     }))

@@ -124,8 +124,19 @@ impl Active {
         let cursors = store
             .load_cursors(&targets.iter().map(|target| target.id).collect::<Vec<_>>())
             .await?;
-        self.collector
-            .set_cursors(&targets.into_iter().zip(cursors).collect::<Vec<_>>());
+        let records: Vec<_> = targets.into_iter().zip(cursors).collect();
+        if let Some(log) = &self.engine.visit_log {
+            // It tells what has become of a commit whose end nobody heard of.
+            for (target, cursor) in &records {
+                log(&serde_json::json!({
+                    "kind": "cursor",
+                    "epoch": self.epoch,
+                    "target": target.key,
+                    "seq": cursor.seq,
+                }));
+            }
+        }
+        self.collector.set_cursors(&records);
         Ok(())
     }
 

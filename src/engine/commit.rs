@@ -1,6 +1,6 @@
 //! Committing: what the visits since the last evaluation came to goes into the store, in one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const CREDITS_AT_A_TIME: usize = 1000;
 /// Targets in one write transaction: each moves a cursor.
 const TARGETS_AT_A_TIME: usize = 500;
 
-/// Where committed visits are written down, for proofs that replay them.
+/// Where visits are written down, before and after their commit, for proofs that replay them.
 pub type VisitLog = Arc<dyn Fn(&serde_json::Value) + Send + Sync>;
 
 /// Commits what waits.
@@ -69,9 +69,20 @@ impl Committer {
             self.collector.add_keys(&committed.new_keys);
         }
         let Batch { commits, visits } = self.collector.take_batch();
-        let (mut waiting, mut refused) = (in_small_parts(commits), BTreeSet::new());
+        let mut notes = self.visit_log.as_ref().map(|log| {
+            let targets = commits.iter().map(|commit| commit.target);
+            Notes::new(log, self.epoch, targets.zip(visits).collect())
+        });
+        let mut waiting = in_small_parts(commits);
         while let Some(mut part) = waiting.pop() {
-            match self.store.commit_visits(self.epoch, &part, now).await {
+            if let Some(notes) = &notes {
+                notes.write("begin", &part);
+            }
+            let result = self.store.commit_visits(self.epoch, &part, now).await;
+            if let Some(notes) = &notes {
+                notes.write_end(&result, &part);
+            }
+            match result {
                 Ok(()) => {
                     self.collector.committed(&part);
                     committed.commits.append(&mut part);
@@ -85,29 +96,61 @@ impl Committer {
                         tracing::error!(target.id = commit.target, %error, "the store refuses events; taking a new baseline");
                         self.collector.refused(commit.target, now);
                         commit.credits.clear();
-                        refused.insert(commit.target);
+                        if let Some(notes) = &mut notes {
+                            notes.refused.insert(commit.target);
+                        }
                     }
                     waiting.push(part);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.write_log(&committed.commits, &visits, &refused);
         Ok(committed)
     }
+}
 
-    fn write_log(&self, commits: &[TargetCommit], visits: &[serde_json::Value], refused: &BTreeSet<i64>) {
-        let Some(log) = &self.visit_log else { return };
-        let counted = commits
-            .iter()
-            .zip(visits)
-            .filter(|(commit, _)| !refused.contains(&commit.target));
-        for (commit, visits) in counted {
-            log(&serde_json::json!({
-                "kind": "commit",
+/// What the log of visits says of one batch.
+struct Notes<'a> {
+    log: &'a VisitLog,
+    epoch: Epoch,
+    /// Job, URL and visits, by target.
+    visits: HashMap<i64, serde_json::Value>,
+    /// Targets whose events the store does not take.
+    refused: BTreeSet<i64>,
+}
+
+impl<'a> Notes<'a> {
+    fn new(log: &'a VisitLog, epoch: Epoch, visits: HashMap<i64, serde_json::Value>) -> Self {
+        let refused = BTreeSet::new();
+        Self {
+            log,
+            epoch,
+            visits,
+            refused,
+        }
+    }
+
+    /// How a commit ended, as far as that is known.
+    fn write_end(&self, result: &StoreResult<()>, part: &[TargetCommit]) {
+        match result {
+            Ok(()) => self.write("commit", part),
+            Err(StoreError::Unavailable(_)) => {}
+            Err(_) => self.write("failed", part),
+        }
+    }
+
+    fn write(&self, kind: &str, part: &[TargetCommit]) {
+        for commit in part {
+            let Some(visits) = self.visits.get(&commit.target) else {
+                continue;
+            };
+            (self.log)(&serde_json::json!({
+                "kind": kind,
+                "epoch": self.epoch,
                 "job": visits["job"],
                 "url": visits["url"],
                 "seq": commit.expected_seq + 1,
+                "refused": self.refused.contains(&commit.target),
                 "visits": visits["visits"],
             }));
         }

@@ -90,6 +90,22 @@ pub async fn the_hundred_and_first_group_is_other_for_ever(database: Database) {
     world.prove().await;
 }
 
+pub async fn a_group_that_appears_while_keys_are_made_waits_for_its_key(database: Database) {
+    let Some(mut world) = World::begin(database, BY_REGION).await else {
+        return;
+    };
+    world.read("a", Reading::Page(regions(1, 10.0)));
+    world.tick().await;
+    world.pass(10);
+    // The keys have been made, and the batch is taken a moment later: this visit lies between.
+    world.read("a", Reading::Page(regions(2, 15.0)));
+    let taken = world.active.collector().take_batch();
+    assert!(taken.commits.is_empty(), "{taken:?}");
+    world.tick().await;
+    assert_eq!((groups(&world, "r000"), groups(&world, "r001")), ((1, 5), (1, 15)));
+    world.prove().await;
+}
+
 pub async fn a_removed_slo_that_returns_takes_a_baseline(database: Database) {
     let Some(mut world) = World::begin(database, TWO).await else {
         return;

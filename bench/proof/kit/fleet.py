@@ -118,7 +118,7 @@ class Fleet:
         self.log, self.random = log, random.Random(seed)
         self.faults, self.reset_share = faults, reset_share
         self.served, self.bad = 0, dict.fromkeys(("hang", "status", "cut"), 0)
-        self._layouts, self._ballast, self._servers = {}, (0.0, ""), {}
+        self._layouts, self._ballast, self._servers, self._used = {}, (0.0, ""), {}, set()
         self._chance = random.Random(seed + 1)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -159,10 +159,17 @@ class Fleet:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _listen(self, member):
-        server = await asyncio.start_server(lambda reader, writer: self._answer(member, reader, writer), "127.0.0.1", 0,
-                                            backlog=16)
+        while True:
+            server = await asyncio.start_server(lambda reader, writer: self._answer(member, reader, writer), "127.0.0.1",
+                                                0, backlog=16)
+            port = server.sockets[0].getsockname()[1]
+            if port not in self._used:
+                break
+            # An address that another target had would be that target to nines.
+            server.close()
+        self._used.add(port)
         self._servers[member] = server
-        member.address = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        member.address = f"127.0.0.1:{port}"
         member.url = f"http://{member.address}/metrics"
 
     async def _close(self, member):

@@ -12,8 +12,6 @@ class Pages:
 
     def __init__(self):
         self.pages, self.ends, self._times = [], {}, []
-        # When nines was killed; shared by all targets.
-        self.kills = ()
         # What each series had really counted at the target's end, where the target says so.
         self.final = None
 
@@ -66,11 +64,8 @@ def read_lines(path):
 
 def read_targets(pages_path, visit_paths, problems):
     """By URL: its pages and its commits in the order of their `seq`."""
-    targets, layouts, kills = {}, {}, []
+    targets, layouts = {}, {}
     for entry in read_lines(pages_path):
-        if entry["kind"] == "kill":
-            kills.append(entry["at_ms"])
-            continue
         if entry["kind"] == "layout":
             layouts[entry["id"]] = [sys.intern(key) for key in entry["keys"]]
             continue
@@ -80,19 +75,61 @@ def read_targets(pages_path, visit_paths, problems):
             entry["values"] = dict(zip(keys, entry.pop("numbers")))
             entry["truth"] = dict(zip(keys, entry["truth"]))
         entry["life"], entry["at_ms"] = int(entry["life"]), int(entry["at_ms"])
-        targets.setdefault(entry["url"], (Pages(), {}))[0].add(entry)
-    for path in visit_paths:
-        for entry in read_lines(path):
-            seq = int(entry["seq"])
-            if entry["url"] not in targets:
-                problems.append(f"{entry['url']}: visited, but it served no page")
-                continue
-            for visit in entry["visits"]:
-                visit["at_ms"] = int(visit["at_ms"])
-                visit["samples"] = {sys.intern(key): value for key, value in visit["samples"].items()}
-            if targets[entry["url"]][1].setdefault(seq, entry) is not entry:
-                problems.append(f"{entry['url']}: seq {seq} was committed twice")
-    for pages, _ in targets.values():
-        pages.kills = kills
-    ordered = lambda commits: [dict(commits[seq], seq=seq) for seq in sorted(commits)]  # noqa: E731
-    return {url: (pages, ordered(commits)) for url, (pages, commits) in targets.items()}
+        targets.setdefault(entry["url"], (Pages(), Commits()))[0].add(entry)
+    lines = [entry for path in visit_paths for entry in read_lines(path)]
+    # The order within a file is that of time; of several daemons one writes after the other.
+    for entry in sorted(lines, key=lambda entry: entry.get("epoch", 0)):
+        url = entry["url"] if "url" in entry else entry["target"].rpartition(" ")[2]
+        if url in targets:
+            targets[url][1].add(entry)
+        elif entry["kind"] != "cursor":
+            problems.append(f"{url}: visited, but it served no page")
+    return {url: (pages, commits.settled(url, problems)) for url, (pages, commits) in targets.items()}
+
+
+class Commits:
+    """What the log says of one target's commits, line by line."""
+
+    def __init__(self):
+        self._done, self._begun, self._twice = {}, {}, []
+        self._recovered, self._cursor = set(), None
+
+    def add(self, entry):
+        kind, seq = entry["kind"], int(entry["seq"])
+        # Whoever counts from a cursor has read it: every commit up to it has taken effect.
+        self._take_effect(seq if kind == "cursor" else seq - 1)
+        self._cursor = seq if kind == "cursor" else None
+        if kind == "begin":
+            self._begun.setdefault(seq, []).append(entry)
+        elif kind == "failed":
+            # What was begun before it, and ended unheard, may have been in its way.
+            self._begun[seq].pop()
+        elif kind == "commit":
+            self._begun.pop(seq, None)
+            if self._done.setdefault(seq, entry) is not entry:
+                self._twice.append(seq)
+
+    def _take_effect(self, until):
+        for seq in [seq for seq in self._begun if seq <= until]:
+            begun = self._begun.pop(seq)
+            if begun:
+                self._done[seq] = begun[-1]
+                self._recovered.add(seq)
+
+    def settled(self, url, problems):
+        """The commits that took effect, in the order of their `seq`."""
+        problems += [f"{url}: seq {seq} was committed twice" for seq in self._twice]
+        # A cursor that was read last tells that what was begun after it never took effect.
+        if any(self._begun.values()) and self._cursor is None:
+            problems.append(f"{url}: nothing tells what became of seq {max(self._begun)}")
+        missing = set(range(1, max(self._done, default=0) + 1)) - set(self._done)
+        if missing:
+            problems.append(f"{url}: no line tells of seq {min(missing)}")
+        found = []
+        for seq in sorted(self._done):
+            visits = [dict(visit, at_ms=int(visit["at_ms"]),
+                           samples={sys.intern(key): value for key, value in visit["samples"].items()})
+                      for visit in self._done[seq]["visits"]]
+            found.append({"seq": seq, "visits": visits, "recovered": seq in self._recovered,
+                          "refused": self._done[seq].get("refused", False)})
+        return found

@@ -64,6 +64,9 @@ class Fake:
             except OSError:
                 time.sleep(0.2)
         self.load()
+        self.state["epoch"] = self.state.get("epoch", 0) + 1
+        self.log({"kind": "cursor", "target": f"{known['job']} {url}", "seq": known["seq"]}
+                 for url, known in self.state["targets"].items())
         for slo in self.slos:
             slo.loaded_at_ms = self.state.setdefault("loaded_at_ms", int(time.time() * 1000))
         self.active = True
@@ -85,20 +88,25 @@ class Fake:
     def commit(self, waiting):
         state, lines = json.loads(json.dumps(self.state)), []
         for (job, url), visits in waiting.items():
-            known = state["targets"].setdefault(url, {"seq": 0, "slos": {}})
+            known = state["targets"].setdefault(url, {"job": job, "seq": 0, "slos": {}})
             pages = [(at, *parse(text, {metric for slo in self.slos for metric in (slo.total[0], slo.part[0])})) for at, text in visits]
             for slo in (slo for slo in self.slos if wants(slo, job)):
                 self.count(state, slo, known, pages)
             known["seq"] += 1
             found = [{"at_ms": at, "samples": values} for at, values, _ in pages]
-            lines.append({"kind": "commit", "job": job, "url": url, "seq": known["seq"], "visits": found})
+            lines.append({"job": job, "url": url, "seq": known["seq"], "visits": found})
+        self.log({"kind": "begin", **line} for line in lines)
         with open(self.path + ".new", "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.replace(self.path + ".new", self.path)
         self.state = state
         time.sleep(random.uniform(0, 0.2))
+        self.log({"kind": "commit", **line} for line in lines)
+
+    def log(self, lines):
         with open(self.options.visits, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.writelines(json.dumps({"epoch": self.state["epoch"], **line}, separators=(",", ":")) + "\n"
+                            for line in lines)
 
     def count(self, state, slo, known, pages):
         cursor = Cursor(slo)

@@ -20,19 +20,23 @@ pub struct PendingCredit {
     pub bucket: Bucket,
 }
 
-/// Adds up pending credits by bucket, in the order of their keys; those whose key is unknown are left out.
-pub fn to_credits(pending: &[PendingCredit], key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>) -> Vec<Credit> {
+/// Adds up pending credits by bucket, in the order of their keys; `None` while one has no key yet.
+pub fn to_credits(
+    pending: &[PendingCredit],
+    key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>,
+) -> Option<Vec<Credit>> {
     let mut sums: BTreeMap<(KeyId, Minute), Bucket> = BTreeMap::new();
     for credit in pending {
-        let Some(key) = key_of(credit.slo, credit.group.as_ref()) else {
-            continue;
-        };
+        let key = key_of(credit.slo, credit.group.as_ref())?;
         let sum = sums.entry((key, credit.minute)).or_default();
         sum.total = sum.total.saturating_add(credit.bucket.total);
         sum.good = sum.good.saturating_add(credit.bucket.good);
         sum.observed |= credit.bucket.observed;
     }
-    sums.into_iter()
-        .map(|((key, minute), bucket)| Credit { key, minute, bucket })
-        .collect()
+    let credits = sums.into_iter();
+    Some(
+        credits
+            .map(|((key, minute), bucket)| Credit { key, minute, bucket })
+            .collect(),
+    )
 }

@@ -366,7 +366,8 @@ impl TargetState {
         }
     }
 
-    /// Takes what waits; `None` when there is nothing, or a commit is under way.
+    /// Takes what waits; `None` when there is nothing, or a commit is under way, or a group has appeared since keys were
+    /// made: all of it waits for the next commit then, as the cursor moves with the last of its events.
     pub fn take_commit(
         &mut self,
         key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>,
@@ -375,6 +376,8 @@ impl TargetState {
             .cursor
             .as_mut()
             .filter(|cursor| cursor.visited && !cursor.in_flight)?;
+        let credits = to_credits(&self.pending, key_of)?;
+        self.pending.clear();
         let mut slos: BTreeMap<i64, Option<Vec<u8>>> = std::mem::take(&mut cursor.removed)
             .into_iter()
             .map(|slo| (slo, None))
@@ -386,7 +389,6 @@ impl TargetState {
             slos.insert(*slo, Some(of_slo.encode()));
         }
         (cursor.visited, cursor.in_flight) = (false, true);
-        let credits = to_credits(&std::mem::take(&mut self.pending), key_of);
         let header = cursor.header.encode();
         let commit = TargetCommit {
             target: cursor.id,
