@@ -174,7 +174,7 @@ fn native_histograms_and_gauges_are_read() {
             threshold,
             written,
         },
-        scraped: None,
+        scraped: Some(scraped),
     }) = kind("latencyNative: {total: {metric: 'd{a=\"1\"}'}, latency: 200ms}")
     else {
         panic!("another form");
@@ -184,6 +184,29 @@ fn native_histograms_and_gauges_are_read() {
         (r#"d{a="1"}"#, "200ms")
     );
     assert!((threshold - 0.2).abs() < 1e-12);
+    assert_eq!(
+        *scraped,
+        IndicatorKind::Latency {
+            histogram,
+            threshold,
+            written
+        }
+    );
+    for (metric, latency, codes) in [
+        ("d", "200ms", vec!["L024"]),
+        ("d", "250ms", vec![]),
+        ("'{a=\"1\"}'", "250ms", vec!["I004"]),
+    ] {
+        let loaded = load(
+            &object(
+                &format!("latencyNative: {{total: {{metric: {metric}}}, latency: {latency}}}"),
+                "",
+            ),
+            "f.yaml",
+        );
+        let found: Vec<_> = loaded.diagnostics.iter().map(|found| found.code).collect();
+        assert_eq!(found, codes, "{metric} {latency}: {:?}", loaded.diagnostics);
+    }
     let slo = only(&object("bool_gauge: {metric: probe_success, grouping: [target]}", ""));
     assert_eq!(slo.indicator.group_by, ["target"]);
     assert!(
