@@ -38,9 +38,11 @@ proof: release ## the exactness proofs against the release binary (STORAGE=sqlit
 	$(PYTHON) bench/proof/scale.py --nines $(NINES) --storage $(STORAGE) --minutes 1 --targets 60
 
 FUZZ_SECONDS ?= 600
-fuzz: ## fuzzes the front end and the scanner for ten minutes each (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz
+fuzz: ## fuzzes the front end, the scanner and the reader of protobuf for ten minutes each (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz
 	mkdir -p fuzz/corpus/front_end
 	for file in slo-specs/*.yaml; do (printf 0; cat "$$file") > "fuzz/corpus/front_end/$$(basename "$$file")"; done
 	$(CARGO) +nightly fuzz run front_end -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=16384 -dict=fuzz/front_end.dict
 	mkdir -p fuzz/corpus/scanner
 	$(CARGO) +nightly fuzz run scanner -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=4096 -dict=fuzz/scanner.dict
+	mkdir -p fuzz/corpus/protobuf
+	$(CARGO) +nightly fuzz run protobuf -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=4096

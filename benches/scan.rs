@@ -111,8 +111,14 @@ fn read(cache: &mut SeriesCache, text: &str, wanted: &Selection, view: &SeriesVi
 
 /// Runs something again and again and prints the shortest time that it took: on a machine that others use too, longer
 /// ones tell about them. Gives it back.
+fn least(what: &str, text: &str, run: impl FnMut()) -> Duration {
+    let samples = text.lines().filter(|line| !line.starts_with('#')).count();
+    least_of(what, samples, text.len(), run)
+}
+
+/// The same of so many samples in so many bytes.
 #[expect(clippy::disallowed_methods, reason = "a stopwatch")]
-fn least(what: &str, text: &str, mut run: impl FnMut()) -> Duration {
+fn least_of(what: &str, samples: usize, bytes: usize, mut run: impl FnMut()) -> Duration {
     let (begun, mut least, mut runs) = (Instant::now(), Duration::MAX, 0);
     while runs < RUNS_MIN || (runs < RUNS_MAX && begun.elapsed() < LONGEST) {
         let before = Instant::now();
@@ -120,8 +126,8 @@ fn least(what: &str, text: &str, mut run: impl FnMut()) -> Duration {
         least = least.min(before.elapsed());
         runs += 1;
     }
-    let (seconds, bytes) = (least.as_secs_f64(), text.len() as f64);
-    let samples = text.lines().filter(|line| !line.starts_with('#')).count() as f64;
+    let (seconds, bytes) = (least.as_secs_f64(), bytes as f64);
+    let samples = samples as f64;
     let (nanoseconds, samples) = (seconds * 1e9 / samples, samples / seconds / 1e6);
     let gigabytes = bytes / seconds / 1e9;
     println!("{what:<52} {nanoseconds:9.1} ns/sample {samples:8.2} M samples/s {gigabytes:7.2} GB/s");
@@ -173,6 +179,89 @@ fn machine(text: &str) -> Duration {
     })
 }
 
+/// A field of bytes in protobuf.
+fn bytes_field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    field.extend(delimited(bytes));
+    field
+}
+
+/// Bytes behind their length.
+fn delimited(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut length) = (Vec::new(), bytes.len());
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend(bytes);
+    out
+}
+
+/// The page of [`counters`] in the protobuf format.
+fn counters_in_protobuf(samples: usize) -> Vec<u8> {
+    let label = |name: &str, value: &str| {
+        let pair = [bytes_field(1, name.as_bytes()), bytes_field(2, value.as_bytes())];
+        bytes_field(1, &pair.concat())
+    };
+    let series = |family: usize, series: usize| {
+        let mut counter = vec![1 << 3 | 1];
+        counter.extend(((series * 1_000 + family) as f64).to_le_bytes());
+        let labels = [
+            label("method", "GET"),
+            label("path", &format!("/api/v1/things/{series}")),
+            label("code", "200"),
+            label("region", "eu-west-1"),
+            label("pod", "app-7f9c"),
+        ];
+        bytes_field(4, &[labels.concat(), bytes_field(3, &counter)].concat())
+    };
+    let family = |family: usize| {
+        let head = [
+            bytes_field(1, format!("app_requests_{family}_total").as_bytes()),
+            bytes_field(2, b"Requests that were handled."),
+            vec![3 << 3, 0],
+        ];
+        let all = (0..100).map(|number| series(family, number));
+        delimited(&head.into_iter().chain(all).collect::<Vec<_>>().concat())
+    };
+    (0..samples / 100).flat_map(family).collect()
+}
+
+/// Protobuf beside text, for the same page.
+fn protobuf(text: &str) {
+    let (page, view) = (counters_in_protobuf(SERIES), view());
+    println!("\nThe same {SERIES} counters in protobuf, {} bytes", page.len());
+    let visit = |cache: &mut SeriesCache, wanted: &Selection| {
+        let read = cache
+            .read_protobuf(&page, wanted, &view)
+            .expect("a page that is understood");
+        assert_eq!(black_box(read).samples_seen, SERIES as u64);
+    };
+    for percent in [0, 1, 100] {
+        let wanted = families(4 * percent);
+        first_visit(&format!("text, {percent} % selected, first visit"), text, &wanted);
+        least_of(
+            &format!("protobuf, {percent} % selected, first visit"),
+            SERIES,
+            page.len(),
+            || {
+                visit(&mut SeriesCache::default(), &wanted);
+            },
+        );
+        later_visits(&format!("text, {percent} % selected, later visits"), text, &wanted);
+        let mut cache = SeriesCache::default();
+        least_of(
+            &format!("protobuf, {percent} % selected, later visits"),
+            SERIES,
+            page.len(),
+            || {
+                visit(&mut cache, &wanted);
+            },
+        );
+    }
+}
+
 fn main() {
     memory();
     let small = counters(FEW, |value| value.to_string());
@@ -205,6 +294,8 @@ fn main() {
         let lines = small.lines().map(|line| Ok(line.to_owned()));
         let _ = black_box(prometheus_parse::Scrape::parse(lines));
     });
+
+    protobuf(&text);
 
     let histograms = histograms();
     println!("\nA page of {SERIES} samples of histograms, {} bytes", histograms.len());

@@ -5,8 +5,8 @@
 
 A target observes random latencies in a native histogram (schema 3, a classic one beside it). It halves its resolution,
 restarts from zero, answers in text for a while, and in protobuf again. nines counts what is at or below 250 ms, in two
-jobs: one asks for protobuf, one for text. Both must show exactly what the target observed since the baseline; and
-Prometheus, which scrapes the same pages, must find the same number in its own buckets. The encoder of the pages shares
+jobs: one asks for protobuf, one for text; a third SLO says `histogram: native`. All must show exactly what the target
+observed since the baseline; and Prometheus, which scrapes the same pages, must find the same number in its own buckets. The encoder of the pages shares
 no code with nines. Ends with `N off`, and exits 0 only when N is 0.
 """
 
@@ -33,6 +33,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 THRESHOLD = 0.25
 CLASSIC = [0.1, THRESHOLD, 1.0]
 SCHEMA = 3
+NAMES = ("proto", "text", "native")
 
 
 def varint(value):
@@ -189,9 +190,9 @@ def job(name, address, protocols):
     return {"job_name": name, "scrape_protocols": protocols, "static_configs": [{"targets": [address]}]}
 
 
-def slo(name):
+def slo(name, job, more):
     return {"name": name, "objective": 90, "window": "1d", "alerting": False,
-            "indicator": {"latency": f'latency_seconds{{job="{name}"}}', "threshold": "250ms"}}
+            "indicator": {"latency": f'latency_seconds{{job="{job}"}}', "threshold": "250ms", **more}}
 
 
 def run(options, folder):
@@ -199,13 +200,14 @@ def run(options, folder):
     config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "2s"},
               "scrape_configs": [job("proto", target.address, ["PrometheusProto", "PrometheusText0.0.4"]),
                                  job("text", target.address, ["PrometheusText0.0.4"])]}
-    slos = {"version": "nines/v1", "service": "proof", "slos": [slo("proto"), slo("text")]}
+    slos = {"version": "nines/v1", "service": "proof", "slos": [
+        slo("proto", "proto", {}), slo("text", "text", {}), slo("native", "proto", {"histogram": "native"})]}
     target.observe(500)
     daemon = Daemon(options.nines, folder, f"sqlite:{folder}/nines.db", config, slos)
     prometheus = Prometheus(options.prometheus, folder, target.address)
     try:
         daemon.start()
-        for name in ("proto", "text"):
+        for name in NAMES:
             wait_for(f"a baseline of {name}", lambda name=name: daemon.has_baseline(f"proof/{name}"), 30)
         target.total = target.good = 0
         steps = [("observations", None), ("resolution halved", target.halve), ("halved again", target.halve),
@@ -216,7 +218,7 @@ def run(options, folder):
                 step()
             target.observe(options.observations)
             expected = (target.total, target.good)
-            for name in ("proto", "text"):
+            for name in NAMES:
                 def counted(name=name):
                     pair = daemon.counted()[0].get(f"proof/{name}", (None, None))
                     return pair == expected

@@ -74,6 +74,26 @@ pub struct PromQlIndicator {
     pub scraped: Option<Box<IndicatorKind>>,
 }
 
+impl PromQlIndicator {
+    /// A native histogram, of a server or of scraped pages, which count it as they count any other. Without a name it
+    /// is found by its matchers, which only a server can do.
+    pub fn native_latency(histogram: Selector, threshold: f64, written: String) -> Self {
+        let scraped = histogram.metric.is_some().then(|| {
+            Box::new(IndicatorKind::Latency {
+                histogram: histogram.clone(),
+                threshold,
+                written: written.clone(),
+            })
+        });
+        let form = PromQlForm::Latency {
+            histogram,
+            threshold,
+            written,
+        };
+        Self { form, scraped }
+    }
+}
+
 /// What PromQL expressions mean.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PromQlForm {
@@ -239,7 +259,10 @@ impl Indicator {
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
                 ..
-            }) => "native histograms are not read by this version yet",
+            }) => {
+                "its histogram has no name, so that only a Prometheus server can answer it; servers are not asked by this \
+                 version yet"
+            }
             IndicatorKind::PromQl(_) => {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it; servers are \
                  not asked by this version yet"

@@ -184,6 +184,19 @@ impl NativeHistogram {
     }
 }
 
+/// Whether a histogram of some schema has this bound. Those of a schema are bounds of all that are finer.
+pub fn is_ever_a_bound(threshold: f64) -> bool {
+    let steps = 2_f64.powi(*SCHEMAS.end());
+    let index = (threshold.log2() * steps).round();
+    threshold > 0.0 && threshold.is_finite() && same(threshold, (index / steps).exp2())
+}
+
+/// The powers of two next to a threshold above zero: bounds with any schema from 0 on.
+pub fn usual_bounds(threshold: f64) -> [f64; 2] {
+    let exponent = threshold.log2();
+    [exponent.floor().exp2(), exponent.ceil().exp2()]
+}
+
 const NO_COUNT: &str = "a count of the native histogram is no number from 0 on";
 const TOO_MANY: &str = "the native histogram's counts are too large to be added up";
 const UNLIKE_SPANS: &str = "the native histogram has not as many bucket counts as its spans say";

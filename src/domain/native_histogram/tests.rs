@@ -316,3 +316,26 @@ fn parts_that_contradict_one_another_are_no_histogram() {
         );
     }
 }
+
+#[test]
+fn some_thresholds_are_bounds_of_no_histogram() {
+    for (threshold, is_bound, usual) in [
+        (0.25, true, [0.25, 0.25]),
+        (1.0, true, [1.0, 1.0]),
+        (std::f64::consts::SQRT_2, true, [1.0, 2.0]),
+        (2_f64.powf(1.0 / 256.0), true, [1.0, 2.0]),
+        (2_f64.powf(1.0 / 512.0), false, [1.0, 2.0]),
+        (0.2, false, [0.125, 0.25]),
+        (0.3, false, [0.25, 0.5]),
+        (3.0, false, [2.0, 4.0]),
+    ] {
+        assert_eq!(
+            (is_ever_a_bound(threshold), usual_bounds(threshold)),
+            (is_bound, usual),
+            "{threshold}"
+        );
+    }
+    for nothing in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(!is_ever_a_bound(nothing), "{nothing}");
+    }
+}

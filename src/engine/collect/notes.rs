@@ -103,20 +103,10 @@ pub fn running(code: &str, message: String, hint: Option<String>) -> DiagnosticV
 fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>, bool) {
     match note {
         Note::MissingBucket { histogram, nearest } => {
-            let bounds = if nearest.is_empty() {
-                "it has no buckets".to_owned()
-            } else {
-                nearest.join(" and ")
-            };
             let message = format!(
                 "{histogram} on {target} has no bucket for the threshold, so neither its good nor its total events count"
             );
-            (
-                MISSING_BUCKET,
-                message,
-                Some(format!("the nearest bounds are {bounds}; use one of them as threshold")),
-                false,
-            )
+            (MISSING_BUCKET, message, Some(what_bounds_there_are(nearest)), false)
         }
         Note::Unbelievable {
             events,
@@ -138,6 +128,38 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
         Note::Overflow { series } => {
             let message = format!("the increase of {series} on {target} does not fit the ledger; it was not counted");
             (OVERFLOW, message, None, true)
+        }
+    }
+}
+
+/// What to do about a missing bucket. In text, a native histogram has no bucket but that of all observations.
+fn what_bounds_there_are(nearest: &[String]) -> String {
+    match nearest {
+        [] => "it has no buckets on the page".to_owned(),
+        [only] if only.parse() == Ok(f64::INFINITY) => {
+            "its only bound is +Inf; if it is a native histogram, set `scrape_native_histograms: true` for the job: only \
+             pages in the protobuf format have its buckets"
+                .to_owned()
+        }
+        _ => format!("the nearest bounds are {}; use one of them as threshold", nearest.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bounds_a_histogram_has_says_what_to_do() {
+        for (nearest, said) in [
+            (&[][..], "no buckets"),
+            (&["+Inf"], "scrape_native_histograms: true"),
+            (&["5", "+Inf"], "5 and +Inf"),
+            (&["0.25", "0.5"], "0.25 and 0.5"),
+        ] {
+            let nearest: Vec<String> = nearest.iter().map(|bound| (*bound).to_owned()).collect();
+            let hint = what_bounds_there_are(&nearest);
+            assert!(hint.contains(said), "{hint}");
         }
     }
 }

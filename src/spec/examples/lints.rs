@@ -132,6 +132,27 @@ slos:
 ",
     },
     Example {
+        code: "L024",
+        wrong: "\
+version: nines/v1
+service: shop
+slos:
+  - name: latency
+    objective: 99
+    window: 30d
+    indicator: {latency: request_duration_seconds, threshold: 300ms, histogram: native}
+",
+        right: "\
+version: nines/v1
+service: shop
+slos:
+  - name: latency
+    objective: 99
+    window: 30d
+    indicator: {latency: request_duration_seconds, threshold: 250ms, histogram: native}
+",
+    },
+    Example {
         code: "I003",
         wrong: "\
 apiVersion: v1

@@ -38,6 +38,8 @@ struct Keys<'n> {
     whole: Field<'n>,
     found: Vec<Field<'n>>,
     ranges: Ranges,
+    /// No server is asked.
+    is_scraped: bool,
 }
 
 impl<'n> Keys<'n> {
@@ -94,6 +96,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<
         } else {
             Ranges::Template
         },
+        is_scraped: source.is_none(),
     };
     let mut indicator = match form {
         "total" => read_ratio(reader, &keys),
@@ -246,12 +249,11 @@ fn read_latency(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<IndicatorKin
         }
     };
     Some(if is_native.unwrap_or(Some(false))? {
-        let form = PromQlForm::Latency {
-            histogram,
-            threshold,
-            written,
-        };
-        IndicatorKind::PromQl(PromQlIndicator { form, scraped: None })
+        // A server interpolates between bounds; scraping counts at bounds only.
+        if keys.is_scraped {
+            threshold::check_native(reader, field.node.span, threshold, &written);
+        }
+        IndicatorKind::PromQl(PromQlIndicator::native_latency(histogram, threshold, written))
     } else {
         IndicatorKind::Latency {
             histogram,
@@ -333,7 +335,11 @@ fn set_source(reader: &mut Reader<'_>, field: Field<'_>, indicator: &mut Indicat
 }
 
 fn check_group_by(reader: &mut Reader<'_>, field: Field<'_>, indicator: &Indicator) -> Option<()> {
-    let by_bound = matches!(indicator.kind, IndicatorKind::Latency { .. });
+    let by_bound = match &indicator.kind {
+        IndicatorKind::Latency { .. } => true,
+        IndicatorKind::PromQl(promql) => matches!(promql.form, PromQlForm::Latency { .. }),
+        _ => false,
+    };
     if by_bound && indicator.group_by.iter().any(|name| name == "le") {
         let message = "a histogram cannot be grouped by its own label `le`";
         reader.report(&codes::LABEL, field.key_span, message);

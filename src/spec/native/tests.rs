@@ -65,14 +65,62 @@ fn each_form_is_read() {
     ] {
         assert_eq!(indicator(text).indicator.fingerprint(), fingerprint);
     }
-    let native = indicator("{latency: d_seconds, threshold: 250ms, histogram: native}");
-    assert!(matches!(
-        native.indicator.kind,
-        IndicatorKind::PromQl(PromQlIndicator {
-            form: PromQlForm::Latency { threshold: 0.25, .. },
-            ..
-        })
-    ));
+}
+
+#[test]
+fn native_histograms_are_scraped_unless_a_server_is_asked() {
+    for (text, fingerprint, is_idle) in [
+        ("threshold: 250ms", "latency d_seconds 0.25 by []", false),
+        (
+            "threshold: 250ms, group_by: [region]",
+            "latency d_seconds 0.25 by [\"region\"]",
+            false,
+        ),
+        (
+            "threshold: 300ms, source: main",
+            "promql Latency { histogram: Selector { metric: Some(\"d_seconds\"), matchers: [] }, threshold: 0.3, \
+             written: \"300ms\" } by [] from main",
+            true,
+        ),
+    ] {
+        let read = indicator(&format!("{{latency: d_seconds, histogram: native, {text}}}")).indicator;
+        assert!(matches!(
+            &read.kind,
+            IndicatorKind::PromQl(PromQlIndicator {
+                form: PromQlForm::Latency { .. },
+                ..
+            })
+        ));
+        let scraped = read.scraped();
+        assert_eq!(
+            (scraped.fingerprint().as_str(), scraped.idle_reason().is_some()),
+            (fingerprint, is_idle)
+        );
+    }
+}
+
+#[test]
+fn a_threshold_that_no_native_histogram_has_is_told() {
+    for (indicator, codes) in [
+        ("threshold: 300ms, histogram: native", vec!["L024 6:48"]),
+        ("threshold: 300ms, histogram: native, source: main", vec!["I004 4:1"]),
+        ("threshold: 300ms", vec![]),
+        ("threshold: 500ms, histogram: native", vec![]),
+        ("threshold: 0.7071067811865476, histogram: native", vec![]),
+    ] {
+        let text = format!(
+            "version: nines/v1\nservice: shop\nslos:\n  - name: a\n    objective: 99\n    indicator: {{latency: \
+             d_seconds, {indicator}}}\n    window: 30d\n"
+        );
+        let loaded = load(&text, "f.yaml");
+        let told =
+            |found: &crate::spec::diagnostic::Diagnostic| format!("{} {}:{}", found.code, found.line, found.column);
+        assert_eq!(
+            loaded.diagnostics.iter().map(told).collect::<Vec<_>>(),
+            codes,
+            "{indicator}"
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Latency thresholds: `300ms` in the unit of the metric, exactly.
 
+use crate::domain::native_histogram::{is_ever_a_bound, usual_bounds};
+use crate::spec::codes;
+use crate::spec::reader::Reader;
+use crate::spec::yaml::Span;
+
 /// The units that a metric's suffix can name, in nanoseconds.
 const SUFFIXES: [(&str, i128); 11] = [
     ("_nanoseconds", 1),
@@ -25,6 +30,20 @@ const UNITS: [(&str, i128); 8] = [
     ("h", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
 ];
+
+/// Says where a threshold, in the metric's own unit, is between the bounds of a native histogram of any resolution.
+pub(in crate::spec) fn check_native(reader: &mut Reader<'_>, span: Span, threshold: f64, written: &str) {
+    if is_ever_a_bound(threshold) {
+        return;
+    }
+    let [below, above] = usual_bounds(threshold);
+    let message = format!(
+        "no native histogram has a bound at {written}, and between bounds nothing is counted: only a classic bucket there \
+         would count"
+    );
+    let hint = format!("in the metric's own unit, the nearest powers of two are {below} and {above}");
+    reader.report_with(&codes::NO_BOUND, span, message, Some(hint));
+}
 
 /// A threshold in the unit of this histogram. A bare number is in it already; a number with a unit is converted
 /// without rounding before the last step, so that 300ms is exactly the 0.3 of a bucket's bound.

@@ -2,11 +2,12 @@
 
 use super::TOOL;
 use crate::domain::alert::group_label;
-use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
+use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlIndicator, RatioPart};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::selector_parser::{NEEDS_A_SERVER, is_label_name, parse_selector};
 use crate::domain::time::parse_duration;
 use crate::spec::codes;
+use crate::spec::native::threshold;
 use crate::spec::reader::{Field, Fields, Reader};
 
 const BOUND: &str = "le";
@@ -196,16 +197,15 @@ fn with_any_bound(mut selector: Selector) -> Selector {
 
 fn read_native(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<IndicatorKind> {
     let total = read_query(reader, fields, "total");
-    let latency = fields
-        .require("latency")
-        .and_then(|field| read_threshold(reader, field));
+    let field = fields.require("latency");
+    let latency = field.and_then(|field| read_threshold(reader, field));
     let ((_, histogram), (threshold, written)) = total.zip(latency)?;
-    let form = PromQlForm::Latency {
-        histogram,
-        threshold,
-        written,
-    };
-    Some(IndicatorKind::PromQl(PromQlIndicator { form, scraped: None }))
+    if let Some(field) = field {
+        threshold::check_native(reader, field.node.span, threshold, &written);
+    }
+    Some(IndicatorKind::PromQl(PromQlIndicator::native_latency(
+        histogram, threshold, written,
+    )))
 }
 
 /// A duration, in seconds whatever the metric is called: Pyrra asks for a fraction of seconds.

@@ -1,12 +1,13 @@
 //! Pyrra's objects from outside: a text, and the SLO or the diagnostics that it gives.
 
 mod golden;
+mod native;
 
 use std::time::Duration;
 
 use super::alerting::conditions;
 use crate::domain::alert::policy::Severity;
-use crate::domain::indicator::{CompareOp, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
+use crate::domain::indicator::{CompareOp, IndicatorKind, RatioPart};
 use crate::domain::slo::Slo;
 use crate::domain::window::WindowLength;
 use crate::spec::codes::Severity as Gravity;
@@ -167,23 +168,7 @@ fn a_bucket_and_its_count_are_a_histogram_and_anything_else_two_counters() {
 }
 
 #[test]
-fn native_histograms_and_gauges_are_read() {
-    let IndicatorKind::PromQl(PromQlIndicator {
-        form: PromQlForm::Latency {
-            histogram,
-            threshold,
-            written,
-        },
-        scraped: None,
-    }) = kind("latencyNative: {total: {metric: 'd{a=\"1\"}'}, latency: 200ms}")
-    else {
-        panic!("another form");
-    };
-    assert_eq!(
-        (histogram.to_string().as_str(), written.as_str()),
-        (r#"d{a="1"}"#, "200ms")
-    );
-    assert!((threshold - 0.2).abs() < 1e-12);
+fn gauges_are_read() {
     let slo = only(&object("bool_gauge: {metric: probe_success, grouping: [target]}", ""));
     assert_eq!(slo.indicator.group_by, ["target"]);
     assert!(
@@ -343,26 +328,6 @@ fn messages_say_what_was_found_instead_of_a_selector() {
         assert!(
             message.contains(word) && message.contains("`errors`"),
             "{metric}: {message}"
-        );
-    }
-}
-
-#[test]
-fn durations_of_native_histograms_get_a_hint() {
-    for (latency, hint) in [
-        ("'0.3'", Some("300ms")),
-        ("0.25s", Some("250ms")),
-        ("2.5", Some("2500ms")),
-        ("foo", None),
-    ] {
-        let native = format!("latencyNative: {{total: {{metric: d}}, latency: {latency}}}");
-        let loaded = load(&object(&native, ""), "f.yaml");
-        let found = loaded.diagnostics.iter().find(|d| d.code == "N013").expect(latency);
-        let is_hinted = found.hint.as_deref().is_some_and(|text| text.contains("ms"));
-        assert_eq!(is_hinted, hint.is_some(), "{latency}: {found:?}");
-        assert!(
-            hint.is_none_or(|word| found.hint.as_deref().unwrap_or_default().ends_with(word)),
-            "{found:?}"
         );
     }
 }

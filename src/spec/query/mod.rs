@@ -80,6 +80,38 @@ pub(super) fn same(a: &Query, b: &Query) -> bool {
     a.text == b.text || a.expr.bare().to_string() == b.expr.bare().to_string()
 }
 
+/// The groups that the queries of a form name by themselves, as they would be read again.
+pub(super) fn groups_of(form: &PromQlForm) -> Vec<String> {
+    let parsed = |texts: &[&String]| {
+        texts
+            .iter()
+            .map(|text| promql::parse(text))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (queries, understood) = match form {
+        PromQlForm::Ratio { total, part, part_is } => {
+            let queries = parsed(&[part, total]).unwrap_or_default();
+            let [part, total] = &queries[..] else { return Vec::new() };
+            let understood = promql::understand_ratio(total, part, *part_is, Known::Counters);
+            (queries, understood)
+        }
+        PromQlForm::RawRatio { query, ratio_of } => {
+            let queries = parsed(&[query]).unwrap_or_default();
+            let [query] = &queries[..] else { return Vec::new() };
+            let understood = promql::understand_raw(query, *ratio_of);
+            (queries, understood)
+        }
+        PromQlForm::Threshold { query, op, value } => {
+            let query = promql::parse(query).ok();
+            let understood = query.and_then(|query| promql::understand_threshold(&query, *op, *value).ok());
+            return understood.map(|understood| understood.group_by).unwrap_or_default();
+        }
+        PromQlForm::Latency { .. } => return Vec::new(),
+    };
+    let asked = || promql::result_groups(&queries.iter().collect::<Vec<_>>()).unwrap_or_default();
+    understood.map_or_else(|_| asked(), |understood| understood.group_by)
+}
+
 /// Says where a selector of the bad events selects the good ones; for formats whose metrics are plain selectors.
 pub(super) fn selects_good(reader: &mut Reader<'_>, span: Span, bad: &Selector) {
     if let Some((message, hint)) = good::reason(bad) {

@@ -13,6 +13,7 @@ use crate::domain::objective::Objective;
 use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Slo};
 use crate::domain::window::{CalendarUnit, CalendarWindow, TimeWindow};
 use crate::spec::native::START_FORMAT;
+use crate::spec::query::groups_of;
 
 /// The longest description that OpenSLO allows, in characters.
 const DESCRIPTION_MAX: usize = 1_050;
@@ -268,14 +269,15 @@ fn inline_indicator(telling: &mut Telling<'_>, name: &str, indicator: &Indicator
         | IndicatorKind::Composite(_)
         | IndicatorKind::Foreign { .. } => ("ratioMetric", Out::Map(Vec::new())),
     };
-    // The labels by which PromQL sums say the groups themselves.
-    let says_groups = match &indicator.kind {
-        IndicatorKind::PromQl(promql) => !matches!(promql.form, PromQlForm::Latency { .. }),
-        _ => false,
+    let said = match &indicator.kind {
+        IndicatorKind::PromQl(promql) => groups_of(&promql.form),
+        _ => Vec::new(),
     };
-    if !indicator.group_by.is_empty() && !says_groups {
+    if indicator.group_by != said {
         let groups = indicator.group_by.join(", ");
-        telling.lose(format!("OpenSLO has no groups; `group_by: [{groups}]` is left out"));
+        telling.lose(format!(
+            "OpenSLO has no groups but those that queries name; `group_by: [{groups}]` is left out"
+        ));
     }
     let mut out = Map::new();
     out.set("metadata", named(name).done());

@@ -253,3 +253,32 @@ fn a_label_that_an_slo_takes_away_stays_away() {
         }
     }
 }
+
+#[test]
+fn openslo_tells_of_groups_that_its_queries_do_not_name() {
+    for (indicator, is_lost) in [
+        ("{gauge: max(m), op: lt, value: 1, fixed_ranges: true}", false),
+        (
+            "{gauge: max(m), op: lt, value: 1, fixed_ranges: true, group_by: [region]}",
+            true,
+        ),
+        ("{gauge: m, op: lt, value: 1, group_by: [region]}", true),
+        (
+            "{total: 'sum by (region) (rate(t[{{.window}}]))', bad: 'sum by (region) (rate(b[{{.window}}]))'}",
+            false,
+        ),
+        (
+            "{total: 'sum by (region) (rate(t[{{.window}}]))', bad: 'sum by (region) (rate(b[{{.window}}]))', group_by: []}",
+            true,
+        ),
+    ] {
+        let text = format!(
+            "version: nines/v1\nservice: s\nslos:\n- {{name: a, objective: 99, window: 30d, indicator: {indicator}}}\n"
+        );
+        let loaded = load(&text, "f.yaml");
+        assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
+        let losses = openslo(&loaded.slos).losses;
+        let told = losses.iter().any(|loss| loss.contains("group_by"));
+        assert_eq!(told, is_lost, "{indicator}: {losses:?}");
+    }
+}
