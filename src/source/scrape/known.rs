@@ -19,7 +19,7 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Entry {
     /// The series, when it is selected.
     pub series: Option<Arc<Series>>,
-    /// Where its text stands among all texts.
+    /// Where its text stands among all texts, or its text's hash where it is passed over; and how long its text is.
     text_at: u32,
     text_length: u32,
     /// The entry that followed on the last page that had this one.
@@ -46,6 +46,24 @@ pub(super) struct Kind {
     pub start: bool,
 }
 
+impl Entry {
+    /// Nothing comes of it: it is only recognised, by a hash of its text. There may be many more of these than others,
+    /// and that one of them is taken for another of the same length has a chance of one in 2^64: the hash is seeded anew
+    /// for each target.
+    fn is_passed_over(&self) -> bool {
+        self.series.is_none() && !self.kind.created && !self.kind.start
+    }
+
+    /// How many bytes stand for it among the texts.
+    fn stored_length(&self) -> usize {
+        if self.is_passed_over() {
+            size_of::<u64>()
+        } else {
+            self.text_length as usize
+        }
+    }
+}
+
 /// When the series of a family with the same labels began.
 #[derive(Debug)]
 pub(super) struct Date {
@@ -61,8 +79,8 @@ pub(super) struct Date {
 pub(super) struct KnownSeries {
     entries: Vec<Entry>,
     dates: Vec<Date>,
-    /// The entries' texts, one behind the other in the entries' order.
-    texts: String,
+    /// The entries' texts or the hashes that stand for them, one behind the other in the entries' order.
+    texts: Vec<u8>,
     /// The entries by their texts.
     places: HashTable<u32>,
     hasher: RandomState,
@@ -79,7 +97,7 @@ impl Default for KnownSeries {
         Self {
             entries: Vec::new(),
             dates: Vec::new(),
-            texts: String::new(),
+            texts: Vec::new(),
             places: HashTable::new(),
             hasher: RandomState::default(),
             kept: (0, 0),
@@ -121,9 +139,23 @@ impl KnownSeries {
         Some((entry, date))
     }
 
-    /// The text of an entry; empty where there is no such entry.
-    pub(super) fn text(&self, at: u32) -> &str {
-        text_of(&self.entries, &self.texts, at)
+    /// Whether this is the text of that entry.
+    pub(super) fn is(&self, at: u32, text: &[u8]) -> bool {
+        let Some(entry) = self.entry(at).filter(|entry| entry.text_length as usize == text.len()) else {
+            return false;
+        };
+        let stored = stored(&self.texts, entry);
+        if entry.is_passed_over() {
+            stored == self.hasher.hash_one(text).to_ne_bytes()
+        } else {
+            stored == text
+        }
+    }
+
+    /// How long the text of an entry is, where a line begins with it and a blank behind it.
+    pub(super) fn begins(&self, at: u32, line: &[u8]) -> Option<usize> {
+        let length = self.entry(at)?.text_length as usize;
+        (line.get(length) == Some(&b' ') && self.is(at, &line[..length])).then_some(length)
     }
 
     /// When the series of this entry began, by what the page says.
@@ -137,9 +169,8 @@ impl KnownSeries {
 
     /// The entry with this text.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
-        let found = self
-            .places
-            .find(self.hasher.hash_one(text), |at| self.text(*at) == text);
+        let text = text.as_bytes();
+        let found = self.places.find(self.hasher.hash_one(text), |at| self.is(*at, text));
         found.copied()
     }
 
@@ -171,8 +202,9 @@ impl KnownSeries {
             });
             self.dates.len() as u32 - 1
         });
-        self.texts.push_str(text);
-        self.entries.push(Entry {
+        let text = text.as_bytes();
+        let hash = self.hasher.hash_one(text);
+        let entry = Entry {
             series,
             text_at,
             text_length,
@@ -182,11 +214,16 @@ impl KnownSeries {
             given: 0,
             date,
             kind,
-        });
+        };
+        if entry.is_passed_over() {
+            self.texts.extend(hash.to_ne_bytes());
+        } else {
+            self.texts.extend(text);
+        }
+        self.entries.push(entry);
         let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
-        self.places.insert_unique(hasher.hash_one(text), at, |at| {
-            hasher.hash_one(text_of(entries, texts, *at))
-        });
+        self.places
+            .insert_unique(hash, at, |at| hash_of(entries, texts, hasher, *at));
         self.unlinked = true;
         Some(at)
     }
@@ -246,7 +283,7 @@ impl KnownSeries {
     fn forget_unseen(&mut self, page: u32) {
         let mut moved: Vec<u32> = Vec::with_capacity(self.entries.len());
         let (mut entries, mut dates) = (0, 0);
-        let mut texts = String::with_capacity(self.texts.len());
+        let mut texts = Vec::with_capacity(self.texts.len());
         let mut dates_kept = Vec::with_capacity(self.dates.len());
         for entry in &mut self.entries {
             let keep = entry.seen == page;
@@ -259,8 +296,7 @@ impl KnownSeries {
             }
             if keep {
                 let at = texts.len() as u32;
-                let text = &self.texts[entry.text_at as usize..][..entry.text_length as usize];
-                texts.push_str(text);
+                texts.extend(stored(&self.texts, entry));
                 entry.text_at = at;
             }
         }
@@ -290,16 +326,28 @@ impl KnownSeries {
         }
         if self.places.capacity() > 2 * entries {
             let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
-            self.places
-                .shrink_to_fit(|at| hasher.hash_one(text_of(entries, texts, *at)));
+            self.places.shrink_to_fit(|at| hash_of(entries, texts, hasher, *at));
         }
     }
 }
 
-fn text_of<'a>(entries: &[Entry], texts: &'a str, at: u32) -> &'a str {
-    let entry = entries.get(at as usize);
-    let text = entry.and_then(|entry| texts.get(entry.text_at as usize..)?.get(..entry.text_length as usize));
-    text.unwrap_or_default()
+/// What stands for an entry among the texts.
+fn stored<'a>(texts: &'a [u8], entry: &Entry) -> &'a [u8] {
+    let from = texts.get(entry.text_at as usize..);
+    from.and_then(|from| from.get(..entry.stored_length()))
+        .unwrap_or_default()
+}
+
+/// The hash of an entry's text.
+fn hash_of(entries: &[Entry], texts: &[u8], hasher: &RandomState, at: u32) -> u64 {
+    let Some(entry) = entries.get(at as usize) else {
+        return 0;
+    };
+    let stored = stored(texts, entry);
+    match stored.try_into() {
+        Ok(hash) if entry.is_passed_over() => u64::from_ne_bytes(hash),
+        _ => hasher.hash_one(stored),
+    }
 }
 
 /// The key under which a `_created` sample of this family with these labels dates series.

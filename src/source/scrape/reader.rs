@@ -219,8 +219,8 @@ impl Sink for PageReader<'_> {
         self.wanted.series || self.wanted.created || self.wanted.start
     }
 
-    fn expected(&self) -> &str {
-        self.cache.known.text(self.expected)
+    fn expects(&self, line: &[u8]) -> Option<usize> {
+        self.cache.known.begins(self.expected, line)
     }
 
     fn take_expected(&mut self, value: f64, line: u32) {
@@ -234,7 +234,7 @@ impl Sink for PageReader<'_> {
             }
             return Ok(());
         }
-        if sample.series != self.expected() {
+        if !self.cache.known.is(self.expected, sample.series.as_bytes()) {
             let at = match self.cache.known.find(sample.series) {
                 Some(at) => at,
                 None => self.learn(sample.series)?,

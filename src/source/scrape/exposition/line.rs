@@ -16,25 +16,24 @@ pub struct RawSample<'a> {
 }
 
 /// Reads a line whose metric's name stands from `name_at` to `name_end` (an empty one where it is quoted in the
-/// braces). Labels are skipped over, not read; timestamps and exemplars are checked and forgotten. The text that is
-/// `expected` need not even be skipped over.
+/// braces). Labels are skipped over, not read; timestamps and exemplars are checked and forgotten. A series that is
+/// `expected` to have so many bytes need not even be skipped over.
 pub fn parse_sample<'a>(
     line: &'a str,
     name_at: usize,
     name_end: usize,
-    expected: &str,
+    expected: Option<usize>,
     format: Format,
 ) -> Result<RawSample<'a>, Fault> {
     let bytes = line.as_bytes();
     let brace = skip_blanks(bytes, name_end);
-    let series_end = match bytes.get(brace) {
-        Some(b'{') if expected.ends_with('}') && bytes[name_at..].starts_with(expected.as_bytes()) => {
-            name_at + expected.len()
-        }
-        Some(b'{') => closing_brace(bytes, brace)
+    let expected_end = expected.map(|length| name_at + length);
+    let series_end = match (bytes.get(brace), expected_end) {
+        (Some(b'{'), Some(end)) if end > brace && bytes[end - 1] == b'}' => end,
+        (Some(b'{'), _) => closing_brace(bytes, brace)
             .map(|close| close + 1)
             .ok_or_else(|| Fault::new(brace, "the labels are not closed with `}` on this line"))?,
-        Some(_) if brace == name_end => {
+        (Some(_), _) if brace == name_end => {
             return Err(Fault::new(
                 name_end,
                 "a metric's name must be followed by `{` or a blank",

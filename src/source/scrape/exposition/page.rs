@@ -20,8 +20,8 @@ pub const LINE_BYTES_MAX: usize = 128 * 1024;
 pub trait Sink {
     /// Whether samples of this metric are wanted; asked once for each run of lines with the same name.
     fn wants(&mut self, metric: &str) -> bool;
-    /// The text of the series that probably comes next; empty where none is expected.
-    fn expected(&self) -> &str;
+    /// How long the text of the series is that probably comes next, where the line begins with it and a blank behind it.
+    fn expects(&self, line: &[u8]) -> Option<usize>;
     /// Takes a value of the expected series, whose metric need not have been asked for.
     fn take_expected(&mut self, value: f64, line: u32);
     /// Takes a sample of the metric that was asked for last. A fault in the series' text fails the page.
@@ -176,15 +176,9 @@ impl Scanner {
     /// Takes the line that begins here when it is the expected series with a plain number behind it and nothing else;
     /// gives back its length, with the newline.
     fn expected(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Option<usize> {
-        let expected = sink.expected().as_bytes();
-        if expected.is_empty() {
-            return None;
-        }
-        let [b' ', value @ ..] = bytes.strip_prefix(expected)? else {
-            return None;
-        };
-        let (value, length) = plain_value(value)?;
-        let length = expected.len() + 1 + length;
+        let expected = sink.expects(bytes)?;
+        let (value, length) = plain_value(&bytes[expected + 1..])?;
+        let length = expected + 1 + length;
         self.samples += 1;
         self.lines = self.lines.saturating_add(1);
         sink.take_expected(value, self.lines);
@@ -263,8 +257,14 @@ impl Scanner {
 
     fn take(&mut self, line: &str, begins: usize, name_end: usize, sink: &mut impl Sink) -> Result<(), FormatError> {
         let number = self.lines.saturating_add(1);
-        let taken = parse_sample(line, begins, name_end, sink.expected(), self.framing.format)
-            .and_then(|sample| sink.sample(sample, number).map_err(|fault| fault.shifted(begins)));
+        let taken = parse_sample(
+            line,
+            begins,
+            name_end,
+            sink.expects(&line.as_bytes()[begins..]),
+            self.framing.format,
+        )
+        .and_then(|sample| sink.sample(sample, number).map_err(|fault| fault.shifted(begins)));
         taken.map_err(|fault| self.fault(fault, line))?;
         self.samples += 1;
         Ok(())
