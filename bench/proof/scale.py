@@ -20,6 +20,8 @@ from kit.target import PageLog
 
 # So many targets are scraped every second, the others every four.
 FAST_SHARE = 0.2
+# A debug build on a machine that has other work, too, needs a while.
+PATIENCE_S = 300
 
 
 def slos():
@@ -122,10 +124,11 @@ def proof(bench):
     nines = Daemon(options.nines, bench.folder, bench.storage_url, config(listing.paths), wanted)
     bench.daemons.append(nines)
     nines.start()
-    wait_for("a baseline of every target", lambda: committed(nines) >= {member.url for member in listing.all()}, 90, 1)
+    urls = {member.url for member in listing.all()}
+    wait_for("a baseline of every target", lambda: committed(nines) >= urls, PATIENCE_S, 1)
 
     happened = trouble(bench, nines, listing, options.minutes * 60)
-    wait_for("another commit of every target", progress(nines, listing.all()), 90, 0.5)
+    wait_for("another commit of every target", progress(nines, listing.all()), PATIENCE_S, 0.5)
 
     for member in listing.all():
         fleet.refuse(member)
@@ -137,8 +140,8 @@ def proof(bench):
     members = [*listing.all(), *(member for _, member in listing.ended)]
     all_read = said(nines, '"kind":"cursor"', [member.url for member in members])
     nines.start()
-    wait_for("the cursor of every target", all_read, 60, 0.5)
-    counted, discrepancy = nines.settled(60)
+    wait_for("the cursor of every target", all_read, PATIENCE_S, 0.5)
+    counted, discrepancy = nines.settled(PATIENCE_S)
     log.close()
 
     print(", ".join(f"{number} {what}" for what, number in happened.items())
@@ -179,7 +182,7 @@ def trouble(bench, nines, listing, seconds):
                 listing.replace(chance.choice(("fast", "slow")))
             else:
                 outage(bench)
-                nines.wait_ready(60)
+                nines.wait_ready(PATIENCE_S)
             happened[what] += 1
             due[what] = time.monotonic() + chance.uniform(*after[what]) * longest
     return happened
@@ -189,7 +192,7 @@ def kill(bench, nines):
     nines.kill9()
     time.sleep(bench.random.uniform(0, 3))
     nines.start(wait=False)
-    nines.wait_ready(60)
+    nines.wait_ready(PATIENCE_S)
 
 
 def outage(bench):

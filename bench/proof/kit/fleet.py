@@ -13,6 +13,7 @@ every reset, of one series or of all.
 
 import asyncio
 import random
+import socket
 import threading
 import time
 
@@ -118,7 +119,7 @@ class Fleet:
         self.log, self.random = log, random.Random(seed)
         self.faults, self.reset_share = faults, reset_share
         self.served, self.bad = 0, dict.fromkeys(("hang", "status", "cut"), 0)
-        self._layouts, self._ballast, self._servers, self._used = {}, (0.0, ""), {}, set()
+        self._layouts, self._ballast, self._servers, self._kept = {}, (0.0, ""), {}, []
         self._chance = random.Random(seed + 1)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -159,23 +160,22 @@ class Fleet:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _listen(self, member):
-        while True:
-            server = await asyncio.start_server(lambda reader, writer: self._answer(member, reader, writer), "127.0.0.1",
-                                                0, backlog=16)
-            port = server.sockets[0].getsockname()[1]
-            if port not in self._used:
-                break
-            # An address that another target had would be that target to nines.
-            server.close()
-        self._used.add(port)
+        server = await asyncio.start_server(lambda reader, writer: self._answer(member, reader, writer), "127.0.0.1", 0,
+                                            backlog=16)
         self._servers[member] = server
-        member.address = f"127.0.0.1:{port}"
+        member.address = "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
         member.url = f"http://{member.address}/metrics"
 
     async def _close(self, member):
         server = self._servers.pop(member)
+        address = server.sockets[0].getsockname()
         server.close()
-        server.closed = True
+        # Nobody else may answer here: to nines that would be this target. What is bound and does not listen refuses.
+        keeper = socket.socket()
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(address)
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        self._kept.append(keeper)
 
     async def _answer(self, member, reader, writer):
         try:
