@@ -73,6 +73,7 @@ on! { sqlite:
         two_processes_that_take_turns_behind_one_address_count_as_the_one_that_was_first,
         a_histogram_whose_threshold_bucket_comes_and_goes_counts_while_it_is_there,
         labels_of_the_page_that_collide_with_the_targets_tell_its_series_apart,
+        a_value_that_cannot_count_at_first_is_a_baseline_when_it_can,
         a_million_series_that_live_a_day_or_less_leave_a_small_cursor;
     relabelled:
         other_rules_take_a_baseline_and_what_looks_alike_is_counted_apart;

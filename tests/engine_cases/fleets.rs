@@ -440,3 +440,18 @@ pub async fn a_million_series_that_live_a_day_or_less_leave_a_small_cursor(datab
     assert!(bytes < 15_001 * 80, "{bytes} bytes are stored");
     world.prove().await;
 }
+
+pub async fn a_value_that_cannot_count_at_first_is_a_baseline_when_it_can(database: Database) {
+    for first in [f64::NAN, f64::INFINITY, -1.0, 1e308] {
+        let Some(mut world) = World::begin(database, QUICK).await else {
+            return;
+        };
+        for (value, expected) in [(first, 0), (1002.0, 0), (1003.0, 1), (first, 1), (1005.0, 3)] {
+            world.read("a", Reading::Page(counters(&[("requests_total", value)])));
+            world.tick().await;
+            assert_eq!(world.events("shop/api").0, expected, "{first}, then {value}");
+            world.pass(30);
+        }
+        world.prove().await;
+    }
+}

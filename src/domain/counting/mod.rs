@@ -30,6 +30,9 @@ const BORN_BEFORE_LISTED_MAX: Duration = Duration::from_mins(10);
 const JITTER_SHARE: f64 = 0.01;
 /// A `_created` within so many seconds of the last one is the same: formats round it differently.
 const SAME_CREATED_WITHIN: f64 = 0.001;
+/// A `_created` that lies farther than this before the last visit, or in the future, tells of no reset since that visit,
+/// whatever the clocks of the two machines do; in seconds.
+const CREATED_OFF_MAX: f64 = 60.0;
 
 /// What is known about a visit besides its samples.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +165,8 @@ impl SloCursor {
             return UnitCredit::nothing();
         }
         let created_anew = unit.created.zip(last.created);
-        let created_anew = created_anew.is_some_and(|(now, then)| now > then + SAME_CREATED_WITHIN);
+        let created_anew =
+            created_anew.is_some_and(|(now, then)| now > then + SAME_CREATED_WITHIN && facts.may_begin(now));
         let fell = last.falls_to(unit);
         if fell && !created_anew && facts.start == StartVerdict::Same && last.jitters_to(unit) {
             return UnitCredit::nothing();
@@ -217,6 +221,12 @@ impl SloCursor {
 }
 
 impl VisitFacts {
+    /// Whether a series can have begun anew at this time, in unix seconds, since the last visit.
+    fn may_begin(&self, created: f64) -> bool {
+        let since = self.previous_at.unwrap_or(Timestamp(0));
+        (since.as_seconds() - CREATED_OFF_MAX..=self.at.as_seconds() + CREATED_OFF_MAX).contains(&created)
+    }
+
     /// Seconds since an earlier time, at least one scrape interval (rule 4).
     fn elapsed_since(&self, earlier: Timestamp) -> f64 {
         (self.at.since(earlier) as f64 / SECOND_MS as f64).max(self.interval.as_secs_f64())

@@ -149,9 +149,25 @@ fn a_newer_created_is_a_reset_even_with_a_higher_value() {
     let mut bench = Bench::new();
     bench.visit(None, &[(OK, 1000.0, Some(10.0)), (BAD, 50.0, Some(10.0))]);
     assert_eq!(
-        bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 80.0, Some(900.0))]),
+        bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 80.0, Some(990.0))]),
         (85, 80)
     );
+}
+
+#[test]
+fn a_created_that_lies_before_the_last_visit_or_in_the_future_is_no_reset() {
+    for (created, what) in [
+        (920.0, "far before the last visit"),
+        (11.0, "long ago"),
+        (1_100.0, "in the future"),
+    ] {
+        let mut bench = Bench::new();
+        bench.visit(None, &[(OK, 1000.0, Some(10.0)), (BAD, 50.0, Some(10.0))]);
+        let counted = bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 52.0, Some(created))]);
+        assert_eq!(counted, (7, 2), "{what}");
+        let fallen = bench.visit(None, &[(OK, 1005.0, Some(10.0)), (BAD, 3.0, Some(created + 1.0))]);
+        assert_eq!(fallen, (3, 3), "{what}: a value that falls is a reset whatever it says");
+    }
 }
 
 #[test]

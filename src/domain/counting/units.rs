@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::text::SharedText;
+use crate::domain::counts::to_micro;
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
 use crate::domain::labels::{Group, Labels};
 use crate::domain::native_histogram::NativeHistogram;
@@ -219,6 +220,16 @@ pub fn counter_units<'a>(samples: &[UsedSample<'a>], good_is_rest: bool) -> Vec<
     counters.collect()
 }
 
+/// The keys of counters whose value is none that counts: when they get one, it is a baseline.
+pub fn counters_without_value<'a>(samples: &'a [UsedSample<'_>]) -> impl Iterator<Item = &'a str> {
+    let counters = samples
+        .iter()
+        .filter(|sample| matches!(sample.series.role, SeriesRole::Counter(_)));
+    counters
+        .filter(|sample| !is_count(sample.value))
+        .map(|sample| sample.series.key.as_str())
+}
+
 /// What a page shows of one histogram.
 #[derive(Default)]
 struct Parts<'s, 'a> {
@@ -296,7 +307,7 @@ fn nearest(parts: &Parts<'_, '_>, threshold: f64) -> Vec<String> {
 }
 
 fn is_count(value: f64) -> bool {
-    value.is_finite() && value >= 0.0
+    value >= 0.0 && to_micro(value).is_some()
 }
 
 /// The family of a metric: `http_requests` of `http_requests_total`.

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::pending::PendingCredit;
 use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
-use crate::domain::counting::units::{MissingBucket, UsedSample, counter_units, histogram_units};
+use crate::domain::counting::units::{
+    MissingBucket, UsedSample, counter_units, counters_without_value, histogram_units,
+};
 use crate::domain::counting::{Note, VisitFacts, placement};
 use crate::domain::counts::Bucket;
 use crate::domain::indicator::{CompareOp, IndicatorKind};
@@ -141,7 +143,8 @@ fn count_counters(cursor: &mut SloCursor, entry: &Entry, samples: &[UsedSample<'
     };
     let mut count = cursor.count(&units, facts);
     // What has no bucket now has no last value when it gets one: what it counted until then is no credit.
-    cursor.note_without_value(missing.iter().map(|missing| missing.histogram.as_str()), facts.at);
+    let without_bucket = missing.iter().map(|missing| missing.histogram.as_str());
+    cursor.note_without_value(without_bucket.chain(counters_without_value(samples)), facts.at);
     let placed = count.credits.into_iter().flat_map(|(group, (total, good))| {
         let parts = placement::place(total, good, facts.previous_at, facts.at, facts.interval);
         parts
