@@ -265,3 +265,27 @@ fn included_files_add_their_jobs_relative_to_their_own_folder() {
         assert!(found.file.ends_with("more/b.yml"), "{found:?}");
     }
 }
+
+#[test]
+fn a_key_that_is_needed_is_missing_however_it_is_misspelt() {
+    let of_job = |line: &str| format!("scrape_configs:\n  - job_name: a\n    {line}\n");
+    for (text, expected) in [
+        ("scrape_configs:\n  - job_nam: a\n".to_owned(), "N004 2:5"),
+        (of_job("http_sd_configs: [{urll: 'http://sd/'}]"), "N004 3:24"),
+        (of_job("dns_sd_configs: [{namess: [a]}]"), "N004 3:23"),
+        (
+            of_job("oauth2: {client_idd: a, client_secret: b, token_url: 'http://idp/'}"),
+            "N004 3:14",
+        ),
+    ] {
+        let (config, diagnostics) = read_as("prometheus.yml", &text, Path::new("/etc/prometheus"));
+        let said: Vec<String> = diagnostics
+            .iter()
+            .map(|d| format!("{} {}:{}", d.code, d.line, d.column))
+            .collect();
+        assert!(
+            config.is_none() && said.contains(&expected.to_owned()),
+            "{text}: {said:?}"
+        );
+    }
+}

@@ -181,6 +181,9 @@ impl<'n> Fields<'n> {
                 None => suggest(key, free.iter().copied()),
             };
             misspelt.extend(meant);
+            // A key that is needed is missing, whoever reads over the one that stands for it.
+            let is_needed = meant.is_some_and(|meant| self.missing.contains(&meant));
+            let code = if is_needed { &codes::UNKNOWN_KEY } else { code };
             let hint = match stranger {
                 Some((.., hint)) => Some((*hint).to_owned()),
                 None => meant.map(|meant| meant_for(key, meant)),

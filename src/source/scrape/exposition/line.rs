@@ -18,13 +18,13 @@ pub struct RawSample<'a> {
 /// Reads a line whose metric's name stands from `name_at` to `name_end` (an empty one where it is quoted in the
 /// braces). Labels are skipped over, not read; timestamps and exemplars are checked and forgotten. A series that is
 /// `expected` to have so many bytes need not even be skipped over.
-pub fn parse_sample<'a>(
-    line: &'a str,
+pub fn parse_sample(
+    line: &str,
     name_at: usize,
     name_end: usize,
     expected: Option<usize>,
     format: Format,
-) -> Result<RawSample<'a>, Fault> {
+) -> Result<RawSample<'_>, Fault> {
     let bytes = line.as_bytes();
     let brace = skip_blanks(bytes, name_end);
     let expected_end = expected.map(|length| name_at + length);
