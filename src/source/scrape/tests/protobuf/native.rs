@@ -221,7 +221,7 @@ fn the_diagnostic_names_the_nearest_bounds_of_both_kinds() {
 #[test]
 fn a_newer_creation_is_a_reset_although_nothing_fell() {
     let mut bench = Bench::new();
-    let created = |histogram, nanos| with_created(histogram, 15, Some((1_699_999_000, nanos)));
+    let created = |histogram, nanos| with_created(histogram, 15, Some((1_699_999_990, nanos)));
     bench.visit(&created(native(100, 10), 0));
     assert_eq!(
         bench.visit(&created(native(101, 10), 1000)),
