@@ -146,6 +146,8 @@ fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
     let mut builder = Client::builder()
         .user_agent(concat!("nines/", env!("CARGO_PKG_VERSION")))
         .referer(false)
+        // Pages unpack gzip themselves, see `unpack`.
+        .no_gzip()
         .redirect(redirects)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(2)

@@ -43,6 +43,12 @@ pub fn broken_body(error: &reqwest::Error) -> Missing {
     missing(MissingReason::Body, detail)
 }
 
+/// Why a packed body could not be unpacked.
+pub fn broken_gzip(error: &io::Error) -> Missing {
+    let detail = format!("the body ended early or could not be decoded: gzip: {error}");
+    missing(MissingReason::Body, detail)
+}
+
 /// The first error of this type in the chain, inside of I/O errors too: these do not name what they wrap as their
 /// source.
 fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {

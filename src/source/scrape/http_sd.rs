@@ -46,7 +46,7 @@ impl HttpProvider {
         let answer = requester.get(|request| {
             request
                 .header(ACCEPT, "application/json")
-                .header(ACCEPT_ENCODING, "zstd, gzip;q=0.5")
+                .header(ACCEPT_ENCODING, "zstd")
                 .header(REFRESH_HEADER, &seconds)
         });
         let detail = |missing: Missing| missing.detail;

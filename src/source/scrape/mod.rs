@@ -24,6 +24,7 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 mod target;
+mod unpack;
 pub mod visitor;
 
 #[cfg(test)]

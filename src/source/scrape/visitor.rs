@@ -15,11 +15,12 @@ use url::Url;
 
 use super::cache::{SeriesCache, SeriesView};
 use super::exposition::page::Framing;
-use super::failure::{broken_body, missing};
+use super::failure::{broken_body, broken_gzip, missing};
 use super::protocols::{PageForm, Protocols};
 use super::request::{Access, Requester};
 use super::rules::{PageError, PageRules};
 use super::settings::ScrapeJob;
+use super::unpack::Unpacker;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
@@ -108,21 +109,26 @@ impl HttpVisitor {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
+        let mut unpacker = Unpacker::of(response.headers());
         let mut cache = self.cache.lock().await;
         let mut page = match form {
             Form::Text(framing) => cache.begin(framing, selection, &self.view),
             Form::Protobuf => cache.begin_protobuf(selection, &self.view),
         };
         let mut room = limit;
+        let mut take = |piece: &[u8]| {
+            room = room.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
+            page.feed(piece).map_err(no_page)
+        };
         while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
-            room = room.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
-            for (number, piece) in chunk.chunks(PIECE_BYTES_MAX).enumerate() {
+            for (number, piece) in chunk.chunks(unpacker.piece_bytes_max(PIECE_BYTES_MAX)).enumerate() {
                 if number > 0 {
                     task::yield_now().await;
                 }
-                page.feed(piece).map_err(no_page)?;
+                take(&unpacker.unpack(piece).map_err(|error| broken_gzip(&error))?)?;
             }
         }
+        take(&unpacker.finish().map_err(|error| broken_gzip(&error))?)?;
         page.finish().map_err(no_page)
     }
 }

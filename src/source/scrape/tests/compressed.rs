@@ -1,11 +1,14 @@
 //! Pages that come compressed, or drop by drop.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
 use tower_http::compression::CompressionLayer;
 
@@ -91,4 +94,31 @@ async fn a_page_that_drips_is_given_up_at_the_timeout() {
         (missing.reason, missing.detail.as_str()),
         (MissingReason::Timeout, "timed out after 150ms")
     );
+}
+
+#[tokio::test]
+async fn gzip_of_several_members_is_read_to_its_end_and_nothing_else_may_follow() {
+    let member = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (first, second) = (member("a_total{x=\"1\"} 1\n"), member("a_total{x=\"2\"} 2\n"));
+    let both = [first.clone(), second].concat();
+    let cut = both[..both.len() - 5].to_vec();
+    let garbage = [first.as_slice(), b"<html>"].concat();
+    for (body, expected, what) in [
+        (first, Some(1), "one member"),
+        (both, Some(2), "two"),
+        (cut, None, "the second is cut"),
+        (garbage, None, "something else follows"),
+    ] {
+        let answer = move || async move { ([("content-encoding", "gzip")], body) };
+        let address = serve(Router::new().route("/metrics", get(answer))).await;
+        let visited = visit(job("shop"), address).await;
+        assert_eq!(visited.as_ref().ok().map(|page| page.samples.len()), expected, "{what}");
+        if let Err(missing) = visited {
+            assert_eq!(missing.reason, MissingReason::Body, "{what}: {missing}");
+        }
+    }
 }
