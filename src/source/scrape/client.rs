@@ -146,7 +146,7 @@ fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
     let mut builder = Client::builder()
         .user_agent(concat!("nines/", env!("CARGO_PKG_VERSION")))
         .referer(false)
-        // Pages unpack gzip themselves, see `unpack`.
+        // gzip is unpacked where bodies are read, see `body`.
         .no_gzip()
         .redirect(redirects)
         .pool_idle_timeout(IDLE)

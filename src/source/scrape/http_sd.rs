@@ -8,8 +8,8 @@ use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use url::Url;
 
+use super::body::{COMPRESSED, read_whole};
 use super::client::Clients;
-use super::failure::broken_body;
 use super::files::read_json;
 use super::provider::Provide;
 use super::request::{Access, Requester};
@@ -46,11 +46,11 @@ impl HttpProvider {
         let answer = requester.get(|request| {
             request
                 .header(ACCEPT, "application/json")
-                .header(ACCEPT_ENCODING, "zstd")
+                .header(ACCEPT_ENCODING, COMPRESSED)
                 .header(REFRESH_HEADER, &seconds)
         });
         let detail = |missing: Missing| missing.detail;
-        let mut answer = answer.await.map_err(detail)?;
+        let answer = answer.await.map_err(detail)?;
         if answer.status() != StatusCode::OK {
             return Err(format!("HTTP status {}", answer.status()));
         }
@@ -59,13 +59,8 @@ impl HttpProvider {
         if !media_type.trim().eq_ignore_ascii_case("application/json") {
             return Err("the answer is not of the type application/json".to_owned());
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| broken_body(&error).detail)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err("the answer is larger than 16 MiB".to_owned());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read_whole(answer, ANSWER_BYTES_MAX, "the answer is larger than 16 MiB");
+        let body = body.await.map_err(detail)?;
         let text = std::str::from_utf8(&body).map_err(|_| "the answer is not UTF-8")?;
         let mut groups = read_json(text)?;
         for group in &mut groups {

@@ -3,6 +3,7 @@
 //! [`discovery`] finds targets, [`visitor`] visits one of them, [`exposition`] reads its page and [`cache`] remembers
 //! what the page looked like.
 
+mod body;
 pub mod cache;
 pub mod client;
 pub mod discovery;
@@ -24,7 +25,6 @@ pub mod request;
 pub mod rules;
 pub mod settings;
 mod target;
-mod unpack;
 pub mod visitor;
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+use super::body::read_whole;
 use super::client::{ClientKey, Clients, Redirects};
-use super::failure::{broken_body, missing};
+use super::failure::missing;
 use super::request::{expose, send, sendable};
 use super::settings::OAuth2;
 use crate::domain::reading::{Missing, MissingReason};
@@ -181,15 +182,9 @@ impl Tokens {
     }
 }
 
-async fn read(mut answer: Response) -> Result<Token, Missing> {
+async fn read(answer: Response) -> Result<Token, Missing> {
     let (status, asked_at) = (answer.status(), now());
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| broken_body(&error))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(missing(MissingReason::TooLarge, "the answer is larger than 1 MiB"));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = read_whole(answer, ANSWER_BYTES_MAX, "the answer is larger than 1 MiB").await?;
     let parsed = serde_json::from_slice::<Answer>(&body);
     if !status.is_success() {
         let said = parsed.ok().map(|answer| match answer.error_description.as_str() {

@@ -10,29 +10,22 @@ use reqwest::header::{
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
-use tokio::task;
 use url::Url;
 
+use super::body::{COMPRESSED, read_pieces};
 use super::cache::{SeriesCache, SeriesView};
 use super::exposition::page::Framing;
-use super::failure::{broken_body, broken_gzip, missing};
+use super::failure::missing;
 use super::protocols::{PageForm, Protocols};
 use super::request::{Access, Requester};
 use super::rules::{PageError, PageRules};
 use super::settings::ScrapeJob;
-use super::unpack::Unpacker;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
 
-/// What pages are packed with where they come from elsewhere: zstd costs less to unpack.
-const COMPRESSED: &str = "zstd, gzip;q=0.5";
-
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
-
-/// A page is read in pieces of at most so many bytes, so that it holds up nothing else.
-const PIECE_BYTES_MAX: usize = 256 * 1024;
 
 /// Visits one target over HTTP and remembers what its pages look like.
 #[derive(Debug)]
@@ -97,7 +90,7 @@ impl HttpVisitor {
     }
 
     /// Reads the decoded body as it comes, as far as it may go: a small body may unpack to a huge one.
-    async fn page(&self, mut response: Response, form: Form, selection: &Selection) -> Result<Page, Missing> {
+    async fn page(&self, response: Response, form: Form, selection: &Selection) -> Result<Page, Missing> {
         let limit = self.job.body_size_limit;
         let too_large = || {
             let limit = in_megabytes(limit);
@@ -109,26 +102,12 @@ impl HttpVisitor {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut unpacker = Unpacker::of(response.headers());
         let mut cache = self.cache.lock().await;
         let mut page = match form {
             Form::Text(framing) => cache.begin(framing, selection, &self.view),
             Form::Protobuf => cache.begin_protobuf(selection, &self.view),
         };
-        let mut room = limit;
-        let mut take = |piece: &[u8]| {
-            room = room.checked_sub(piece.len() as u64).ok_or_else(too_large)?;
-            page.feed(piece).map_err(no_page)
-        };
-        while let Some(chunk) = response.chunk().await.map_err(|error| broken_body(&error))? {
-            for (number, piece) in chunk.chunks(unpacker.piece_bytes_max(PIECE_BYTES_MAX)).enumerate() {
-                if number > 0 {
-                    task::yield_now().await;
-                }
-                take(&unpacker.unpack(piece).map_err(|error| broken_gzip(&error))?)?;
-            }
-        }
-        take(&unpacker.finish().map_err(|error| broken_gzip(&error))?)?;
+        read_pieces(response, limit, too_large, |piece| page.feed(piece).map_err(no_page)).await?;
         page.finish().map_err(no_page)
     }
 }

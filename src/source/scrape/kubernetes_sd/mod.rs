@@ -17,6 +17,7 @@ use url::Url;
 
 use self::groups::{Joined, of_endpoints, of_ingress, of_node, of_pod, of_service, of_slice};
 use self::objects::{EndpointSlice, Endpoints, Ingress, Node, Page, Pod, Service};
+use super::body::read_whole;
 use super::client::Clients;
 use super::failure::broken_body;
 use super::provider::Provide;
@@ -139,14 +140,9 @@ impl KubernetesProvider {
     }
 
     async fn page<T: DeserializeOwned>(&self, url: &Url) -> Result<Page<T>, String> {
-        let mut answer = self.ask(url).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| broken_body(&error).detail)? {
-            if body.len() + chunk.len() > PAGE_BYTES_MAX {
-                return Err("a page of the list is larger than 64 MiB".to_owned());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let answer = self.ask(url).await?;
+        let body = read_whole(answer, PAGE_BYTES_MAX, "a page of the list is larger than 64 MiB").await;
+        let body = body.map_err(|missing| missing.detail)?;
         serde_json::from_slice(&body).map_err(|error| format!("the list is not understood: {error}"))
     }
 

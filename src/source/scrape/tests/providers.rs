@@ -16,6 +16,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
 
 use super::job;
 use crate::domain::relabel::{RelabelAction, RelabelRule, WrittenRule};
@@ -92,6 +93,30 @@ fn shown(groups: &[TargetGroup]) -> Vec<String> {
         .iter()
         .map(|group| format!("{} {}", group.targets.join(","), group.labels))
         .collect()
+}
+
+#[tokio::test]
+async fn an_answer_may_come_packed_and_its_limit_is_that_of_the_text() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let list = |padding: usize| format!(r#"[{{"targets": ["a:1"]{}}}]"#, " ".repeat(padding));
+    for (padding, expected) in [
+        (10_000, Ok(1)),
+        (17 << 20, Err("the answer is larger than 16 MiB".to_owned())),
+    ] {
+        let answer = move || async move { ([("content-type", "application/json")], list(padding)) };
+        let router = Router::new().route("/list", get(answer));
+        let router = router.layer(CompressionLayer::new().gzip(true));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/list", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let settings = HttpDiscovery {
+            url,
+            refresh_interval: Duration::from_secs(1),
+            http: HttpSettings::default(),
+        };
+        let found = HttpProvider::new(settings, Arc::default()).look().await;
+        assert_eq!(found.map(|groups| groups.len()), expected);
+    }
 }
 
 #[tokio::test]
