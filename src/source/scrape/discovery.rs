@@ -238,35 +238,45 @@ impl Discovery {
         awaited
     }
 
-    /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
+    /// The target as it is to be visited.
     fn listed(&self, job: &Job, found: FoundTarget) -> ListedTarget {
-        let config_hash = config_hash(&job.settings, &found);
-        let known = self.known.get(&found.target.key());
-        if let Some(unchanged) = known.filter(|known| known.config_hash == config_hash) {
-            return unchanged.clone();
-        }
-        let settings = Arc::clone(&job.settings);
-        let visitor = HttpVisitor::new(found.target.clone(), &found.url, settings, job.access.clone());
-        ListedTarget {
-            target: found.target,
-            visitor: Arc::new(visitor),
-            config_hash,
-        }
+        let hash = config_hash(&job.settings, &found);
+        self.known_or(found, hash, |found| {
+            let settings = Arc::clone(&job.settings);
+            Arc::new(HttpVisitor::new(
+                found.target.clone(),
+                &found.url,
+                settings,
+                job.access.clone(),
+            ))
+        })
     }
 
     /// The target of a job that has too many: it is shown, and every visit says why there is none.
     fn refused(&self, job: &ScrapeJob, found: FoundTarget, count: u64, limit: u64) -> ListedTarget {
         let detail = format!("target_limit exceeded (number of targets: {count}, limit: {limit})");
         // Apart from that of a target that is visited.
-        let config_hash = config_hash(job, &found) ^ fnv1a(&detail);
+        let hash = config_hash(job, &found) ^ fnv1a(&detail);
+        self.known_or(found, hash, |_| {
+            Arc::new(Refused(missing(MissingReason::Limit, detail)))
+        })
+    }
+
+    /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
+    fn known_or(
+        &self,
+        found: FoundTarget,
+        config_hash: u64,
+        visitor: impl FnOnce(&FoundTarget) -> Arc<dyn Visitor>,
+    ) -> ListedTarget {
         let known = self.known.get(&found.target.key());
-        if let Some(unchanged) = known.filter(|known| known.config_hash == config_hash) {
-            return unchanged.clone();
-        }
-        ListedTarget {
-            target: found.target,
-            visitor: Arc::new(Refused(missing(MissingReason::Limit, detail))),
-            config_hash,
+        match known.filter(|known| known.config_hash == config_hash) {
+            Some(unchanged) => unchanged.clone(),
+            None => ListedTarget {
+                visitor: visitor(&found),
+                target: found.target,
+                config_hash,
+            },
         }
     }
 
