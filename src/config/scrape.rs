@@ -7,6 +7,7 @@ use super::protocols::{ProtocolDefaults, read_global_protocols, read_protocols};
 use super::receivers::MailDefaults;
 use super::relabel::{Limits, read_limits, read_rules};
 use super::{EVALUATION_INTERVAL, client, discovery, receivers};
+use crate::domain::secret_names::sounds_secret;
 use crate::source::scrape::settings::{BODY_SIZE_LIMIT, KEEP_DROPPED, KEEP_DROPPED_MAX, Scheme, ScrapeJob};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
@@ -256,14 +257,6 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
         params.push((entry.key.clone(), texts.collect()));
     }
     params
-}
-
-/// A parameter of this name may hold a secret.
-pub(super) fn sounds_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["token", "secret", "passw", "key"]
-        .iter()
-        .any(|word| name.contains(word))
 }
 
 /// A size as Prometheus writes it: `10MB` and `10MiB` are both 10 x 2^20 bytes; 0 is the default limit.

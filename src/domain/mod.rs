@@ -17,6 +17,7 @@ pub mod promql;
 pub mod reading;
 pub mod relabel;
 pub mod schedule;
+pub mod secret_names;
 pub mod selection;
 pub mod selector_parser;
 pub mod slo;

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::labels::Labels;
+use crate::domain::secret_names::sounds_secret;
 
 /// What stands for a value that may be a secret.
 const HIDDEN: &str = "<secret>";
-
-/// Words in the name of a parameter whose value may be a secret.
-const SECRET_WORDS: [&str; 6] = ["token", "secret", "passw", "key", "auth", "cred"];
 
 /// The targets as they were found, swapped in whole whenever they change.
 #[derive(Debug, Default)]
@@ -53,11 +51,6 @@ pub fn shown_url(text: &str) -> String {
         shown.push_str(&pairs.collect::<Vec<_>>().join("&"));
     }
     shown
-}
-
-fn sounds_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// `scheme://user:password@host/` without what stands before the host.
