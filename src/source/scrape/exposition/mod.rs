@@ -9,6 +9,7 @@ pub mod number;
 pub mod page;
 pub mod protobuf;
 mod protobuf_histogram;
+mod protobuf_series;
 pub mod series;
 mod wire;
 
