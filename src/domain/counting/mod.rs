@@ -5,6 +5,7 @@
 
 pub mod cursor;
 pub mod gauge;
+pub mod listing;
 pub mod placement;
 pub mod start;
 pub mod text;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use self::cursor::{SloCursor, UnitState};
+use self::listing::BORN_BEFORE_LISTED_MAX;
 use self::start::StartVerdict;
 use self::units::{Unit, UnitRoles};
 use super::counts::{MICRO, to_micro};
@@ -24,8 +26,6 @@ use super::time::{SECOND_MS, Timestamp};
 const BELIEVABLE_FACTOR: f64 = 10.0;
 /// The usual rate is taken to be at least this, in events per second (rule 4).
 const USUAL_RATE_MIN: f64 = 1000.0;
-/// A process may have begun this long before its target was listed and still count from zero (rule 1).
-const BORN_BEFORE_LISTED_MAX: Duration = Duration::from_mins(10);
 /// With an unchanged start a fall below this share of the last value is jitter (rule 3).
 const JITTER_SHARE: f64 = 0.01;
 /// A `_created` within so many seconds of the last one is the same: formats round it differently.

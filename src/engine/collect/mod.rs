@@ -4,6 +4,7 @@
 //! throws away is seen again at the next visit, counted from the cursor that was committed last.
 
 pub mod cursor;
+mod groups;
 mod health;
 pub mod notes;
 mod page;
@@ -20,14 +21,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use self::notes::Notes;
-use self::pending::PendingCredit;
 use self::target::{TargetState, VisitContext};
-use super::catalog::{Catalog, GROUPS_MAX, Keys};
+use super::catalog::{Catalog, Keys};
 use super::ports::{CursorRecord, ListedTarget, StoreError, TargetCommit, TargetRecord};
 use super::snapshot::{DiagnosticView, TargetView};
 use super::stats::Stats;
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
-use crate::domain::counts::Bucket;
+use crate::domain::counting::listing::shift_by_downtime;
 use crate::domain::labels::Group;
 use crate::domain::reading::{Reading, Target};
 use crate::domain::selection::Selection;
@@ -422,67 +422,4 @@ impl Collector {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    /// Puts a credit under its group, or under `other` beyond the hundredth, and under the SLO itself.
-    fn admit(&mut self, credit: PendingCredit, admitted: &mut Vec<PendingCredit>) {
-        let Some(group) = &credit.group else {
-            admitted.push(credit);
-            return;
-        };
-        let group = if self.keys.get(credit.slo, Some(group)).is_some() || self.is_waiting(credit.slo, group) {
-            group.clone()
-        } else if self.keys.group_count(credit.slo) + self.new_groups.get(&credit.slo).map_or(0, Vec::len) < GROUPS_MAX
-        {
-            self.new_groups.entry(credit.slo).or_default().push(group.clone());
-            group.clone()
-        } else {
-            let other = Group(
-                group
-                    .0
-                    .iter()
-                    .map(|(name, _)| (name.clone(), Group::OTHER.to_owned()))
-                    .collect(),
-            );
-            if self.keys.get(credit.slo, Some(&other)).is_none() && !self.is_waiting(credit.slo, &other) {
-                self.new_groups.entry(credit.slo).or_default().push(other.clone());
-            }
-            other
-        };
-        // Coverage is the SLO's; a group's minutes carry counts only.
-        let bucket = Bucket {
-            observed: false,
-            ..credit.bucket
-        };
-        admitted.push(PendingCredit { group: None, ..credit });
-        admitted.push(PendingCredit {
-            group: Some(group),
-            bucket,
-            ..credit
-        });
-    }
-
-    fn is_waiting(&self, slo: i64, group: &Group) -> bool {
-        self.new_groups.get(&slo).is_some_and(|groups| groups.contains(group))
-    }
-}
-
-/// The time before listing in which a process may have begun and still count from zero (counting rule 1).
-const BORN_BEFORE_LISTED_MS: i64 = 10 * 60 * 1000;
-
-/// When a target was first listed, moved back so that ten minutes before it hold ten minutes in which nines was up.
-fn shift_by_downtime(listed_at: Timestamp, downtimes: &[(Timestamp, Timestamp)]) -> Timestamp {
-    let (mut earliest, mut up_left) = (listed_at, BORN_BEFORE_LISTED_MS);
-    let mut before: Vec<_> = downtimes.iter().filter(|(_, until)| *until <= listed_at).collect();
-    before.sort_by_key(|(_, until)| std::cmp::Reverse(*until));
-    for (from, until) in before {
-        let up = earliest.since(*until);
-        if up >= up_left {
-            break;
-        }
-        up_left -= up.max(0);
-        earliest = earliest.min(*from);
-    }
-    Timestamp(earliest.0 - up_left + BORN_BEFORE_LISTED_MS)
 }
