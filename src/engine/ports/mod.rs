@@ -1,6 +1,7 @@
 //! What the engine needs from the world: a store, targets to visit, receivers to tell. Adapters implement these.
 
 mod records;
+mod servers;
 mod world;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::records::*;
+pub use self::servers::*;
 pub use self::world::*;
 use crate::domain::alert::silence::Silence;
 use crate::domain::counts::{Bucket, HourTotal};
