@@ -14,7 +14,7 @@ use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::dispatch::Routing;
-use crate::engine::ports::{ListedTarget, RevisionRecord};
+use crate::engine::ports::{ListedServer, ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
@@ -99,6 +99,7 @@ pub struct Reloader {
     settings: watch::Sender<Arc<Settings>>,
     routing: watch::Sender<Arc<Routing>>,
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
+    servers: watch::Sender<Arc<Vec<ListedServer>>>,
     discovery: Mutex<CancellationToken>,
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
@@ -116,6 +117,8 @@ pub struct Channels {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// The servers that can be asked.
+    pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
 }
 
 impl Reloader {
@@ -130,6 +133,7 @@ impl Reloader {
         let (settings, settings_seen) = watch::channel(Arc::default());
         let (routing, routing_seen) = watch::channel(Arc::default());
         let (targets, targets_seen) = watch::channel(Arc::default());
+        let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
         let reloader = Self {
             paths,
@@ -139,6 +143,7 @@ impl Reloader {
             settings,
             routing,
             targets,
+            servers,
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
@@ -152,6 +157,7 @@ impl Reloader {
                 settings: settings_seen,
                 routing: routing_seen,
                 targets: targets_seen,
+                servers: servers_seen,
             },
         )
     }

@@ -99,6 +99,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         external_url,
         lifecycle_enabled: options.enable_lifecycle,
         nudge: Arc::default(),
+        backfills: Arc::default(),
     };
     // The web ends last, so that a stop can be watched.
     let (tracker, web_stop) = (TaskTracker::new(), CancellationToken::new());
@@ -156,6 +157,8 @@ async fn run_engine(
         settings: channels.settings,
         routing: channels.routing,
         targets: channels.targets,
+        servers: channels.servers,
+        backfills: Arc::clone(&state.backfills),
         nudge: Arc::clone(&state.nudge),
         visit_log: options.visit_log.as_deref().map(open_visit_log).transpose()?,
     };

@@ -10,6 +10,7 @@ use self::held::{Files, Held};
 use super::files::{find_slo_files, read_text, shown_path, source_of};
 use crate::config;
 use crate::domain::digest::hex;
+use crate::domain::indicator::Sources;
 use crate::domain::slo::{Slo, SloId};
 use crate::domain::time::Timestamp;
 use crate::engine::catalog::{Desired, DesiredSlo, IdleSlo};
@@ -33,6 +34,8 @@ pub struct SpecFiles {
     options: Options,
     /// Empty folders, globs without matches.
     pub warnings: Vec<String>,
+    /// Which servers can be asked.
+    pub servers: Sources,
 }
 
 /// The last texts that loaded, by the path that is shown.
@@ -47,6 +50,8 @@ pub struct Specs {
     pub revisions: Vec<RevisionRecord>,
     /// One sentence for each diagnostic.
     pub warnings: Vec<String>,
+    /// Which servers can be asked.
+    servers: Sources,
 }
 
 /// Reads all SLO files of some paths; the error says which path leads nowhere.
@@ -76,6 +81,7 @@ pub fn read(paths: &[PathBuf], base: &Path, options: Options) -> Result<SpecFile
         loaded,
         options,
         warnings,
+        servers: Sources::default(),
     })
 }
 
@@ -88,6 +94,7 @@ impl SpecFiles {
     fn resolve_by(&self, read: &ReadFiles<'_>, last_good: &LastGood, now: Timestamp) -> Specs {
         let mut specs = Specs {
             warnings: self.warnings.clone(),
+            servers: self.servers.clone(),
             ..Specs::default()
         };
         let mut running = BTreeSet::new();
@@ -270,13 +277,15 @@ impl Specs {
             if !running.insert(slo.id.clone()) {
                 continue;
             }
-            let slo = slo.clone().scraped();
-            let is_idle = slo.idle_reason().is_some();
+            let slo = slo.clone().fed_by(&self.servers);
+            let idle_reason = slo.idle_reason(&self.servers);
+            let is_idle = idle_reason.is_some();
             // Why another SLO of the file is not computed is none of this one's business.
             let is_own = |found: &&Diagnostic| found.code != IDLE.code || (is_idle && found.line == slo.origin.line);
             let diagnostics = diagnostics.iter().filter(is_own).map(view).collect();
-            if is_idle {
+            if let Some(reason) = idle_reason {
                 self.desired.idle.push(IdleSlo {
+                    reason,
                     service: Some(slo.id.service.clone()),
                     name: Some(slo.id.name.clone()),
                     file: slo.origin.file.clone(),
@@ -313,6 +322,7 @@ impl Specs {
             id.is_some_and(|(service, name)| earlier.iter().any(|slo| slo.id == SloId::new(service, name)))
         };
         let broken = |named: Option<&NamedSlo>| IdleSlo {
+            reason: String::new(),
             slo: None,
             invalid: true,
             service: named.and_then(|named| named.service.clone()),

@@ -1,5 +1,6 @@
 //! The command line: one subcommand per file. Data go to standard output, messages to standard error.
 
+mod backfill;
 pub mod check;
 pub mod client;
 mod convert;
@@ -56,6 +57,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Show the SLOs of a running nines, the worst first; fail on what `--fail-on` names.
     Status(status::StatusArgs),
+    /// Read the history of SLOs from their Prometheus servers again, and watch it.
+    Backfill(backfill::BackfillArgs),
     /// Add, list and end silences.
     Silence(silence::SilenceArgs),
     /// Print the version.
@@ -110,6 +113,7 @@ pub fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Generate(args) => Ok(with_streams(|streams| generate::run(&args, streams))),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Status(args) => block_on(status::run(args, &mut io::stdout())),
+        Command::Backfill(args) => block_on(backfill::run(args, &mut io::stdout())),
         Command::Silence(args) => block_on(silence::run(args, &mut io::stdout())),
         Command::Version => {
             println!("nines, version {}", env!("CARGO_PKG_VERSION"));

@@ -65,6 +65,24 @@ pub enum IndicatorKind {
     },
 }
 
+/// The Prometheus servers that can be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Their names; `None` where the configuration is not known.
+    pub names: Option<Vec<String>>,
+    /// The one that is asked where an SLO names none.
+    pub default: Option<String>,
+}
+
+impl Sources {
+    /// It is certain that there is no such server.
+    fn lack(&self, name: &str) -> bool {
+        self.names
+            .as_ref()
+            .is_some_and(|names| names.iter().all(|known| known != name))
+    }
+}
+
 /// PromQL expressions, as written. A range may be the template `{{.window}}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromQlIndicator {
@@ -204,8 +222,11 @@ impl CompareOp {
 
 impl Indicator {
     /// Every selector whose series a scrape must keep. A latency indicator needs `<family>_bucket` (any `le`, so that
-    /// a missing bound can be explained) and `<family>_count`.
+    /// a missing bound can be explained) and `<family>_count`. What a server keeps is not scraped.
     pub fn selectors(&self) -> Vec<Selector> {
+        if self.source.is_some() {
+            return Vec::new();
+        }
         match &self.kind {
             IndicatorKind::Ratio { total, part, .. } => vec![total.clone(), part.clone()],
             IndicatorKind::Latency { histogram, .. } => {
@@ -224,32 +245,50 @@ impl Indicator {
         }
     }
 
-    /// PromQL that was understood becomes what it counts; anything else stays as it is.
+    /// What feeds it: PromQL without a source asks the default server; where there is none, PromQL that was understood
+    /// becomes what it counts on scraped targets. Anything else stays as it is.
     #[must_use]
-    pub fn scraped(self) -> Self {
-        match self {
-            Self {
-                kind:
-                    IndicatorKind::PromQl(PromQlIndicator {
-                        scraped: Some(kind), ..
-                    }),
-                source: None,
-                group_by,
-            } => Self {
+    pub fn fed_by(self, sources: &Sources) -> Self {
+        match (self.kind, self.source, &sources.default) {
+            (kind @ IndicatorKind::PromQl(_), None, Some(default)) => Self {
+                kind,
+                source: Some(default.clone()),
+                group_by: self.group_by,
+            },
+            (
+                IndicatorKind::PromQl(PromQlIndicator {
+                    scraped: Some(kind), ..
+                }),
+                None,
+                None,
+            ) => Self {
                 kind: *kind,
                 source: None,
-                group_by,
+                group_by: self.group_by,
             },
-            other => other,
+            (kind, source, _) => Self {
+                kind,
+                source,
+                group_by: self.group_by,
+            },
         }
     }
 
     /// Why this version cannot feed it; `None` when it can.
-    pub fn idle_reason(&self) -> Option<String> {
-        if let Some(source) = &self.source {
-            return Some(format!(
-                "it asks the Prometheus server \"{source}\"; servers are not asked by this version yet"
-            ));
+    pub fn idle_reason(&self, sources: &Sources) -> Option<String> {
+        let asks_server = matches!(
+            self.kind,
+            IndicatorKind::Ratio { .. }
+                | IndicatorKind::Latency { .. }
+                | IndicatorKind::Gauge { .. }
+                | IndicatorKind::PromQl(_)
+        );
+        if let Some(source) = self.source.as_ref().filter(|_| asks_server) {
+            return sources.lack(source).then(|| {
+                format!(
+                    "it asks the Prometheus server \"{source}\", which is not among `prometheus_servers` in nines.yml"
+                )
+            });
         }
         let what = match &self.kind {
             IndicatorKind::Ratio { .. }
@@ -260,12 +299,12 @@ impl Indicator {
                 form: PromQlForm::Latency { .. },
                 ..
             }) => {
-                "its histogram has no name, so that only a Prometheus server can answer it; servers are not asked by this \
-                 version yet"
+                "its histogram has no name, so that only a Prometheus server can answer it: name one under \
+                 `prometheus_servers` in nines.yml"
             }
             IndicatorKind::PromQl(_) => {
-                "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it; servers are \
-                 not asked by this version yet"
+                "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
+                 under `prometheus_servers` in nines.yml"
             }
             IndicatorKind::Probe { .. } => "probes are not run by this version yet",
             IndicatorKind::Events => "pushed events are not taken by this version yet",

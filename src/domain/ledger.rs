@@ -11,7 +11,7 @@ use super::time::{HOUR_MINUTES, Hour, Minute};
 use super::window::WindowLength;
 
 /// Windows up to this many minutes are summed from minutes alone.
-const RECENT_MINUTES: i64 = 360;
+pub const RECENT_MINUTES: i64 = 360;
 /// Hour totals are kept at least this long, for the busiest hour of the last seven days (counting rule 4).
 const HOURS_MIN: i64 = 7 * 24;
 

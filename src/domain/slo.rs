@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::alert::policy::AlertPolicy;
-use super::indicator::Indicator;
+use super::indicator::{Indicator, Sources};
 use super::labels::{Group, Labels};
 use super::objective::Objective;
 use super::window::{TimeWindow, WindowLength};
@@ -150,9 +150,8 @@ impl Slo {
         self.alerting.no_data_for
     }
 
-    /// Why this version cannot compute it although it is valid; `None` when it runs. Without Prometheus servers, PromQL
-    /// that was understood is served by scraping.
-    pub fn idle_reason(&self) -> Option<String> {
+    /// Why this version cannot compute it although it is valid; `None` when it runs.
+    pub fn idle_reason(&self, sources: &Sources) -> Option<String> {
         if self.objective.is_whole() {
             return Some(
                 "an objective of 100% leaves no error budget; nothing can burn and nothing is computed".to_owned(),
@@ -173,13 +172,13 @@ impl Slo {
                 self.no_data.word()
             ));
         }
-        self.indicator.idle_reason()
+        self.indicator.idle_reason(sources)
     }
 
-    /// The SLO as it runs on scraped targets: PromQL that was understood becomes what it counts.
+    /// The SLO as it runs where these servers can be asked.
     #[must_use]
-    pub fn scraped(mut self) -> Self {
-        self.indicator = self.indicator.scraped();
+    pub fn fed_by(mut self, sources: &Sources) -> Self {
+        self.indicator = self.indicator.fed_by(sources);
         self
     }
 }

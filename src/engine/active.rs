@@ -12,6 +12,7 @@ use super::dispatch::{Dispatcher, Present};
 use super::editions::{EDITIONS, Editions};
 use super::evaluate::Evaluator;
 use super::ports::{Epoch, SloRecord, StoreError, StoreResult};
+use super::read::Readers;
 use super::retain::Discrepancy;
 use super::supervisor::{Engine, Readiness, Settings};
 use crate::domain::time::Timestamp;
@@ -28,6 +29,7 @@ pub struct Active {
     epoch: Epoch,
     settings: Arc<Settings>,
     collector: Arc<Collector>,
+    readers: Arc<Readers>,
     committer: Committer,
     evaluator: Evaluator,
     dispatcher: Dispatcher,
@@ -57,13 +59,15 @@ impl Active {
             visit_log: engine.visit_log.clone(),
         };
         let settings = Arc::clone(&engine.settings.borrow());
-        let evaluator = load(&engine, epoch, &collector, &settings).await?;
+        let readers: Arc<Readers> = Arc::default();
+        let evaluator = load(&engine, epoch, &collector, &readers, &settings).await?;
         let dispatcher = Dispatcher::new(Arc::clone(&engine.store), epoch);
         Ok(Self {
             engine,
             epoch,
             settings,
             collector,
+            readers,
             committer,
             evaluator,
             dispatcher,
@@ -78,6 +82,11 @@ impl Active {
         &self.collector
     }
 
+    /// Where what servers keep is read.
+    pub fn readers(&self) -> &Arc<Readers> {
+        &self.readers
+    }
+
     /// The settings that are in force.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
@@ -85,7 +94,7 @@ impl Active {
 
     /// Takes over other settings. What was visited and is not committed yet goes on waiting.
     pub async fn reload(&mut self, settings: Arc<Settings>) -> StoreResult<()> {
-        let mut evaluator = load(&self.engine, self.epoch, &self.collector, &settings).await?;
+        let mut evaluator = load(&self.engine, self.epoch, &self.collector, &self.readers, &settings).await?;
         evaluator.go_on_from(&self.evaluator);
         self.evaluator = evaluator;
         self.settings = settings;
@@ -149,10 +158,9 @@ impl Active {
 
     async fn note_listed(&mut self, now: Timestamp) -> StoreResult<()> {
         if self.listed_at.is_none_or(|at| now.since(at) >= LIST_EVERY_MS) {
-            self.engine
-                .store
-                .sync_targets(self.epoch, &self.collector.targets(), now)
-                .await?;
+            let mut listed = self.collector.targets();
+            listed.extend(self.readers.target_keys());
+            self.engine.store.sync_targets(self.epoch, &listed, now).await?;
             self.listed_at = Some(now);
         }
         Ok(())
@@ -192,7 +200,13 @@ impl Active {
 }
 
 /// Makes the SLOs known to the store and reads everything about them.
-async fn load(engine: &Engine, epoch: Epoch, collector: &Collector, settings: &Settings) -> StoreResult<Evaluator> {
+async fn load(
+    engine: &Engine,
+    epoch: Epoch,
+    collector: &Collector,
+    readers: &Arc<Readers>,
+    settings: &Settings,
+) -> StoreResult<Evaluator> {
     let now = engine.clock.now();
     let loaded = settings.desired.to_loaded();
     let records: Vec<SloRecord> = engine.store.sync_slos(epoch, &loaded, now).await?;
@@ -208,8 +222,10 @@ async fn load(engine: &Engine, epoch: Epoch, collector: &Collector, settings: &S
     let mut keys = Keys::default();
     keys.extend(&engine.store.load_keys().await?);
     collector.set_catalog(Arc::clone(&catalog), keys.clone());
+    readers.set_catalog(&catalog, &keys);
     let revision = engine.snapshot.load().revision;
-    Evaluator::load(Arc::clone(&engine.store), epoch, catalog, keys, now, revision).await
+    let (store, readers) = (Arc::clone(&engine.store), Arc::clone(readers));
+    Evaluator::load(store, epoch, readers, (catalog, keys), now, revision).await
 }
 
 /// Remembers the time in which nobody evaluated, for counting rule 1.

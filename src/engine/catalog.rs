@@ -42,6 +42,8 @@ pub struct DesiredSlo {
 /// An SLO that does not run: one that never loaded, or one that is valid and cannot be computed.
 #[derive(Clone, Debug)]
 pub struct IdleSlo {
+    /// Why it does not run although it is valid; empty where it is not.
+    pub reason: String,
     /// The SLO, where its file, or an earlier revision of it, is valid.
     pub slo: Option<Arc<Slo>>,
     /// The file on disk does not load.

@@ -136,6 +136,11 @@ impl History {
         Ok(())
     }
 
+    /// Whether memory keeps the detail of this minute, so that a credit to it is exact in every sum.
+    pub fn is_recent(minute: Minute, now: Timestamp) -> bool {
+        minute.0 > now.minute().0 - crate::domain::ledger::RECENT_MINUTES
+    }
+
     /// Takes over credits that were committed.
     pub fn credit(&mut self, credits: &[Credit]) {
         for credit in credits {

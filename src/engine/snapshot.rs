@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::counts::MICRO;
 use crate::domain::time::Timestamp;
 use crate::domain::window::TimeWindow;
+use crate::engine::read::progress::BackfillView;
 
 /// Everything that is shown without asking the store, at one point in time.
 #[derive(Debug, Default)]
@@ -91,6 +92,9 @@ pub struct SloView {
     pub line: Option<u32>,
     /// The indicator in words: kind and selectors.
     pub indicator: Option<String>,
+    /// How far it was read from its server; not present for what is scraped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<BackfillView>,
     /// The YAML of its document; for its page only.
     #[serde(skip)]
     pub source_text: String,

@@ -15,7 +15,9 @@ use super::commit::VisitLog;
 use super::deliver::Deliverer;
 use super::dispatch::Routing;
 use super::evaluate::Evaluator;
-use super::ports::{Epoch, LeaseState, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
+use super::ports::{Epoch, LeaseState, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
+use super::read::reader::Writing;
+use super::read::{BackfillRequests, ReadTask};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
 use super::snapshot::Snapshot;
 use super::stats::Stats;
@@ -77,6 +79,10 @@ pub struct Engine {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets that discovery has found.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// The servers that can be asked.
+    pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
+    /// SLOs whose past is to be read again.
+    pub backfills: Arc<BackfillRequests>,
     /// A silence has changed, or a dead letter was revived.
     pub nudge: Arc<Notify>,
     /// Where committed visits are written down, for proofs.
@@ -124,7 +130,7 @@ impl Engine {
             let mut keys = Keys::default();
             keys.extend(&self.store.load_keys().await?);
             let revision = self.snapshot.load().revision;
-            let mut evaluator = Evaluator::load(Arc::clone(&self.store), 0, catalog, keys, now, revision).await?;
+            let mut evaluator = Evaluator::load(Arc::clone(&self.store), 0, Arc::default(), (catalog, keys), now, revision).await?;
             let collector = Collector::new(Arc::clone(&self.stats), false, Vec::new());
             Ok::<_, StoreError>(evaluator.look(&collector, now))
         };
@@ -210,6 +216,18 @@ impl Engine {
             stop.child_token(),
         );
         let visiting = tokio::spawn(ending_all(stop.clone(), visits));
+        let reader = ReadTask {
+            readers: Arc::clone(active.readers()),
+            writing: Writing {
+                store: Arc::clone(&self.store),
+                epoch,
+                books: Arc::clone(&active.readers().books),
+            },
+            clock: Arc::clone(&self.clock),
+            servers: self.servers.clone(),
+            requests: Arc::clone(&self.backfills),
+        };
+        let reading = tokio::spawn(ending_all(stop.clone(), reader.run(stop.child_token())));
         let deliverer = Deliverer {
             store: Arc::clone(&self.store),
             epoch,
@@ -230,8 +248,8 @@ impl Engine {
         let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
-        let (visited, delivered, retained) = tokio::join!(visiting, delivering, retaining);
-        for fault in [visited.err(), delivered.err(), retained.err()].into_iter().flatten() {
+        let (visited, read, delivered, retained) = tokio::join!(visiting, reading, delivering, retaining);
+        for fault in [visited.err(), read.err(), delivered.err(), retained.err()].into_iter().flatten() {
             tracing::error!(%fault, "a task has ended by a fault");
         }
         result

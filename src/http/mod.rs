@@ -80,6 +80,8 @@ fn api() -> Router<HttpState> {
     Router::new()
         .route("/api/v1/slos", get(api::slos::list))
         .route("/api/v1/slos/{service}/{name}", get(api::slos::one))
+        .route("/api/v1/slos/{service}/{name}/backfill", post(api::backfills::ask))
+        .route("/api/v1/backfills", get(api::backfills::list))
         .route("/api/v1/alerts", get(api::engine::alerts))
         .route("/api/v1/targets", get(api::targets::targets))
         .route("/api/v1/notifications", get(api::notifications::list))

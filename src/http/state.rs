@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::ports::{AlertStore, DeliveryStore};
+use crate::engine::read::BackfillRequests;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stats::Stats;
 pub use crate::engine::supervisor::Readiness;
@@ -41,6 +42,8 @@ pub struct HttpState {
     pub lifecycle_enabled: bool,
     /// Notified when a silence has changed or a delivery is to be tried again.
     pub nudge: Arc<tokio::sync::Notify>,
+    /// Takes requests to read the past of SLOs again.
+    pub backfills: Arc<BackfillRequests>,
 }
 
 /// The parts of the store that the API needs. An `Arc<dyn Store>` gives both by upcasting.

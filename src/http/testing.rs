@@ -96,6 +96,7 @@ pub fn state_without_store() -> HttpState {
         external_url: Arc::new(ArcSwap::from_pointee("http://nines.example".to_owned())),
         lifecycle_enabled: false,
         nudge: Arc::new(tokio::sync::Notify::new()),
+        backfills: Arc::default(),
     }
 }
 

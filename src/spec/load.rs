@@ -12,6 +12,7 @@ use super::set::load_files;
 use super::suggest::suggest;
 use super::yaml::{Node, Span};
 use super::{native, openslo, pyrra, slo_generator, sloth};
+use crate::domain::indicator::Sources;
 use crate::domain::slo::Slo;
 
 /// An SLO whose name can be read, in a valid file or not.
@@ -94,7 +95,7 @@ pub(super) fn load_file(file: &SourceFile, context: &Context<'_>) -> Loaded {
         }
     }
     for slo in &contents.slos {
-        if let Some(reason) = slo.idle_reason() {
+        if let Some(reason) = slo.idle_reason(&Sources::default()) {
             let line = Span {
                 line: slo.origin.line,
                 ..Span::FIRST

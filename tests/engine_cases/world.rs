@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use nines::domain::alert::route::Route;
+use nines::domain::indicator::Sources;
 use nines::domain::labels::Labels;
 use nines::domain::reading::{Missing, MissingReason, Page, Reading, Sample, Series, Target};
 use nines::domain::relabel::RelabelRules;
@@ -130,6 +131,8 @@ impl World {
             settings: settings.subscribe(),
             routing: routing.subscribe(),
             targets: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
+            servers: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
+            backfills: Arc::default(),
             nudge: Arc::new(Notify::new()),
             visit_log: None,
         };
@@ -342,7 +345,7 @@ impl World {
         let mut keys = Keys::default();
         keys.extend(&self.store.inner.load_keys().await.expect("keys"));
         let (store, now) = (Arc::clone(&self.store) as Arc<_>, self.clock.now());
-        let mut other = Evaluator::load(store, 0, catalog, keys, now, 0)
+        let mut other = Evaluator::load(store, 0, Arc::default(), (catalog, keys), now, 0)
             .await
             .expect("it loads");
         let idle = Collector::new(Arc::default(), false, Vec::new());
@@ -401,8 +404,9 @@ fn settings(slos: &str, revision: u64, change: impl Fn(&mut Slo)) -> Settings {
     for mut slo in loaded.slos {
         change(&mut slo);
         let slo = Arc::new(slo);
-        if slo.idle_reason().is_some() {
+        if let Some(reason) = slo.idle_reason(&Sources::default()) {
             desired.idle.push(IdleSlo {
+                reason,
                 service: Some(slo.id.service.clone()),
                 name: Some(slo.id.name.clone()),
                 file: slo.origin.file.clone(),

@@ -15,6 +15,7 @@ use super::collect::{Collector, SloHealth};
 use super::commit::Committer;
 use super::history::History;
 use super::ports::{Epoch, EvaluationCommit, KeyId, Store, StoreResult};
+use super::read::Readers;
 use super::snapshot::{DiagnosticView, SloView, Snapshot};
 use super::stats::Stats;
 use crate::domain::alert::AlertState;
@@ -38,6 +39,7 @@ const CHART_POINTS: usize = 120;
 /// Evaluates all SLOs, tick by tick.
 pub struct Evaluator {
     store: Arc<dyn Store>,
+    readers: Arc<Readers>,
     epoch: Epoch,
     catalog: Arc<Catalog>,
     keys: Keys,
@@ -68,17 +70,22 @@ impl Evaluator {
     pub async fn load(
         store: Arc<dyn Store>,
         epoch: Epoch,
-        catalog: Arc<Catalog>,
-        keys: Keys,
+        readers: Arc<Readers>,
+        (catalog, keys): (Arc<Catalog>, Keys),
         now: Timestamp,
         revision: u64,
     ) -> StoreResult<Self> {
-        let history = History::load(store.as_ref(), &wanted_keys(&catalog, &keys), now).await?;
+        let history = {
+            let mut changes = readers.books.lock().await;
+            changes.clear();
+            History::load(store.as_ref(), &wanted_keys(&catalog, &keys), now).await?
+        };
         let last_look = store.last_evaluation_at().await?;
         let alerts = Alerts::load(&store.load_alerts().await?, last_look);
         Ok(Self {
             store,
             epoch,
+            readers,
             catalog,
             keys,
             history,
@@ -142,10 +149,12 @@ impl Evaluator {
         for commit in &committed.commits {
             self.history.credit(&commit.credits);
         }
+        self.take_over_reads(now).await?;
         let collector = &committer.collector;
         collector.expire_notes(now);
         collector.set_busiest(self.busiest_rates());
-        let health = collector.health();
+        let mut health = collector.health();
+        health.extend(self.readers.health(now));
         let catalog = Arc::clone(&self.catalog);
         let units = self.evaluate_all(&catalog, now);
         self.step_alerts(&units, &health, now, stats).await?;
@@ -165,6 +174,8 @@ impl Evaluator {
 
     async fn refresh_if_stale(&mut self, now: Timestamp) -> StoreResult<()> {
         if self.stale {
+            let mut changes = self.readers.books.lock().await;
+            changes.clear();
             self.keys = Keys::default();
             self.keys.extend(&self.store.load_keys().await?);
             self.history = History::load(self.store.as_ref(), &wanted_keys(&self.catalog, &self.keys), now).await?;
@@ -172,6 +183,32 @@ impl Evaluator {
             self.stale = false;
         }
         Ok(())
+    }
+
+    /// Takes over what readers have committed since the last tick.
+    async fn take_over_reads(&mut self, now: Timestamp) -> StoreResult<()> {
+        let mut changes = self.readers.books.lock().await;
+        let changes = std::mem::take(&mut *changes);
+        for record in &changes.new_keys {
+            if let Some(entry) = self.catalog.entry(record.slo) {
+                self.history.add(record.id, windows_of(entry));
+            }
+        }
+        self.keys.extend(&changes.new_keys);
+        let mut unknown = changes.unknown;
+        let (recent, old): (Vec<_>, Vec<_>) = changes
+            .credits
+            .into_iter()
+            .partition(|credit| History::is_recent(credit.minute, now));
+        unknown.extend(old.iter().map(|credit| credit.key));
+        let known: Vec<_> = recent.into_iter().filter(|credit| !unknown.contains(&credit.key)).collect();
+        self.history.credit(&known);
+        // Of old minutes memory has no detail: whether one is observed only now is the store's to say.
+        let unknown: Vec<KeyId> = unknown.into_iter().collect();
+        if !unknown.is_empty() {
+            self.charts_hour = None;
+        }
+        self.history.reload(self.store.as_ref(), &unknown).await
     }
 
     /// After a jump forward of more than an hour nothing is resolved until two readings agree.
@@ -292,6 +329,7 @@ impl Evaluator {
 
     fn views(&mut self, units: &[Unit<'_>], health: &HashMap<i64, SloHealth>, now: Timestamp) -> Vec<SloView> {
         self.chart_budgets(units, now);
+        let backfills = self.readers.views();
         let mut coverage = 0.0;
         let view = |unit: &Unit<'_>| {
             let of_slo = health.get(&unit.entry.id);
@@ -310,6 +348,7 @@ impl Evaluator {
                 resets: of_slo.map_or(0, |health| health.resets),
                 coverage,
                 diagnostics,
+                backfill: backfills.get(&unit.entry.id).filter(|_| unit.group.is_none()).cloned(),
                 budget_history: self.charts.get(&unit.key).cloned().unwrap_or_default(),
             };
             slo_view(unit.entry, &unit.evaluation, facts, now)

@@ -7,6 +7,7 @@ use crate::domain::labels::Group;
 use crate::domain::time::{Timestamp, format_duration};
 use crate::engine::catalog::{Entry, IdleSlo};
 use crate::engine::ports::Lifetime;
+use crate::engine::read::progress::BackfillView;
 use crate::engine::snapshot::{
     AlertView, BudgetView, ConditionView, DiagnosticView, EventsView, OrderedMap, SloAlertView, SloView, WindowView,
 };
@@ -25,6 +26,8 @@ pub struct ViewFacts<'a> {
     pub coverage: f64,
     /// What is wrong with its data.
     pub diagnostics: Vec<DiagnosticView>,
+    /// How far it was read from its server.
+    pub backfill: Option<BackfillView>,
     /// The budget at earlier times.
     pub budget_history: Vec<(Timestamp, Option<f64>)>,
 }
@@ -82,6 +85,7 @@ pub fn slo_view(entry: &Entry, evaluation: &Evaluation, facts: ViewFacts<'_>, no
         idle_reason: String::new(),
         lifetime: Some((facts.lifetime.good, facts.lifetime.total)),
         resets: facts.resets,
+        backfill: facts.backfill,
         budget_history: facts.budget_history,
     }
 }
@@ -118,7 +122,7 @@ pub fn idle_view(idle: &IdleSlo) -> SloView {
         window: Some(WindowView::of(&slo.window)),
         indicator: Some(describe_indicator(&slo.indicator)),
         source_text: slo.source_text.clone(),
-        idle_reason: slo.idle_reason().unwrap_or_default(),
+        idle_reason: idle.reason.clone(),
         ..view
     }
 }

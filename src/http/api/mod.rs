@@ -1,5 +1,6 @@
 //! `/api/v1`: one noun per file, in Prometheus's envelope; silences are Alertmanager's bare JSON.
 
+pub mod backfills;
 pub mod engine;
 pub mod notifications;
 pub mod silences;

@@ -1,0 +1,162 @@
+//! How the reading of each SLO is going: for its alerts, and for people.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::reader::{ReadError, StepDone};
+use super::state::ReadState;
+use crate::domain::time::{Timestamp, format_duration};
+use crate::engine::collect::SloHealth;
+use crate::engine::collect::notes::running;
+use crate::engine::snapshot::DiagnosticView;
+
+/// A server that cannot be asked.
+const UNANSWERED: &str = "D006";
+/// What a server says about its answers.
+const SERVER_NOTE: &str = "D007";
+/// At most so many of a server's own notes are shown.
+const SERVER_NOTES_MAX: usize = 3;
+
+/// How the reading of one SLO is going.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The server's name.
+    pub source: String,
+    /// It has ever matched anything.
+    pub feeds: bool,
+    /// The present was read as far as it should be, since this process took over.
+    pub was_current: bool,
+    /// So many tries have failed since one succeeded.
+    pub failures: u32,
+    /// Since when the server gives no answer that counts, and why.
+    pub failure: Option<(Timestamp, String)>,
+    /// When the server last answered.
+    pub answered_at: Option<Timestamp>,
+    /// When something last matched.
+    pub matched_at: Option<Timestamp>,
+    /// Series that were reset, since this process took over.
+    pub resets: u64,
+    /// What the server says about its answers.
+    pub server_notes: Vec<String>,
+    /// Where history begins.
+    pub from: Timestamp,
+    /// Up to when the present was read.
+    pub read_until: Timestamp,
+    /// What of the past is still to be read.
+    pub missing: Option<(Timestamp, Timestamp)>,
+}
+
+impl Progress {
+    /// A step has ended well.
+    pub fn done(&mut self, done: StepDone, now: Timestamp) {
+        (self.failures, self.failure) = (0, None);
+        self.answered_at = Some(now);
+        self.was_current |= done.is_current;
+        self.resets += done.resets;
+        if done.matched {
+            (self.matched_at, self.feeds) = (Some(now), true);
+        }
+        if !done.server_notes.is_empty() || done.is_current {
+            self.server_notes = done.server_notes;
+            self.server_notes.dedup();
+            self.server_notes.truncate(SERVER_NOTES_MAX);
+        }
+    }
+
+    /// A step has failed.
+    pub fn failed(&mut self, error: &ReadError, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        let since = self.failure.as_ref().map_or(now, |(since, _)| *since);
+        self.failure = Some((since, error.to_string()));
+    }
+
+    /// Where it stands now.
+    pub fn stands(&mut self, state: Option<&ReadState>) {
+        if let Some(state) = state {
+            self.from = state.from;
+            self.read_until = state.read_until();
+            self.missing = state.missing();
+        }
+    }
+
+    /// As evaluation sees it: a server is one feeding target.
+    pub fn health(&self, mut notes: Vec<DiagnosticView>) -> SloHealth {
+        if let Some((since, why)) = &self.failure {
+            let message = format!(
+                "the server \"{}\" gives no answer that counts since {since}: {why}; nothing is known of the time after {}",
+                self.source, self.read_until
+            );
+            notes.push(running(UNANSWERED, message, None));
+        }
+        notes.extend(self.server_notes.iter().map(|note| {
+            let message = format!("the server \"{}\" says: {note}", self.source);
+            running(SERVER_NOTE, message, None)
+        }));
+        SloHealth {
+            feeding: usize::from(self.feeds),
+            settled: self.was_current || self.failures >= 2,
+            seen_at: self.answered_at,
+            matched_at: self.matched_at,
+            resets: self.resets,
+            diagnostics: notes,
+        }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self) -> BackfillView {
+        let span = |from: Timestamp, until: Timestamp| until.since(from).max(0) as f64;
+        let whole = span(self.from, self.read_until);
+        let missing = self.missing.map_or(0.0, |(from, until)| span(from, until));
+        BackfillView {
+            source: self.source.clone(),
+            from: self.from,
+            read_until: self.read_until,
+            missing: self.missing,
+            done_ratio: if whole > 0.0 { 1.0 - missing / whole } else { 1.0 },
+            error: self.failure.as_ref().map(|(_, why)| why.clone()),
+        }
+    }
+}
+
+/// How far an SLO was read from its server, as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BackfillView {
+    /// The server's name.
+    pub source: String,
+    /// Where the history that is read begins.
+    #[serde(serialize_with = "as_time")]
+    pub from: Timestamp,
+    /// Up to when the present was read.
+    #[serde(serialize_with = "as_time")]
+    pub read_until: Timestamp,
+    /// What of the past is still to be read: from, until; `None` when all of it was.
+    #[serde(serialize_with = "as_span")]
+    pub missing: Option<(Timestamp, Timestamp)>,
+    /// The share of the time from `from` to `read_until` that was read.
+    pub done_ratio: f64,
+    /// Why the server gives no answer that counts, while it gives none.
+    pub error: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde decides the signature")]
+fn as_time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+#[expect(clippy::ref_option, reason = "serde decides the signature")]
+fn as_span<S: Serializer>(span: &Option<(Timestamp, Timestamp)>, serializer: S) -> Result<S::Ok, S::Error> {
+    let texts = span.map(|(from, until)| [from.to_rfc3339(), until.to_rfc3339()]);
+    texts.serialize(serializer)
+}
+
+/// How long to wait after so many failures in a row.
+pub fn patience(failures: u32, asked_for: Option<Duration>) -> Duration {
+    let own = Duration::from_secs(5) * 2_u32.saturating_pow(failures.saturating_sub(1).min(6));
+    asked_for.unwrap_or_default().max(own).min(Duration::from_mins(5))
+}
+
+/// A wait, for a log line.
+pub fn shown(wait: Duration) -> String {
+    format_duration(Duration::from_secs(wait.as_secs().max(1)))
+}

@@ -1,0 +1,487 @@
+//! The reading of one SLO from its server: what is to be read next, and the commit of what was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::books::Books;
+use super::chunk::Chunk;
+use super::keys::{SloKeys, credits};
+use super::state::{ReadState, Way};
+use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
+use super::{samples, steps};
+use crate::domain::counting::Note;
+use crate::domain::counting::range::{RangeCount, RangeCursor};
+use crate::domain::counts::Bucket;
+use crate::domain::indicator::{IndicatorKind, PromQlForm};
+use crate::domain::slo::Slo;
+use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
+use crate::engine::catalog::Entry;
+use crate::engine::ports::{
+    Epoch, KeyId, ListedServer, QueryFailure, QueryFailureReason, ReadCommit, ReadSpan, Store, StoreError,
+};
+
+/// Buckets of one write transaction.
+const BUCKETS_AT_A_TIME: usize = 2000;
+/// A window may have grown by so much without the past being read again.
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// Where readers write.
+#[derive(Clone)]
+pub struct Writing {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Under which lease.
+    pub epoch: Epoch,
+    /// Where changes are entered for the sums in memory.
+    pub books: Arc<Books>,
+}
+
+/// Why a step of reading has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The server gave no answer that counts.
+    #[error(transparent)]
+    Query(#[from] QueryFailure),
+    /// The store did not keep it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a step of reading has done.
+#[derive(Debug, Default)]
+pub struct StepDone {
+    /// It read what nobody had read before, and some of it matched.
+    pub matched: bool,
+    /// The present was read as far as it should be.
+    pub is_current: bool,
+    /// Series that were reset.
+    pub resets: u64,
+    /// What a person should know of the data.
+    pub notes: Vec<Note>,
+    /// What the server says about its answers.
+    pub server_notes: Vec<String>,
+}
+
+/// Reads one SLO.
+pub struct Reader {
+    /// The SLO's number.
+    pub slo: i64,
+    /// The SLO.
+    pub entry: Entry,
+    keys: SloKeys,
+    /// The store's number of the pseudo target, and how many commits it has seen.
+    target: (i64, i64),
+    state: Option<ReadState>,
+    live: Chunk,
+    past: Chunk,
+}
+
+impl Reader {
+    /// A reader that has not asked the store yet where it stands.
+    pub fn new(entry: &Entry, keys: SloKeys) -> Self {
+        Self {
+            slo: entry.id,
+            entry: entry.clone(),
+            keys,
+            target: (0, 0),
+            state: None,
+            live: Chunk::default(),
+            past: Chunk::default(),
+        }
+    }
+
+    /// Where it stands; `None` before the store was asked.
+    pub fn state(&self) -> Option<&ReadState> {
+        self.state.as_ref()
+    }
+
+    /// The key of the pseudo target under which its state is kept.
+    pub fn target_key(source: &str, slo: i64) -> String {
+        format!("source {source} slo {slo}")
+    }
+
+    /// Reads where it stands from the store; an SLO that was never read begins with its alert windows.
+    pub async fn open(&mut self, writing: &Writing, server: &ListedServer, now: Timestamp) -> Result<(), ReadError> {
+        let key = Self::target_key(&server.name, self.slo);
+        let targets = writing.store.sync_targets(writing.epoch, &[key], now).await?;
+        let ids: Vec<i64> = targets.iter().map(|target| target.id).collect();
+        let cursors = writing.store.load_cursors(&ids).await?;
+        let Some(cursor) = cursors.into_iter().next() else {
+            return Err(StoreError::Corrupt("a target without a cursor".to_owned()).into());
+        };
+        self.target = (cursor.target, cursor.seq);
+        let stored = ReadState::decode(&cursor.header).ok();
+        let wanted_from = boundary(now - reach(&self.entry.slo).0);
+        let holds = |state: &ReadState| state.indicator == self.entry.indicator && state.read_until() >= wanted_from;
+        self.state = match stored.filter(holds) {
+            Some(state) => Some(state),
+            None => Some(self.begin(server, now).await?),
+        };
+        // A window that has become longer reaches farther back than what was read.
+        if self.state.as_ref().is_some_and(|state| state.from.since(wanted_from) > DAY_MS) {
+            self.read_again(now);
+        }
+        Ok(())
+    }
+
+    /// Everything lies ahead.
+    async fn begin(&self, server: &ListedServer, now: Timestamp) -> Result<ReadState, QueryFailure> {
+        let slo = &self.entry.slo;
+        let (longest, alerting) = reach(slo);
+        let from = boundary(now - longest);
+        let live_from = boundary(now - alerting).max(from);
+        let way = match promql(slo) {
+            Some(form) => {
+                let step = learn_step(server.server.as_ref(), form, now - server.query_offset).await?;
+                let (from, live_from) = (aligned(from, step), aligned(live_from, step));
+                Way::Steps {
+                    step,
+                    read_until: live_from,
+                    history: (from < live_from).then_some((from, live_from)),
+                }
+            }
+            None => Way::Samples {
+                live: RangeCursor::new(live_from),
+                live_from,
+                history: (from < live_from).then(|| RangeCursor::new(from)),
+            },
+        };
+        Ok(ReadState {
+            indicator: self.entry.indicator,
+            from,
+            way,
+        })
+    }
+
+    /// Reads the past once more, from the beginning of the SLO's longest window.
+    pub fn read_again(&mut self, now: Timestamp) {
+        let (longest, _) = reach(&self.entry.slo);
+        let from = boundary(now - longest);
+        let Some(state) = &mut self.state else { return };
+        state.from = from;
+        match &mut state.way {
+            Way::Samples {
+                live,
+                live_from,
+                history,
+            } => {
+                // A minute before where it stands: the live strand has its baseline already.
+                *live_from = (live.read_until() - Duration::from_mins(1)).max(from);
+                *history = (from < *live_from).then(|| RangeCursor::new(from));
+            }
+            Way::Steps {
+                step,
+                read_until,
+                history,
+            } => *history = Some((aligned(from, *step), *read_until)),
+        }
+    }
+
+    /// Up to when the present can be read.
+    pub fn end(&self, server: &ListedServer, now: Timestamp) -> Timestamp {
+        let at = now - server.query_offset;
+        match self.state.as_ref().map(|state| &state.way) {
+            Some(Way::Steps { step, .. }) => aligned(at, *step),
+            _ => boundary(at),
+        }
+    }
+
+    /// Reads a chunk of the present, where there is one.
+    pub async fn follow(
+        &mut self,
+        writing: &Writing,
+        server: &ListedServer,
+        now: Timestamp,
+    ) -> Result<StepDone, ReadError> {
+        let end = self.end(server, now);
+        let Some(state) = self.state.clone() else {
+            return Ok(StepDone::default());
+        };
+        let before = state.read_until();
+        if before >= end {
+            return Ok(StepDone {
+                is_current: true,
+                ..StepDone::default()
+            });
+        }
+        let mut done = match state.way.clone() {
+            Way::Samples { live, live_from, history } => {
+                let until = end.min(before + self.live.length());
+                let mut cursor = live;
+                let is_first = before == live_from;
+                let indicator = &self.entry.slo.indicator;
+                let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
+                self.live.answered(read.samples);
+                let mut count = read.count;
+                if history.is_some() {
+                    // What lies before the live strand is the other one's.
+                    gather(&mut count, Minute(live_from.minute().0 + 1));
+                }
+                let way = Way::Samples {
+                    live: cursor,
+                    live_from,
+                    history,
+                };
+                let span = (Minute(before.minute().0 + 1), until.minute());
+                self.keep(writing, ReadState { way, ..state }, span, &count, now).await?;
+                StepDone::of(count, read.notes)
+            }
+            Way::Steps { step, history, .. } => {
+                let after = aligned(before - REREAD, step).max(aligned(state.from, step));
+                let until = end.min(span_end(before, step, self.live.length()));
+                let form = promql(&self.entry.slo).ok_or_else(not_promql)?;
+                let groups = &self.entry.slo.indicator.group_by;
+                let read = steps::read(server.server.as_ref(), (form, groups), step, after, until).await?;
+                self.live.answered(read.samples);
+                let way = Way::Steps {
+                    step,
+                    read_until: until,
+                    history,
+                };
+                let span = (after.minute(), Minute(until.minute().0 - 1));
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                StepDone::of(read.count, read.notes)
+            }
+        };
+        done.is_current = self.state.as_ref().is_some_and(|state| state.read_until() >= end);
+        Ok(done)
+    }
+
+    /// Reads a chunk of the past, where some is missing.
+    pub async fn look_back(
+        &mut self,
+        writing: &Writing,
+        server: &ListedServer,
+        now: Timestamp,
+    ) -> Result<StepDone, ReadError> {
+        let Some(state) = self.state.clone() else {
+            return Ok(StepDone::default());
+        };
+        match state.way.clone() {
+            Way::Samples {
+                live,
+                live_from,
+                history: Some(history),
+            } => {
+                if history.read_until() >= live_from {
+                    return self.join(writing, server, state, (history, live.read_until()), now).await;
+                }
+                let before = history.read_until();
+                let until = live_from.min(before + self.past.length());
+                let mut cursor = history;
+                let indicator = &self.entry.slo.indicator;
+                let is_first = before == state.from;
+                let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
+                self.past.answered(read.samples);
+                let way = Way::Samples {
+                    live,
+                    live_from,
+                    history: Some(cursor),
+                };
+                let span = (Minute(before.minute().0 + 1), until.minute());
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                Ok(StepDone::of(read.count, read.notes))
+            }
+            Way::Steps {
+                step,
+                read_until,
+                history: Some((from, until)),
+            } => {
+                let after = span_begin(until, step, self.past.length()).max(from);
+                let form = promql(&self.entry.slo).ok_or_else(not_promql)?;
+                let groups = &self.entry.slo.indicator.group_by;
+                let read = steps::read(server.server.as_ref(), (form, groups), step, after, until).await?;
+                self.past.answered(read.samples);
+                let way = Way::Steps {
+                    step,
+                    read_until,
+                    history: (after > from).then_some((from, after)),
+                };
+                let span = (after.minute(), Minute(until.minute().0 - 1));
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                Ok(StepDone::of(read.count, read.notes))
+            }
+            _ => Ok(StepDone::default()),
+        }
+    }
+
+    /// History has come to where the live strand began: it counts on to where that one is, and takes its place.
+    async fn join(
+        &mut self,
+        writing: &Writing,
+        server: &ListedServer,
+        state: ReadState,
+        (mut cursor, end): (RangeCursor, Timestamp),
+        now: Timestamp,
+    ) -> Result<StepDone, ReadError> {
+        let first = Minute(cursor.read_until().minute().0 + 1);
+        let (mut all, mut notes) = (RangeCount::default(), Vec::new());
+        while cursor.read_until() < end {
+            let until = end.min(cursor.read_until() + self.past.length());
+            let indicator = &self.entry.slo.indicator;
+            let mut read = samples::read(server.server.as_ref(), indicator, &mut cursor, false, until).await?;
+            self.past.answered(read.samples);
+            for (at, (total, good)) in read.count.minutes {
+                let sum = all.minutes.entry(at).or_default();
+                *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+            }
+            all.observed.append(&mut read.count.observed);
+            notes.append(&mut read.notes);
+        }
+        let way = Way::Samples {
+            live: cursor,
+            live_from: state.from,
+            history: None,
+        };
+        self.keep(writing, ReadState { way, ..state }, (first, end.minute()), &all, now)
+            .await?;
+        Ok(StepDone {
+            // Resets and notes were told when they were first read.
+            server_notes: notes,
+            ..StepDone::default()
+        })
+    }
+
+    /// Sets the minutes of a span to what was counted, adds what lies before it, and keeps the state with it. In several
+    /// transactions where it is much: only the last one moves the state, and setting again changes nothing.
+    async fn keep(
+        &mut self,
+        writing: &Writing,
+        state: ReadState,
+        (first, last): (Minute, Minute),
+        count: &RangeCount,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        let group_by = &self.entry.slo.indicator.group_by;
+        let lacking = self.keys.lacking(count, group_by);
+        if !lacking.is_empty() {
+            let wanted: Vec<_> = lacking.into_iter().map(|group| (self.slo, Some(group))).collect();
+            let mut changes = writing.books.lock().await;
+            let made = writing.store.ensure_keys(writing.epoch, &wanted, now).await?;
+            self.keys.extend(&made);
+            changes.new_keys.extend(made);
+        }
+        let mut before = self.keys.buckets(count, group_by);
+        let mut within: BTreeMap<(Minute, KeyId), Bucket> = BTreeMap::new();
+        before.retain(|(key, minute), bucket| {
+            let is_within = *minute >= first;
+            if is_within {
+                within.insert((*minute, *key), *bucket);
+            }
+            !is_within
+        });
+        let keys = self.keys.all();
+        let minutes_at_a_time = (BUCKETS_AT_A_TIME / keys.len().max(1)).max(1) as i64;
+        let old = self.state.as_ref().map(ReadState::encode).unwrap_or_default();
+        let mut from = first;
+        loop {
+            let to = Minute((from.0 + minutes_at_a_time - 1).min(last.0));
+            let is_last = to >= last;
+            let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
+            let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
+            let mut minutes = credits(part);
+            if is_last {
+                minutes.extend(credits(std::mem::take(&mut before)));
+            }
+            let header = if is_last { state.encode() } else { old.clone() };
+            let span = (from <= to).then(|| ReadSpan {
+                keys: keys.clone(),
+                from,
+                to,
+            });
+            self.commit(writing, header, span, minutes, now).await?;
+            if is_last {
+                break;
+            }
+            from = Minute(to.0 + 1);
+        }
+        self.state = Some(state);
+        Ok(())
+    }
+
+    async fn commit(
+        &mut self,
+        writing: &Writing,
+        header: Vec<u8>,
+        span: Option<ReadSpan>,
+        minutes: Vec<crate::engine::ports::Credit>,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        let commit = ReadCommit {
+            target: self.target.0,
+            expected_seq: self.target.1,
+            header,
+            span,
+            minutes,
+        };
+        let mut changes = writing.books.lock().await;
+        match writing.store.commit_reads(writing.epoch, &[commit], now).await {
+            Ok(credited) => {
+                changes.credits.extend(credited);
+                self.target.1 += 1;
+                Ok(())
+            }
+            Err(error) => {
+                // Whether it took effect is not known, or somebody else has moved on: the store tells.
+                changes.unknown.extend(self.keys.all());
+                self.state = None;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The server could not give so much; false when there is no less to ask for.
+    pub fn ask_for_less(&mut self, of_past: bool) -> bool {
+        if of_past { self.past.refused() } else { self.live.refused() }
+    }
+}
+
+impl StepDone {
+    fn of(count: RangeCount, server_notes: Vec<String>) -> Self {
+        Self {
+            matched: count.matched_at.is_some(),
+            is_current: false,
+            resets: count.resets,
+            notes: count.notes,
+            server_notes,
+        }
+    }
+}
+
+/// How far back an SLO reaches: its longest window, and its longest alert window.
+fn reach(slo: &Slo) -> (Duration, Duration) {
+    let of_alerts = slo.alerting.windows().into_iter().map(|window| window.length.duration());
+    let alerting = of_alerts.max().unwrap_or_default();
+    (slo.window.length().duration().max(alerting), alerting)
+}
+
+/// The expressions of an SLO; `None` where it has selectors.
+fn promql(slo: &Slo) -> Option<&PromQlForm> {
+    match &slo.indicator.kind {
+        IndicatorKind::PromQl(promql) => Some(&promql.form),
+        _ => None,
+    }
+}
+
+fn not_promql() -> QueryFailure {
+    QueryFailure {
+        reason: QueryFailureReason::BadQuery,
+        detail: "the SLO has no expressions".to_owned(),
+        retry_after: None,
+    }
+}
+
+/// The last moment of a minute before `at`: samples up to it lie in whole minutes.
+fn boundary(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(MINUTE_MS) * MINUTE_MS - 1)
+}
+
+/// Puts what lies before a minute into it.
+fn gather(count: &mut RangeCount, first: Minute) {
+    let later = std::mem::take(&mut count.minutes);
+    for ((group, minute), (total, good)) in later {
+        let sum = count.minutes.entry((group, minute.max(first))).or_default();
+        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading PromQL functions: values on aligned steps, which become event counts.
+
+use std::time::Duration;
+
+use crate::domain::counting::range::RangeCount;
+use crate::domain::counting::steps::{count_steps, interval_from_count, interval_query, learned_step, queries};
+use crate::domain::indicator::PromQlForm;
+use crate::domain::time::{Timestamp, millis};
+use crate::engine::ports::{QueryFailure, QueryServer};
+
+/// Late data are looked for in so much of what was read already.
+pub const REREAD: Duration = Duration::from_mins(10);
+/// The points of one answer: servers refuse more than 11,000.
+const POINTS_MAX: i64 = 10_000;
+
+/// What came of reading some steps.
+pub struct StepsRead {
+    /// What they count.
+    pub count: RangeCount,
+    /// How many values were read.
+    pub samples: u64,
+    /// What the server says about its answers.
+    pub notes: Vec<String>,
+}
+
+/// The step for an SLO: at least a minute and four scrape intervals, which are learned from its data. A server that does
+/// not tell leaves it at a minute's.
+pub async fn learn_step(
+    server: &dyn QueryServer,
+    form: &PromQlForm,
+    at: Timestamp,
+) -> Result<Duration, QueryFailure> {
+    let Some(query) = interval_query(form) else {
+        return Ok(learned_step(None));
+    };
+    let answer = server.instant(&query, at).await?;
+    let values = answer.series.iter().flat_map(|series| &series.samples);
+    let most = values.map(|(_, value)| *value).fold(0.0, f64::max);
+    Ok(learned_step(interval_from_count(most)))
+}
+
+/// The last step that ends at or before a time.
+pub fn aligned(at: Timestamp, step: Duration) -> Timestamp {
+    let step = millis(step).max(1);
+    Timestamp(at.0.div_euclid(step) * step)
+}
+
+/// The end of the longest span after `from` that is asked for at once: whole steps, at least one.
+pub fn span_end(from: Timestamp, step: Duration, length: Duration) -> Timestamp {
+    let step = millis(step).max(1);
+    Timestamp(from.0 + step * (millis(length) / step).clamp(1, POINTS_MAX))
+}
+
+/// The beginning of the longest span before `until` that is asked for at once.
+pub fn span_begin(until: Timestamp, step: Duration, length: Duration) -> Timestamp {
+    Timestamp(2 * until.0 - span_end(until, step, length).0)
+}
+
+/// Reads the steps in `(after, until]`; both are aligned.
+pub async fn read(
+    server: &dyn QueryServer,
+    (form, group_by): (&PromQlForm, &[String]),
+    step: Duration,
+    after: Timestamp,
+    until: Timestamp,
+) -> Result<StepsRead, QueryFailure> {
+    let first = after + step;
+    let (mut answers, mut samples, mut notes) = (Vec::new(), 0, Vec::new());
+    for query in queries(form, step) {
+        let mut answer = server.steps(&query.text, first, until, step).await?;
+        samples += answer.sample_count() as u64;
+        notes.append(&mut answer.notes);
+        answers.push((query.role, answer));
+    }
+    Ok(StepsRead {
+        count: count_steps(form, group_by, &answers, first, until, step),
+        samples,
+        notes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_whole_steps() {
+        let minutes = Duration::from_mins;
+        assert_eq!(aligned(Timestamp(599_999), minutes(4)), Timestamp(480_000));
+        assert_eq!(span_end(Timestamp(0), minutes(4), minutes(10)), Timestamp(480_000));
+        assert_eq!(span_end(Timestamp(0), minutes(4), minutes(1)), Timestamp(240_000), "at least one");
+        let most = span_end(Timestamp(0), minutes(1), Duration::from_hours(10_000));
+        assert_eq!(most, Timestamp(POINTS_MAX * 60_000), "what a server answers");
+    }
+}
