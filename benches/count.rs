@@ -64,6 +64,7 @@ fn collector(desired: &Desired) -> (Collector, String, Asked) {
             id,
             slo: desired.slo.id.clone(),
             indicator_loaded_at: NOW,
+            generation: 1,
         })
         .collect();
     let mut keys = Keys::default();

@@ -115,6 +115,7 @@ fn tick(criterion: &mut Criterion) {
             id,
             slo: slo.id.clone(),
             indicator_loaded_at: NOW,
+            generation: 1,
         })
         .collect();
     let desired = slos.iter().map(|slo| DesiredSlo {

@@ -51,6 +51,7 @@ fn collector(slos: usize) -> Collector {
         id,
         slo: desired.slo.id.clone(),
         indicator_loaded_at: NOW,
+        generation: 1,
     };
     let records: Vec<SloRecord> = (1..).zip(&desired.slos).map(record).collect();
     let key = |record: &SloRecord| KeyRecord {

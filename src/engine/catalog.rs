@@ -107,6 +107,7 @@ impl Desired {
             slo: desired.slo.id.clone(),
             previous_names: desired.slo.previous_names.clone(),
             indicator: desired.slo.indicator.fingerprint(),
+            begins_anew: false,
         };
         self.slos.iter().map(loaded).collect()
     }

@@ -15,9 +15,13 @@ use crate::engine::ports::{
     CatalogStore, Epoch, KeyRecord, LoadedSlo, RevisionRecord, SloRecord, StoreError, StoreResult,
 };
 
-const KEPT_SLOS: &str = "select id, service, name, indicator, indicator_loaded_at, removed_at from slo order by id";
+const KEPT_SLOS: &str =
+    "select id, service, name, indicator, indicator_loaded_at, removed_at, generation from slo order by id";
 const LIVE_KEYS: &str = "select k.id, k.slo, k.group_labels from ledger_key k join slo s on s.id = k.slo
-    where s.removed_at is null order by k.id";
+    where s.removed_at is null and k.generation = s.generation order by k.id";
+
+/// The generation of ledger keys that an SLO begins with.
+const FIRST_GENERATION: i64 = 1;
 
 #[async_trait]
 impl CatalogStore for SqlStore {
@@ -66,11 +70,13 @@ impl CatalogStore for SqlStore {
             ("hash", texts.iter().map(|(_, text)| digest(text)).collect()),
         ];
         let mut tx = self.db.write(epoch).await?;
-        let insert = "insert into ledger_key (slo, group_labels, group_hash, created_at)
-            select slo, labels, hash, $1 from v where true on conflict do nothing";
+        // An SLO that is not there is refused by the foreign key.
+        let insert = "insert into ledger_key (slo, group_labels, group_hash, generation, created_at)
+            select v.slo, v.labels, v.hash, coalesce(s.generation, 1), $1 from v left join slo s on s.id = v.slo
+            where true on conflict do nothing";
         tx.run_bulk(insert, args![now.0], &columns).await?;
-        let select = "select k.id, k.slo, k.group_labels from v join ledger_key k
-            on k.slo = v.slo and k.group_hash = v.hash and k.generation = 1";
+        let select = "select k.id, k.slo, k.group_labels from v join slo s on s.id = v.slo join ledger_key k
+            on k.slo = s.id and k.group_hash = v.hash and k.generation = s.generation";
         let rows = tx.rows_bulk(select, Vec::new(), &columns).await?;
         tx.commit().await?;
         let ids: HashMap<(i64, &str), i64> = rows
@@ -158,6 +164,7 @@ impl KeptSlo {
                 id: row.int(0)?,
                 slo: SloId::new(row.text(1)?, row.text(2)?),
                 indicator_loaded_at: Timestamp(row.int(4)?),
+                generation: row.int(6)?,
             },
             indicator: row.text(3)?.to_owned(),
             removed: row.maybe_int(5)?.is_some(),
@@ -190,6 +197,7 @@ impl Kept {
                 id,
                 slo: slo.slo.clone(),
                 indicator_loaded_at: now,
+                generation: FIRST_GENERATION,
             });
         };
         let changed = kept.indicator != slo.indicator;
@@ -198,11 +206,13 @@ impl Kept {
             if changed || kept.removed {
                 kept.record.indicator_loaded_at = now;
             }
-            let sql = "update slo set name = $2, indicator = $3, indicator_loaded_at = $4, removed_at = null
+            kept.record.generation += i64::from(changed && slo.begins_anew);
+            let sql = "update slo
+                set name = $2, indicator = $3, indicator_loaded_at = $4, generation = $5, removed_at = null
                 where id = $1";
-            let name = slo.slo.name.as_str();
-            let since = kept.record.indicator_loaded_at.0;
-            tx.run(sql, args![kept.record.id, name, slo.indicator.as_str(), since])
+            let (name, indicator) = (slo.slo.name.as_str(), slo.indicator.as_str());
+            let (since, generation) = (kept.record.indicator_loaded_at.0, kept.record.generation);
+            tx.run(sql, args![kept.record.id, name, indicator, since, generation])
                 .await?;
         }
         kept.record.slo = slo.slo.clone();
@@ -233,11 +243,14 @@ impl Kept {
 }
 
 async fn insert_slo(tx: &mut Tx, slo: &LoadedSlo, now: Timestamp) -> StoreResult<i64> {
-    let sql = "insert into slo (service, name, indicator, indicator_loaded_at, created_at)
-        values ($1, $2, $3, $4, $4) returning id";
+    let sql = "insert into slo (service, name, indicator, indicator_loaded_at, created_at, generation)
+        values ($1, $2, $3, $4, $4, $5) returning id";
     let (service, name) = (slo.slo.service.as_str(), slo.slo.name.as_str());
     let rows = tx
-        .rows(sql, args![service, name, slo.indicator.as_str(), now.0])
+        .rows(
+            sql,
+            args![service, name, slo.indicator.as_str(), now.0, FIRST_GENERATION],
+        )
         .await?;
     rows.first().ok_or_else(|| corrupt("an insert returned no id"))?.int(0)
 }

@@ -1,5 +1,7 @@
 //! One packed day of one ledger key.
 
+use std::ops::Range;
+
 use super::codec::{self, CodecError, HOURS};
 use super::error::{corrupt, overflow};
 use crate::domain::counts::{Bucket, HourTotal};
@@ -62,6 +64,32 @@ impl Day {
         Ok(())
     }
 
+    /// Sets a range of the day's minutes (within 0 to 1439) and says what that changed, where anything did. Where the
+    /// detail is gone, hours are set as wholes: those of which the range holds all minutes, and those that hold nothing;
+    /// others are left alone. Their difference stands at their first minute within the range.
+    pub(super) fn set(
+        &mut self,
+        range: &Range<usize>,
+        wanted: impl Fn(usize) -> Bucket,
+    ) -> StoreResult<Vec<(usize, Bucket)>> {
+        let mut differences = Vec::new();
+        for (hour, first) in self.hours.iter_mut().zip((0..).step_by(HOUR_MINUTES as usize)) {
+            let all = first..first + HOUR_MINUTES as usize;
+            let within = all.start.max(range.start)..all.end.min(range.end);
+            if within.is_empty() {
+                continue;
+            }
+            match self.minutes.as_mut().and_then(|minutes| minutes.get_mut(all.clone())) {
+                Some(minutes) => set_minutes(hour, minutes, first, within, &wanted, &mut differences)?,
+                None if within == all || *hour == HourTotal::default() => {
+                    differences.extend(set_hour(hour, within, &wanted)?);
+                }
+                None => {}
+            }
+        }
+        Ok(differences)
+    }
+
     /// Total and good events of the day.
     pub(super) fn totals(&self) -> StoreResult<(i64, i64)> {
         let add = |(total, good): (i64, i64), hour: &HourTotal| {
@@ -69,6 +97,60 @@ impl Day {
         };
         self.hours.iter().try_fold((0, 0), add).ok_or_else(overflow)
     }
+}
+
+/// Sets minutes of an hour that begins at `first`.
+fn set_minutes(
+    hour: &mut HourTotal,
+    minutes: &mut [Bucket],
+    first: usize,
+    within: Range<usize>,
+    wanted: impl Fn(usize) -> Bucket,
+    differences: &mut Vec<(usize, Bucket)>,
+) -> StoreResult<()> {
+    for (at, minute) in (first..).zip(minutes.iter_mut()).filter(|(at, _)| within.contains(at)) {
+        let bucket = wanted(at);
+        if *minute != bucket {
+            let difference = difference(*minute, bucket)?;
+            hour.total = hour.total.checked_add(difference.total).ok_or_else(overflow)?;
+            hour.good = hour.good.checked_add(difference.good).ok_or_else(overflow)?;
+            *minute = bucket;
+            differences.push((at, difference));
+        }
+    }
+    hour.observed = minutes.iter().map(|minute| u8::from(minute.observed)).sum();
+    Ok(())
+}
+
+/// Sets an hour of which only the total is kept.
+fn set_hour(
+    hour: &mut HourTotal,
+    within: Range<usize>,
+    wanted: impl Fn(usize) -> Bucket,
+) -> StoreResult<Option<(usize, Bucket)>> {
+    let (mut all, mut observed) = (Bucket::default(), 0);
+    let first = within.start;
+    for bucket in within.map(wanted) {
+        all = sum(all, bucket)?;
+        observed += u8::from(bucket.observed);
+    }
+    let before = std::mem::replace(
+        hour,
+        HourTotal {
+            total: all.total,
+            good: all.good,
+            observed,
+        },
+    );
+    if before == *hour {
+        return Ok(None);
+    }
+    let held = Bucket {
+        total: before.total,
+        good: before.good,
+        observed: before.observed >= observed,
+    };
+    difference(held, all).map(|difference| Some((first, difference)))
 }
 
 /// Reads the column of hour totals.
@@ -92,6 +174,15 @@ pub(super) fn sum(a: Bucket, b: Bucket) -> StoreResult<Bucket> {
         total: a.total.checked_add(b.total).ok_or_else(overflow)?,
         good: a.good.checked_add(b.good).ok_or_else(overflow)?,
         observed: a.observed || b.observed,
+    })
+}
+
+/// What makes one bucket of another: events to be added, and whether it is observed only now.
+pub(super) fn difference(from: Bucket, to: Bucket) -> StoreResult<Bucket> {
+    Ok(Bucket {
+        total: to.total.checked_sub(from.total).ok_or_else(overflow)?,
+        good: to.good.checked_sub(from.good).ok_or_else(overflow)?,
+        observed: to.observed && !from.observed,
     })
 }
 

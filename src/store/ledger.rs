@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use super::db::Tx;
 use super::error::overflow;
 use super::value::{Column, args};
-use super::{SqlStore, day, pack, targets, visits};
+use super::{SqlStore, day, pack, reads, targets, visits};
 use crate::domain::counts::{Bucket, HourTotal};
 use crate::domain::time::{DAY_MINUTES, HOUR_MINUTES, Hour, Minute, Timestamp};
 use crate::engine::ports::{
-    Credit, CursorRecord, Epoch, KeyId, LedgerStore, Lifetime, StoreResult, TargetCommit, TargetRecord,
+    Credit, CursorRecord, Epoch, KeyId, LedgerStore, Lifetime, ReadCommit, StoreResult, TargetCommit, TargetRecord,
 };
 
 const PACKED_HOURS: &str = "select p.ledger_key, p.day, p.hours
@@ -40,6 +40,10 @@ impl LedgerStore for SqlStore {
 
     async fn commit_visits(&self, epoch: Epoch, commits: &[TargetCommit], _now: Timestamp) -> StoreResult<()> {
         visits::commit(&self.db, epoch, commits).await
+    }
+
+    async fn commit_reads(&self, epoch: Epoch, commits: &[ReadCommit], now: Timestamp) -> StoreResult<Vec<Credit>> {
+        reads::commit(&self.db, epoch, commits, now).await
     }
 
     async fn hour_totals(&self, keys: &[KeyId], from: Hour, to: Hour) -> StoreResult<Vec<(KeyId, Hour, HourTotal)>> {

@@ -10,12 +10,20 @@ use super::error::{from_sqlx, refused, unavailable};
 use crate::engine::ports::{StoreError, StoreResult};
 
 /// Number, name, SQL for Postgres, SQL for SQLite.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "first",
-    include_str!("../../migrations/postgres/0001_first.sql"),
-    include_str!("../../migrations/sqlite/0001_first.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "first",
+        include_str!("../../migrations/postgres/0001_first.sql"),
+        include_str!("../../migrations/sqlite/0001_first.sql"),
+    ),
+    (
+        2,
+        "generation",
+        include_str!("../../migrations/postgres/0002_generation.sql"),
+        include_str!("../../migrations/sqlite/0002_generation.sql"),
+    ),
+];
 
 /// How often to begin again when another process makes the lease table at the same moment.
 const ATTEMPTS: usize = 5;

@@ -15,6 +15,7 @@ mod lease;
 mod ledger;
 mod migrate;
 mod pack;
+mod reads;
 mod retain;
 mod silences;
 mod targets;

@@ -1,6 +1,7 @@
 //! Packing: loose minutes go into their day's row. A bucket's value, packed + loose, never changes by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::day::{Day, DayKey};
 use super::db::{Db, Tx};
@@ -8,7 +9,7 @@ use super::value::{Column, args};
 use super::visits::{self, Buckets};
 use crate::domain::counts::Bucket;
 use crate::domain::time::{DAY_MINUTES, HOUR_MINUTES, MINUTE_MS, Minute, Timestamp};
-use crate::engine::ports::{Credit, Epoch, PackReport, StoreError, StoreResult};
+use crate::engine::ports::{Credit, Epoch, KeyId, PackReport, StoreError, StoreResult};
 
 /// An hour is packed this long after its end, when most late data have come.
 const SETTLED_AFTER_MS: i64 = 15 * MINUTE_MS;
@@ -24,7 +25,7 @@ const DUE: &str = "select ledger_key, oldest from (
 /// Packs what has settled, up to `limit` days and one day of each ledger key; each transaction is whole in itself. A day
 /// that cannot be packed is told of after all others are.
 pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> StoreResult<PackReport> {
-    let before = Timestamp(now.0 - SETTLED_AFTER_MS).minute().hour().first_minute();
+    let before = settled_before(now);
     let mut tx = db.read().await?;
     let rows = tx.rows(DUE, args![before.0, i64::from(limit) + 1]).await?;
     tx.commit().await?;
@@ -56,9 +57,21 @@ pub(super) async fn pack(db: &Db, epoch: Epoch, now: Timestamp, limit: u32) -> S
     outcome.map(|()| report)
 }
 
+/// Where the minutes begin whose hour has not settled yet.
+pub(super) fn settled_before(now: Timestamp) -> Minute {
+    Timestamp(now.0.saturating_sub(SETTLED_AFTER_MS))
+        .minute()
+        .hour()
+        .first_minute()
+}
+
 async fn pack_days(db: &Db, epoch: Epoch, days: &[DayKey], before: Minute, report: &mut PackReport) -> StoreResult<()> {
+    let settled = days.iter().map(|(key, day)| Stretch {
+        key: *key,
+        minutes: day * DAY_MINUTES..before.0.min((day + 1) * DAY_MINUTES),
+    });
     let mut tx = db.write(epoch).await?;
-    let loose = take_loose(&mut tx, days, before).await?;
+    let loose = take_loose(&mut tx, &settled.collect::<Vec<_>>()).await?;
     let merged = merge(&mut tx, loose.days).await?;
     tx.commit().await?;
     report.rows += loose.rows;
@@ -85,18 +98,38 @@ pub(super) async fn write(db: &Db, epoch: Epoch, credits: &[Credit]) -> StoreRes
     Ok(())
 }
 
+/// Minutes of one ledger key that follow one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) key: KeyId,
+    pub(super) minutes: Range<i64>,
+}
+
+impl Stretch {
+    /// Stretches as a bulk table.
+    pub(super) fn columns(stretches: &[Self]) -> [(&'static str, Column); 3] {
+        [
+            ("k", stretches.iter().map(|stretch| stretch.key).collect()),
+            ("a", stretches.iter().map(|stretch| stretch.minutes.start).collect()),
+            ("b", stretches.iter().map(|stretch| stretch.minutes.end).collect()),
+        ]
+    }
+}
+
 /// What is to be added to the minutes of each day.
 type Additions = BTreeMap<DayKey, Vec<(usize, Bucket)>>;
 
-struct Taken {
+/// Loose rows that are out of their table.
+pub(super) struct Taken {
     rows: u64,
-    days: Additions,
+    /// What they held.
+    pub(super) days: Additions,
 }
 
 fn by_day(buckets: &Buckets) -> Additions {
     let mut days = Additions::new();
     for ((key, minute), bucket) in buckets {
-        let at = minute.rem_euclid(DAY_MINUTES) as usize;
+        let at = of_day(*minute);
         days.entry((*key, Minute(*minute).day()))
             .or_default()
             .push((at, *bucket));
@@ -104,17 +137,14 @@ fn by_day(buckets: &Buckets) -> Additions {
     days
 }
 
-/// Takes the settled rows of these days out of the table; those that are added meanwhile stay for the next time.
-async fn take_loose(tx: &mut Tx, days: &[DayKey], before: Minute) -> StoreResult<Taken> {
-    let first = |day: &DayKey| day.1 * DAY_MINUTES;
-    let columns = [
-        ("k", days.iter().map(|day| day.0).collect::<Column>()),
-        ("a", days.iter().map(first).collect()),
-        (
-            "b",
-            days.iter().map(|day| before.0.min(first(day) + DAY_MINUTES)).collect(),
-        ),
-    ];
+/// The place of a minute in its day.
+pub(super) fn of_day(minute: i64) -> usize {
+    minute.rem_euclid(DAY_MINUTES) as usize
+}
+
+/// Takes the rows of these stretches out of the table; those that are added meanwhile stay for the next time.
+pub(super) async fn take_loose(tx: &mut Tx, stretches: &[Stretch]) -> StoreResult<Taken> {
+    let columns = Stretch::columns(stretches);
     if tx.is_postgres() {
         // Locked in the order in which commits write them, so that the two never wait for each other in a circle.
         let lock = "select l.minute from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b
@@ -147,10 +177,16 @@ async fn take_loose(tx: &mut Tx, days: &[DayKey], before: Minute) -> StoreResult
 
 /// Adds to day rows, which are locked meanwhile; says how many were written.
 async fn merge(tx: &mut Tx, additions: Additions) -> StoreResult<u64> {
-    let mut days = lock_days(tx, &additions).await?;
+    let keys = additions.keys().copied().collect();
+    let mut days = lock_days(tx, &keys, &keys).await?;
     for (key, credits) in additions {
         days.entry(key).or_insert_with(Day::empty).add(credits)?;
     }
+    write_days(tx, &days).await
+}
+
+/// Writes day rows that are there; says how many.
+pub(super) async fn write_days(tx: &mut Tx, days: &BTreeMap<DayKey, Day>) -> StoreResult<u64> {
     let mut totals = Vec::with_capacity(days.len());
     let mut blobs = Vec::with_capacity(days.len());
     for day in days.values() {
@@ -170,23 +206,30 @@ async fn merge(tx: &mut Tx, additions: Additions) -> StoreResult<u64> {
     tx.run_bulk(sql, Vec::new(), &columns).await
 }
 
-/// The rows of these days as they are, each locked, made where there was none.
-async fn lock_days(tx: &mut Tx, additions: &Additions) -> StoreResult<BTreeMap<DayKey, Day>> {
+/// The rows of these days as they are, each locked; those of `made`, which are some of them, are made where there was
+/// none.
+pub(super) async fn lock_days(
+    tx: &mut Tx,
+    made: &BTreeSet<DayKey>,
+    wanted: &BTreeSet<DayKey>,
+) -> StoreResult<BTreeMap<DayKey, Day>> {
     let (hours, minutes) = Day::empty().encode();
-    let columns = [
-        ("k", additions.keys().map(|key| key.0).collect::<Column>()),
-        ("d", additions.keys().map(|key| key.1).collect()),
-    ];
+    let columns = |days: &BTreeSet<DayKey>| {
+        [
+            ("k", days.iter().map(|key| key.0).collect::<Column>()),
+            ("d", days.iter().map(|key| key.1).collect()),
+        ]
+    };
     let insert = "insert into packed_day (ledger_key, day, total, good, hours, minutes)
         select k, d, 0, 0, $1, $2 from v where true on conflict (ledger_key, day) do nothing";
-    tx.run_bulk(insert, args![hours, minutes], &columns).await?;
+    tx.run_bulk(insert, args![hours, minutes], &columns(made)).await?;
     let lock = tx.locking("for update of p");
     let select = format!(
         "select p.ledger_key, p.day, p.hours, p.minutes
         from v join packed_day p on p.ledger_key = v.k and p.day = v.d order by p.ledger_key, p.day {lock}"
     );
     let mut days = BTreeMap::new();
-    for row in tx.rows_bulk(&select, Vec::new(), &columns).await? {
+    for row in tx.rows_bulk(&select, Vec::new(), &columns(wanted)).await? {
         let key = (row.int(0)?, row.int(1)?);
         days.insert(key, Day::decode(key, row.bytes(2)?, row.bytes(3)?)?);
     }

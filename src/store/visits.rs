@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::day;
 use super::db::{Db, Tx};
 use super::error::{overflow, refused};
-use super::value::{Column, args};
+use super::value::Column;
 use crate::domain::counts::Bucket;
 use crate::engine::ports::{Credit, Epoch, KeyId, StoreError, StoreResult, TargetCommit};
 
@@ -16,17 +16,18 @@ pub(super) async fn commit(db: &Db, epoch: Epoch, commits: &[TargetCommit]) -> S
     }
     let mut commits: Vec<&TargetCommit> = commits.iter().collect();
     commits.sort_by_key(|commit| commit.target);
-    if let Some(pair) = commits.windows(2).find(|pair| pair[0].target == pair[1].target) {
-        return Err(refused(format!(
-            "target {} is named twice in one commit",
-            pair[0].target
-        )));
-    }
+    let moves = commits.iter().map(|commit| CursorMove {
+        target: commit.target,
+        expected_seq: commit.expected_seq,
+        header: &commit.header,
+    });
+    let moves = moves.collect();
     let buckets = aggregate(commits.iter().flat_map(|commit| &commit.credits))?;
     let mut tx = db.write(epoch).await?;
-    move_cursors(&mut tx, &commits).await?;
+    move_cursors(&mut tx, moves).await?;
     keep_slo_cursors(&mut tx, &commits).await?;
-    add_loose(&mut tx, &buckets).await?;
+    let once = "case when excluded.observed = 1 then 1 else loose.observed end";
+    add_loose(&mut tx, &buckets, once).await?;
     add_to_sums(&mut tx, &sums(&buckets)?).await?;
     tx.commit().await
 }
@@ -72,12 +73,29 @@ pub(super) async fn add_to_sums(tx: &mut Tx, sums: &BTreeMap<KeyId, (i64, i64)>)
     tx.run_bulk(sql, Vec::new(), &columns).await.map(|_| ())
 }
 
+/// One step of a cursor.
+pub(super) struct CursorMove<'a> {
+    /// Whose.
+    pub(super) target: i64,
+    /// The `seq` that it must have.
+    pub(super) expected_seq: i64,
+    /// Its new header.
+    pub(super) header: &'a [u8],
+}
+
 /// Moves every cursor from where it is expected to be, or says which one is not there.
-async fn move_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult<()> {
+pub(super) async fn move_cursors(tx: &mut Tx, mut moves: Vec<CursorMove<'_>>) -> StoreResult<()> {
+    moves.sort_by_key(|step| step.target);
+    if let Some(pair) = moves.windows(2).find(|pair| pair[0].target == pair[1].target) {
+        return Err(refused(format!(
+            "target {} is named twice in one commit",
+            pair[0].target
+        )));
+    }
     let columns = [
-        ("target", commits.iter().map(|commit| commit.target).collect::<Column>()),
-        ("seq", commits.iter().map(|commit| commit.expected_seq).collect()),
-        ("header", commits.iter().map(|commit| commit.header.clone()).collect()),
+        ("target", moves.iter().map(|step| step.target).collect::<Column>()),
+        ("seq", moves.iter().map(|step| step.expected_seq).collect()),
+        ("header", moves.iter().map(|step| step.header.to_vec()).collect()),
     ];
     let lock = tx.locking("for update of c");
     let sql = format!("select c.target, c.seq from v join cursor c on c.target = v.target order by c.target {lock}");
@@ -85,9 +103,9 @@ async fn move_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult<()>
     for row in tx.rows_bulk(&sql, Vec::new(), &columns[..1]).await? {
         found.insert(row.int(0)?, row.int(1)?);
     }
-    for commit in commits {
-        if found.get(&commit.target).copied().unwrap_or(0) != commit.expected_seq {
-            return Err(StoreError::Conflict { target: commit.target });
+    for step in &moves {
+        if found.get(&step.target).copied().unwrap_or(0) != step.expected_seq {
+            return Err(StoreError::Conflict { target: step.target });
         }
     }
     // A cursor that somebody made since it was looked for is not where it is expected either.
@@ -95,8 +113,8 @@ async fn move_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult<()>
         on conflict (target) do update set seq = excluded.seq, header = excluded.header
         where cursor.seq = excluded.seq - 1";
     let moved = tx.run_bulk(sql, Vec::new(), &columns).await?;
-    match commits.first() {
-        Some(first) if moved != commits.len() as u64 => Err(StoreError::Conflict { target: first.target }),
+    match moves.first() {
+        Some(first) if moved != moves.len() as u64 => Err(StoreError::Conflict { target: first.target }),
         _ => Ok(()),
     }
 }
@@ -128,7 +146,8 @@ async fn keep_slo_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult
     tx.run_bulk(sql, Vec::new(), &columns).await.map(|_| ())
 }
 
-async fn add_loose(tx: &mut Tx, buckets: &Buckets) -> StoreResult<()> {
+/// Adds events to loose rows; `observed` says in SQL what becomes of that column of a row that is there already.
+pub(super) async fn add_loose(tx: &mut Tx, buckets: &Buckets, observed: &str) -> StoreResult<()> {
     let columns = [
         ("k", buckets.keys().map(|key| key.0).collect::<Column>()),
         ("m", buckets.keys().map(|key| key.1).collect()),
@@ -136,11 +155,13 @@ async fn add_loose(tx: &mut Tx, buckets: &Buckets) -> StoreResult<()> {
         ("g", buckets.values().map(|bucket| bucket.good).collect()),
         ("o", buckets.values().map(|bucket| i64::from(bucket.observed)).collect()),
     ];
-    let sql = "insert into loose (ledger_key, minute, shard, total, good, observed)
+    let sql = format!(
+        "insert into loose (ledger_key, minute, shard, total, good, observed)
         select k, m, 0, t, g, o from v where true
         on conflict (ledger_key, minute, shard) do update set
             total = loose.total + excluded.total,
             good = loose.good + excluded.good,
-            observed = case when excluded.observed = 1 then 1 else loose.observed end";
-    tx.run_bulk(sql, args![], &columns).await.map(|_| ())
+            observed = {observed}"
+    );
+    tx.run_bulk(&sql, Vec::new(), &columns).await.map(|_| ())
 }

@@ -13,8 +13,8 @@ use nines::domain::time::{Hour, Minute, Timestamp};
 use nines::engine::ports::{
     AlertRecord, AlertStore, AttemptOutcome, CatalogStore, ClaimedDelivery, Credit, CursorRecord, DeliveryStore,
     DispatchCommit, Epoch, EvaluationCommit, IncidentRecord, KeyId, KeyRecord, LeaseState, LeaseStore, LedgerStore,
-    Lifetime, LoadedSlo, NotificationRecord, PackReport, RetainStore, Retention, RevisionRecord, SloRecord, StoreError,
-    StoreResult, TargetCommit, TargetRecord, TransitionRecord,
+    Lifetime, LoadedSlo, NotificationRecord, PackReport, ReadCommit, RetainStore, Retention, RevisionRecord, SloRecord,
+    StoreError, StoreResult, TargetCommit, TargetRecord, TransitionRecord,
 };
 use nines::store::SqlStore;
 use tokio::sync::Notify;
@@ -129,6 +129,7 @@ forward! { LedgerStore {
     fn sync_targets(epoch: Epoch, keys: &[String], now: Timestamp) -> Vec<TargetRecord>;
     fn load_cursors(targets: &[i64]) -> Vec<CursorRecord>;
     fn commit_visits(epoch: Epoch, commits: &[TargetCommit], now: Timestamp) -> ();
+    fn commit_reads(epoch: Epoch, commits: &[ReadCommit], now: Timestamp) -> Vec<Credit>;
     fn hour_totals(keys: &[KeyId], from: Hour, to: Hour) -> Vec<(KeyId, Hour, HourTotal)>;
     fn minutes(keys: &[KeyId], from: Minute, to: Minute) -> Vec<(KeyId, Minute, Bucket)>;
     fn lifetimes(keys: &[KeyId]) -> Vec<(KeyId, Lifetime)>;

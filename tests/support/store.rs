@@ -135,6 +135,7 @@ pub fn loaded(name: &str, previous: &[&str], indicator: &str) -> LoadedSlo {
         slo: SloId::new("shop", name),
         previous_names: previous.iter().map(ToString::to_string).collect(),
         indicator: indicator.to_owned(),
+        begins_anew: false,
     }
 }
 

@@ -58,13 +58,14 @@ pub trait LeaseStore: Send + Sync {
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
     /// Makes the loaded SLOs known. Those that are not named any more are marked as removed and lose their cursors (so
-    /// that they take a baseline when they return), never their ledgers; a previous name's history is taken over.
+    /// that they take a baseline when they return), never their ledgers; a previous name's history is taken over. A changed
+    /// indicator begins a new generation of ledger keys where the SLO asks for that.
     async fn sync_slos(&self, epoch: Epoch, slos: &[LoadedSlo], now: Timestamp) -> StoreResult<Vec<SloRecord>>;
     /// The loaded SLOs as they are known, without changing anything; for a standby.
     async fn load_slos(&self) -> StoreResult<Vec<SloRecord>>;
-    /// All ledger keys of SLOs that are not removed.
+    /// All ledger keys of SLOs that are not removed, of their present generations.
     async fn load_keys(&self) -> StoreResult<Vec<KeyRecord>>;
-    /// Finds or makes ledger keys, in the order asked for.
+    /// Finds or makes ledger keys of the SLOs' present generations, in the order asked for.
     async fn ensure_keys(
         &self,
         epoch: Epoch,
@@ -91,6 +92,19 @@ pub trait LedgerStore: Send + Sync {
     /// Credits visits and moves their cursors: all of it in one transaction, or none. Within it every cursor is moved
     /// first, by its `seq`; rows are written in the order of their keys.
     async fn commit_visits(&self, epoch: Epoch, commits: &[TargetCommit], now: Timestamp) -> StoreResult<()>;
+    /// Moves the cursors of readers as `commit_visits` does, and makes the minutes of their spans hold exactly what is
+    /// given, `observed` included: all of it in one transaction, or none. What is booked are the differences to what the
+    /// minutes held, so doing it again changes nothing. Minutes that have settled (see `pack`) go straight into packed
+    /// days.
+    ///
+    /// Where only hour totals are left of a day, an hour is set as a whole: to the sum of what is given, when the span
+    /// covers all of it or when it holds nothing; any other hour is left alone, since nobody knows what its minutes held.
+    /// Of days that are pruned altogether nothing is known, so nothing older than the retention of hours may be set.
+    ///
+    /// Returns the differences, by key and minute and without those that are nothing, for sums that are kept in memory:
+    /// `observed` says that a minute is observed now and was not before (the opposite is not told). The difference of an
+    /// hour that was set as a whole stands at its first minute.
+    async fn commit_reads(&self, epoch: Epoch, commits: &[ReadCommit], now: Timestamp) -> StoreResult<Vec<Credit>>;
     /// Hour totals of these keys, packed and loose together, from `from` to `to` inclusive; hours without a bucket are
     /// left out.
     async fn hour_totals(&self, keys: &[KeyId], from: Hour, to: Hour) -> StoreResult<Vec<(KeyId, Hour, HourTotal)>>;

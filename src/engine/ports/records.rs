@@ -35,6 +35,8 @@ pub struct SloRecord {
     pub slo: SloId,
     /// When it was first loaded with its present indicator.
     pub indicator_loaded_at: Timestamp,
+    /// Which generation of ledger keys is the present one, beginning with 1.
+    pub generation: i64,
 }
 
 /// What the store is told of an SLO that is loaded.
@@ -46,6 +48,8 @@ pub struct LoadedSlo {
     pub previous_names: Vec<String>,
     /// The indicator's fingerprint.
     pub indicator: String,
+    /// A changed indicator begins a new generation of ledger keys, because its source has history to fill it.
+    pub begins_anew: bool,
 }
 
 /// A ledger key as the store knows it.
@@ -107,6 +111,33 @@ pub struct Credit {
     pub minute: Minute,
     /// What is added: total and good in millionths (either may be negative, as matched), and whether it was observed.
     pub bucket: Bucket,
+}
+
+/// What was read of a server for one SLO: minutes that are set, and the state that goes with them.
+#[derive(Clone, Debug, Default)]
+pub struct ReadCommit {
+    /// The number of the reader's pseudo target.
+    pub target: i64,
+    /// The `seq` that its cursor must have; the commit adds 1.
+    pub expected_seq: i64,
+    /// The reader's new state, opaque to the store.
+    pub header: Vec<u8>,
+    /// All minutes of these keys within this span are set: those that are not among `minutes` to nothing. `None` sets
+    /// nothing.
+    pub span: Option<ReadSpan>,
+    /// The buckets of the span that hold something, each (key, minute) once, keys and minutes within the span.
+    pub minutes: Vec<Credit>,
+}
+
+/// Which minutes are set: all of these keys from `from` to `to` inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadSpan {
+    /// Ledger keys; no other commit of the same transaction sets one of them.
+    pub keys: Vec<KeyId>,
+    /// The first minute.
+    pub from: Minute,
+    /// The last minute; at most 400 days after the first.
+    pub to: Minute,
 }
 
 /// All events ever credited to a ledger key, in millionths.
