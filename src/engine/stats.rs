@@ -49,12 +49,11 @@ pub struct Family(Mutex<BTreeMap<Vec<String>, u64>>);
 impl Family {
     /// So many more for these label values.
     pub fn add(&self, values: &[&str], amount: u64) {
-        let key = values.iter().map(|&value| value.to_owned()).collect();
         *self
             .0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .entry(key)
+            .entry(owned(values))
             .or_default() += amount;
     }
 
@@ -64,8 +63,56 @@ impl Family {
     }
 }
 
+/// Gauges by label values, in the order of the family's label names.
+#[derive(Debug, Default)]
+pub struct Gauges(Mutex<BTreeMap<Vec<String>, i64>>);
+
+impl Gauges {
+    /// Sets the one with these label values.
+    pub fn set(&self, values: &[&str], value: i64) {
+        let mut gauges = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        gauges.insert(owned(values), value);
+    }
+
+    /// What it was about is gone.
+    pub fn remove(&self, values: &[&str]) {
+        let mut gauges = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        gauges.remove(&owned(values));
+    }
+
+    /// All of them.
+    pub fn get(&self) -> BTreeMap<Vec<String>, i64> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// Histograms by label values, in the order of the family's label names.
+#[derive(Debug, Default)]
+pub struct Histograms(Mutex<BTreeMap<Vec<String>, Histogram>>);
+
+impl Histograms {
+    /// One more of this duration for these label values.
+    pub fn observe(&self, values: &[&str], duration: Duration) {
+        let mut histograms = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        histograms.entry(owned(values)).or_default().observe(duration);
+    }
+
+    /// All of them, as `Histogram::get` gives each.
+    pub fn get(&self) -> BTreeMap<Vec<String>, (Vec<(f64, u64)>, f64, u64)> {
+        let histograms = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        histograms
+            .iter()
+            .map(|(values, histogram)| (values.clone(), histogram.get()))
+            .collect()
+    }
+}
+
+fn owned(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
 /// Upper bounds of the histograms, in seconds.
-pub const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+pub const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
 /// Durations by the bounds above.
 #[derive(Debug, Default)]
@@ -123,6 +170,14 @@ pub struct Stats {
     pub samples_seen: Counter,
     /// Samples that some SLO selects.
     pub samples_selected: Counter,
+    /// Questions to Prometheus-compatible servers, by source and outcome: `ok` or a reason.
+    pub source_queries: Family,
+    /// How long they took, by source.
+    pub source_query_duration: Histograms,
+    /// Samples in their answers, by source.
+    pub source_samples: Family,
+    /// By source: 1 while it is left alone after many failures, else 0.
+    pub source_breakers: Gauges,
     /// Commits of counted visits, by outcome: `ok | failed | conflict`.
     pub commits: Family,
     /// How long commits took.

@@ -1,3 +1,7 @@
 //! Where readings come from.
 
+pub mod http;
+pub mod prometheus;
 pub mod scrape;
+#[cfg(test)]
+mod testing;

@@ -1,4 +1,4 @@
-//! A circuit breaker for one integration: a receiver that is down is asked now and then, not by every message.
+//! A circuit breaker for one receiver or server: one that is down is asked now and then, not by every message.
 
 use std::time::Duration;
 
@@ -14,10 +14,17 @@ const LONGEST_OPEN: Duration = Duration::from_mins(5);
 const PROBE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Closed while attempts succeed; open after several transient failures in a row; half open while one probe is under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breaker {
     failures: u32,
     state: State,
+    first_ms: i64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::opening_for(FIRST_OPEN)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +42,15 @@ enum State {
 }
 
 impl Breaker {
+    /// A closed one, which stays open for so long the first time.
+    pub fn opening_for(first: Duration) -> Self {
+        Self {
+            failures: 0,
+            state: State::Closed,
+            first_ms: millis(first),
+        }
+    }
+
     /// Whether an attempt may be made now. When it was open for long enough, the first to ask becomes the probe.
     pub fn allow(&mut self, now: Timestamp) -> bool {
         let length_ms = match self.state {
@@ -52,7 +68,8 @@ impl Breaker {
 
     /// An attempt was accepted, or refused for good: the receiver answers.
     pub fn success(&mut self) {
-        *self = Self::default();
+        self.failures = 0;
+        self.state = State::Closed;
     }
 
     /// An attempt failed in a way that may pass.
@@ -60,7 +77,7 @@ impl Breaker {
         self.failures = self.failures.saturating_add(1);
         let length_ms = match self.state {
             State::Closed if self.failures < OPENS_AFTER => return,
-            State::Closed => millis(FIRST_OPEN),
+            State::Closed => self.first_ms,
             // An attempt that began before it opened says nothing new.
             State::Open { .. } => return,
             State::HalfOpen { length_ms, .. } => (2 * length_ms).min(millis(LONGEST_OPEN)),

@@ -9,6 +9,7 @@ use crate::http::state::HttpState;
 pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
     write_process(writer, state, snapshot);
     write_visits(writer, &state.stats);
+    write_sources(writer, &state.stats);
     write_evaluations(writer, &state.stats);
     write_messages(writer, &state.stats);
 }
@@ -70,6 +71,39 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         "How long commits took.",
         &stats.commit_duration,
     );
+}
+
+fn write_sources(writer: &mut Writer, stats: &Stats) {
+    by(
+        writer,
+        "nines_source_queries_total",
+        "Questions to Prometheus-compatible servers.",
+        &["source", "outcome"],
+        &stats.source_queries,
+    );
+    by(
+        writer,
+        "nines_source_samples_total",
+        "Samples in their answers.",
+        &["source"],
+        &stats.source_samples,
+    );
+    writer.family(
+        "nines_source_query_duration_seconds",
+        Kind::Histogram,
+        "How long their answers took.",
+    );
+    for (key, values) in stats.source_query_duration.get() {
+        writer.histogram(&pairs(&["source"], &key), &values);
+    }
+    writer.family(
+        "nines_source_breaker_open",
+        Kind::Gauge,
+        "1 while a server is left alone after many failures.",
+    );
+    for (key, value) in stats.source_breakers.get() {
+        writer.sample(&pairs(&["source"], &key), value as f64);
+    }
 }
 
 fn write_evaluations(writer: &mut Writer, stats: &Stats) {
@@ -200,9 +234,12 @@ fn counter(writer: &mut Writer, name: &str, help: &str, value: &Counter) {
 fn by(writer: &mut Writer, name: &str, help: &str, labels: &[&str], values: &Family) {
     writer.family(name, Kind::Counter, help);
     for (key, value) in values.get() {
-        let pairs: Vec<_> = labels.iter().copied().zip(key.iter().map(String::as_str)).collect();
-        writer.whole(&pairs, value);
+        writer.whole(&pairs(labels, &key), value);
     }
+}
+
+fn pairs<'a>(labels: &[&'a str], values: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    labels.iter().copied().zip(values.iter().map(String::as_str)).collect()
 }
 
 fn histogram(writer: &mut Writer, name: &str, help: &str, values: &Histogram) {

@@ -3,29 +3,26 @@
 //! [`discovery`] finds targets, [`visitor`] visits one of them, [`exposition`] reads its page and [`cache`] remembers
 //! what the page looked like.
 
-mod body;
 pub mod cache;
-pub mod client;
 pub mod discovery;
 mod dns_sd;
 pub mod exposition;
-mod failure;
 mod files;
 mod http_sd;
-mod http_settings;
 mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;
 mod native;
-mod oauth2;
 pub mod protocols;
 mod provider;
 mod reader;
-pub mod request;
 pub mod rules;
 pub mod settings;
 mod target;
 pub mod visitor;
+
+use super::http::{body, failure};
+pub use super::http::{client, request};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::labels::Labels;
 use crate::domain::relabel::RelabelRules;
 
-pub use super::http_settings::{
+pub use crate::source::http::settings::{
     Auth, HttpSettings, OAuth2, ProxySettings, SecretHeader, SecretSource, TlsSettings, TlsVersion,
 };
 pub use super::protocols::{Protocol, Protocols};

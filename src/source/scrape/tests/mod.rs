@@ -13,13 +13,13 @@ mod providers;
 mod reference;
 mod relabelled;
 mod requests;
-mod server;
 mod tls;
 mod visits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::source::testing as server;
 use super::settings::{BODY_SIZE_LIMIT, HttpSettings, KEEP_DROPPED, PageLimits, Protocols, Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};

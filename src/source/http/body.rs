@@ -15,7 +15,7 @@ use super::failure::{broken_body, broken_gzip, missing};
 use crate::domain::reading::{Missing, MissingReason};
 
 /// What bodies may be packed with: zstd costs less to unpack.
-pub(super) const COMPRESSED: &str = "zstd, gzip;q=0.5";
+pub const COMPRESSED: &str = "zstd, gzip;q=0.5";
 
 /// A body is given out in pieces of at most so many bytes, so that reading it holds up nothing else.
 const PIECE_BYTES_MAX: usize = 256 * 1024;
@@ -24,7 +24,7 @@ const PIECE_BYTES_MAX: usize = 256 * 1024;
 const PACKED_BYTES_MAX: usize = 4 * 1024;
 
 /// Gives out an unpacked body piece by piece as it comes, up to so many bytes: a small body may unpack to a huge one.
-pub(super) async fn read_pieces(
+pub async fn read_pieces(
     mut response: Response,
     bytes_max: u64,
     too_large: impl Fn() -> Missing,
@@ -48,7 +48,7 @@ pub(super) async fn read_pieces(
 }
 
 /// A whole body of at most so many bytes; `too_large` says it when there are more.
-pub(super) async fn read_whole(response: Response, bytes_max: usize, too_large: &str) -> Result<Vec<u8>, Missing> {
+pub async fn read_whole(response: Response, bytes_max: usize, too_large: &str) -> Result<Vec<u8>, Missing> {
     let mut body = Vec::new();
     let refused = || missing(MissingReason::TooLarge, too_large);
     read_pieces(response, bytes_max as u64, refused, |piece| {

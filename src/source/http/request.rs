@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use super::client::{ClientKey, Clients, Redirects};
@@ -80,16 +80,24 @@ impl Requester {
         }
     }
 
-    /// The answer's head; `shape` adds to the request what is the caller's own. A token that is not accepted is fetched
-    /// anew, once.
+    /// The answer's head; `shape` adds to the request what is the caller's own.
     pub async fn get(&self, shape: impl Fn(RequestBuilder) -> RequestBuilder) -> Result<Response, Missing> {
+        self.ask(&Method::GET, shape).await
+    }
+
+    /// As `get`, with any method. A token that is not accepted is fetched anew, once.
+    pub async fn ask(
+        &self,
+        method: &Method,
+        shape: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Missing> {
         let client = self.access.clients.get(&self.key).await?;
         let Some(tokens) = &self.access.tokens else {
-            return send(self.authorized(shape(self.plain(&client))).await?).await;
+            return send(self.authorized(shape(self.plain(&client, method))).await?).await;
         };
         let token = tokens.get().await?;
         let request = async |token: &HeaderValue| {
-            let request = self.authorized(shape(self.plain(&client))).await?;
+            let request = self.authorized(shape(self.plain(&client, method))).await?;
             send(request.header(AUTHORIZATION, token.clone())).await
         };
         let answer = request(&token).await?;
@@ -105,8 +113,13 @@ impl Requester {
         self.key.proxy.is_used()
     }
 
-    fn plain(&self, client: &Client) -> RequestBuilder {
-        let request = client.get(self.url.clone());
+    /// An answer comes from another address than the one that was asked: redirects were followed.
+    pub fn was_redirected(&self, answer: &Response) -> bool {
+        *answer.url() != self.url
+    }
+
+    fn plain(&self, client: &Client, method: &Method) -> RequestBuilder {
+        let request = client.request(method.clone(), self.url.clone());
         match &self.host {
             Some(host) => request.header(HOST, host),
             None => request,
@@ -150,7 +163,7 @@ impl Redirects {
 
 /// Sends a request. A kept connection may have been closed by the other side just before it was used, so a connection
 /// that ends before an answer is given a second chance.
-pub(super) async fn send(request: RequestBuilder) -> Result<Response, Missing> {
+pub async fn send(request: RequestBuilder) -> Result<Response, Missing> {
     let again = request.try_clone();
     match (request.send().await, again) {
         (Err(error), Some(again)) if error.is_request() && !error.is_connect() => again.send().await,
@@ -160,7 +173,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, Missing> {
 }
 
 /// A secret's text; files are read for every request, so that rotated ones are taken up.
-pub(super) async fn expose(what: &str, source: &SecretSource) -> Result<String, Missing> {
+pub async fn expose(what: &str, source: &SecretSource) -> Result<String, Missing> {
     match source {
         SecretSource::Inline(secret) => Ok(secret.expose().to_owned()),
         SecretSource::File(path) => match tokio::fs::read_to_string(path).await {
@@ -174,7 +187,7 @@ pub(super) async fn expose(what: &str, source: &SecretSource) -> Result<String, 
 }
 
 /// The value of a header.
-pub(super) fn sendable(what: &str, text: &str) -> Result<HeaderValue, Missing> {
+pub fn sendable(what: &str, text: &str) -> Result<HeaderValue, Missing> {
     HeaderValue::from_str(text).map_err(|_| unsendable(what))
 }
 

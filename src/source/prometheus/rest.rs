@@ -1,0 +1,86 @@
+//! Leaving a server alone that does not answer.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::alert::breaker::Breaker;
+use crate::domain::time::Timestamp;
+use crate::engine::ports::{QueryFailure, QueryFailureReason};
+
+/// How long a server is left alone the first time; every probe that fails doubles it, up to five minutes.
+const FIRST_REST: Duration = Duration::from_secs(15);
+
+/// The circuit breaker of one server.
+#[derive(Debug)]
+pub(super) struct Rest {
+    begun: Instant,
+    inner: Mutex<(Breaker, String)>,
+}
+
+impl Rest {
+    /// A server that answers until the opposite is seen.
+    pub fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            inner: Mutex::new((Breaker::opening_for(FIRST_REST), String::new())),
+        }
+    }
+
+    /// Refuses while the server is left alone and nobody may look whether it is back.
+    pub fn look(&self) -> Result<(), QueryFailure> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        match inner.0.retry_at() {
+            Some(until) if now < until => Err(resting(until, now, &inner.1)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the leave to ask. Once the server was left alone for long enough, one question gets it and is the probe.
+    pub fn enter(&self) -> Result<(), QueryFailure> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now();
+        if inner.0.allow(now) {
+            return Ok(());
+        }
+        Err(resting(inner.0.retry_at().unwrap_or(now), now, &inner.1))
+    }
+
+    /// How a question ended. A server that refuses one is there.
+    pub fn heard(&self, failure: Option<&QueryFailure>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure.filter(|failure| is_silence(failure.reason)) {
+            Some(failure) => {
+                inner.0.failure(self.now());
+                inner.1.clone_from(&failure.detail);
+            }
+            None => inner.0.success(),
+        }
+    }
+
+    /// It is left alone, or probed.
+    pub fn is_open(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.is_open()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+fn is_silence(reason: QueryFailureReason) -> bool {
+    use QueryFailureReason::{Connect, Dns, Timeout, Tls, Unavailable};
+    matches!(reason, Connect | Dns | Tls | Timeout | Unavailable)
+}
+
+fn resting(until: Timestamp, now: Timestamp, last: &str) -> QueryFailure {
+    let left = Duration::from_millis(until.since(now).max(0).unsigned_abs());
+    let seconds = left.as_secs_f64().ceil();
+    QueryFailure {
+        reason: QueryFailureReason::Resting,
+        detail: format!("{last} (it failed again and again, so it is left alone for {seconds} s more)"),
+        retry_after: Some(left),
+    }
+}
