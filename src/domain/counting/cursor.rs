@@ -286,10 +286,11 @@ fn put_time(out: &mut Vec<u8>, at: Option<Timestamp>) {
     out.extend(at.map_or(i64::MIN, |at| at.0).to_le_bytes());
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Reads what was encoded, piece by piece.
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], CursorError> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], CursorError> {
         let (head, rest) = self.0.split_at_checked(length).ok_or(CursorError)?;
         self.0 = rest;
         Ok(head)
@@ -345,11 +346,11 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    fn u32(&mut self) -> Result<u32, CursorError> {
+    pub(super) fn u32(&mut self) -> Result<u32, CursorError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    fn i64(&mut self) -> Result<i64, CursorError> {
+    pub(super) fn i64(&mut self) -> Result<i64, CursorError> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 

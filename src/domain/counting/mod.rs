@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod gauge;
 pub mod listing;
 pub mod placement;
+pub mod range;
 pub mod start;
 pub mod text;
 pub mod units;
