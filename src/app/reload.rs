@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::specs::{self, LastGood, SpecFiles};
 use crate::config::{self, Config};
+use crate::domain::indicator::Sources;
 use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
@@ -18,6 +19,8 @@ use crate::engine::ports::{ListedServer, ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
+use crate::source::http::client::Clients;
+use crate::source::prometheus;
 use crate::source::scrape::discovery;
 use crate::spec::Options;
 
@@ -77,8 +80,18 @@ impl Paths {
                 .iter()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         );
-        let files = specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
+        let mut files = specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
+        files.servers = sources(&config);
         Ok(Read { config, files })
+    }
+}
+
+/// The servers that SLOs may name.
+fn sources(config: &Config) -> Sources {
+    let default = config.servers.iter().find(|server| server.is_default);
+    Sources {
+        names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
+        default: default.map(|server| server.name.clone()),
     }
 }
 
@@ -100,6 +113,8 @@ pub struct Reloader {
     routing: watch::Sender<Arc<Routing>>,
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
     servers: watch::Sender<Arc<Vec<ListedServer>>>,
+    /// The HTTP clients by which servers are asked.
+    clients: Arc<Clients>,
     discovery: Mutex<CancellationToken>,
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
@@ -144,6 +159,7 @@ impl Reloader {
             routing,
             targets,
             servers,
+            clients: Arc::default(),
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
@@ -208,6 +224,7 @@ impl Reloader {
             revision: before.revision + 1,
         }));
         self.routing.send_replace(Arc::new(routing));
+        self.list_servers(&config);
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;
         discovering.cancel();
@@ -221,6 +238,21 @@ impl Reloader {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
         Ok(warnings)
+    }
+}
+
+impl Reloader {
+    /// Takes over the servers. One that has not changed is asked through the same client, which knows how it behaves.
+    fn list_servers(&self, config: &Config) {
+        let before = Arc::clone(&self.servers.borrow());
+        let mut listed = prometheus::list(&config.servers, &self.clients, &self.stats);
+        for server in &mut listed {
+            let same = |known: &&ListedServer| known.name == server.name && known.config_hash == server.config_hash;
+            if let Some(known) = before.iter().find(same) {
+                *server = known.clone();
+            }
+        }
+        self.servers.send_replace(Arc::new(listed));
     }
 }
 

@@ -34,6 +34,9 @@ pub(super) async fn commit(db: &Db, epoch: Epoch, commits: &[ReadCommit], now: T
     let parts = wanted.parts(&mut tx, settled_before).await?;
     let mut differences = set_packed(&mut tx, &wanted, &parts.packed).await?;
     differences.append(&mut set_loose(&mut tx, &wanted, &parts.loose).await?);
+    visits::add_loose(&mut tx, &wanted.added).await?;
+    // What is added lies in no span, so that no minute has two differences.
+    differences.extend(wanted.added.clone());
     visits::add_to_sums(&mut tx, &visits::sums(&differences)?).await?;
     tx.commit().await?;
     let credit = |((key, minute), bucket)| Credit {
@@ -50,6 +53,8 @@ struct Wanted {
     spans: BTreeMap<KeyId, Range<i64>>,
     /// Those of them that shall hold something.
     minutes: Buckets,
+    /// What is added to other minutes.
+    added: Buckets,
 }
 
 /// The spans in pieces: each within a day that is packed, or within an hour that is not.
@@ -83,7 +88,12 @@ impl Wanted {
             }
         }
         minutes.retain(|_, bucket| *bucket != Bucket::default());
-        Ok(Self { spans, minutes })
+        let added = visits::aggregate(commits.iter().flat_map(|commit| &commit.added))?;
+        let is_set = |(key, minute): &&(KeyId, i64)| spans.get(key).is_some_and(|span| span.contains(minute));
+        if let Some((key, minute)) = added.keys().find(is_set) {
+            return Err(refused(format!("minute {minute} of ledger key {key} is set and added to in one commit")));
+        }
+        Ok(Self { spans, minutes, added })
     }
 
     fn get(&self, key: KeyId, minute: i64) -> Bucket {
@@ -163,6 +173,7 @@ async fn lock_loose(tx: &mut Tx, wanted: &Wanted, settled_before: i64) -> StoreR
         rows.insert((row.int(0)?, row.int(1)?));
     }
     rows.extend(wanted.minutes.keys().filter(|(_, minute)| *minute >= settled_before));
+    rows.extend(wanted.added.keys());
     let columns = [
         ("k", rows.iter().map(|row| row.0).collect::<Column>()),
         ("m", rows.iter().map(|row| row.1).collect()),

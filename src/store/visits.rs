@@ -147,6 +147,7 @@ async fn keep_slo_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult
 }
 
 /// Adds events to loose rows; `observed` says in SQL what becomes of that column of a row that is there already.
+pub(super) /// Adds to loose minutes.
 pub(super) async fn add_loose(tx: &mut Tx, buckets: &Buckets, observed: &str) -> StoreResult<()> {
     let columns = [
         ("k", buckets.keys().map(|key| key.0).collect::<Column>()),

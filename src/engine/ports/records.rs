@@ -127,6 +127,8 @@ pub struct ReadCommit {
     pub span: Option<ReadSpan>,
     /// The buckets of the span that hold something, each (key, minute) once, keys and minutes within the span.
     pub minutes: Vec<Credit>,
+    /// What is added to minutes beyond the span.
+    pub added: Vec<Credit>,
 }
 
 /// Which minutes are set: all of these keys from `from` to `to` inclusive.

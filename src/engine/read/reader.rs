@@ -380,17 +380,23 @@ impl Reader {
             let is_last = to >= last;
             let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
             let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
-            let mut minutes = credits(part);
-            if is_last {
-                minutes.extend(credits(std::mem::take(&mut before)));
-            }
+            let minutes = credits(part);
+            let added = if is_last { credits(std::mem::take(&mut before)) } else { Vec::new() };
             let header = if is_last { state.encode() } else { old.clone() };
             let span = (from <= to).then(|| ReadSpan {
                 keys: keys.clone(),
                 from,
                 to,
             });
-            self.commit(writing, header, span, minutes, now).await?;
+            let commit = ReadCommit {
+                target: self.target.0,
+                expected_seq: self.target.1,
+                header,
+                span,
+                minutes,
+                added,
+            };
+            self.commit(writing, commit, now).await?;
             if is_last {
                 break;
             }
@@ -400,21 +406,7 @@ impl Reader {
         Ok(())
     }
 
-    async fn commit(
-        &mut self,
-        writing: &Writing,
-        header: Vec<u8>,
-        span: Option<ReadSpan>,
-        minutes: Vec<crate::engine::ports::Credit>,
-        now: Timestamp,
-    ) -> Result<(), ReadError> {
-        let commit = ReadCommit {
-            target: self.target.0,
-            expected_seq: self.target.1,
-            header,
-            span,
-            minutes,
-        };
+    async fn commit(&mut self, writing: &Writing, commit: ReadCommit, now: Timestamp) -> Result<(), ReadError> {
         let mut changes = writing.books.lock().await;
         match writing.store.commit_reads(writing.epoch, &[commit], now).await {
             Ok(credited) => {

@@ -42,7 +42,7 @@ pub async fn read(
     let (answer, notes) = ask_all(server, &selectors, cursor.read_until(), until).await?;
     let samples = answer.iter().map(|series| series.samples.len() as u64).sum();
     let questions = cursor.questions(indicator, &answer);
-    let asides = ask_asides(server, &questions, cursor.read_until(), until).await?;
+    let asides = ask_asides(server, &questions, until).await?;
     Ok(ChunkRead {
         count: cursor.count(indicator, &answer, &asides, until),
         samples,
@@ -116,13 +116,12 @@ async fn ask_all(
 async fn ask_asides(
     server: &dyn QueryServer,
     questions: &Questions,
-    after: Timestamp,
     until: Timestamp,
 ) -> Result<Asides, QueryFailure> {
     let mut asides = Asides::default();
-    let starting: BTreeSet<&ServerTarget> = questions.starts.iter().chain(questions.newcomers.keys()).collect();
-    for selector in of_targets("process_start_time_seconds", starting) {
-        for series in server.samples(&selector, after - LOOKBACK, until).await?.series {
+    let since = questions.starts.values().min().copied().unwrap_or(until);
+    for selector in of_targets("process_start_time_seconds", questions.starts.keys().collect()) {
+        for series in server.samples(&selector, since, until).await?.series {
             let target = ServerTarget::of(&series.labels);
             asides.starts.entry(target).or_default().extend(series.samples);
         }
@@ -141,7 +140,7 @@ async fn ask_asides(
             let Some(first) = questions.newcomers.get(&target) else {
                 continue;
             };
-            let was_up = |(at, value): &(Timestamp, f64)| *at < *first && *at > *first - LOOKBACK && *value >= 1.0;
+            let was_up = |(at, value): &(Timestamp, f64)| (*first - LOOKBACK..*first).contains(at) && *value >= 1.0;
             if series.samples.iter().any(was_up) {
                 asides.scraped_before.insert(target);
             }

@@ -66,7 +66,7 @@ pub async fn read(
 ) -> Result<StepsRead, QueryFailure> {
     let first = after + step;
     let (mut answers, mut samples, mut notes) = (Vec::new(), 0, Vec::new());
-    for query in queries(form, step) {
+    for query in queries(form, group_by, step) {
         let mut answer = server.steps(&query.text, first, until, step).await?;
         samples += answer.sample_count() as u64;
         notes.append(&mut answer.notes);
