@@ -34,7 +34,7 @@ pub(super) async fn commit(db: &Db, epoch: Epoch, commits: &[ReadCommit], now: T
     let parts = wanted.parts(&mut tx, settled_before).await?;
     let mut differences = set_packed(&mut tx, &wanted, &parts.packed).await?;
     differences.append(&mut set_loose(&mut tx, &wanted, &parts.loose).await?);
-    visits::add_loose(&mut tx, &wanted.added).await?;
+    visits::add_loose(&mut tx, &wanted.added, visits::OBSERVED_ONCE).await?;
     // What is added lies in no span, so that no minute has two differences.
     differences.extend(wanted.added.clone());
     visits::add_to_sums(&mut tx, &visits::sums(&differences)?).await?;

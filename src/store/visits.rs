@@ -26,8 +26,7 @@ pub(super) async fn commit(db: &Db, epoch: Epoch, commits: &[TargetCommit]) -> S
     let mut tx = db.write(epoch).await?;
     move_cursors(&mut tx, moves).await?;
     keep_slo_cursors(&mut tx, &commits).await?;
-    let once = "case when excluded.observed = 1 then 1 else loose.observed end";
-    add_loose(&mut tx, &buckets, once).await?;
+    add_loose(&mut tx, &buckets, OBSERVED_ONCE).await?;
     add_to_sums(&mut tx, &sums(&buckets)?).await?;
     tx.commit().await
 }
@@ -146,8 +145,10 @@ async fn keep_slo_cursors(tx: &mut Tx, commits: &[&TargetCommit]) -> StoreResult
     tx.run_bulk(sql, Vec::new(), &columns).await.map(|_| ())
 }
 
+/// A minute that was observed stays so, whatever is added to it.
+pub(super) const OBSERVED_ONCE: &str = "case when excluded.observed = 1 then 1 else loose.observed end";
+
 /// Adds events to loose rows; `observed` says in SQL what becomes of that column of a row that is there already.
-pub(super) /// Adds to loose minutes.
 pub(super) async fn add_loose(tx: &mut Tx, buckets: &Buckets, observed: &str) -> StoreResult<()> {
     let columns = [
         ("k", buckets.keys().map(|key| key.0).collect::<Column>()),
