@@ -198,7 +198,7 @@ codes! {
 }
 
 /// What the running daemon says about data; these are in no file.
-pub static OF_DATA: [Code; 5] = [
+pub static OF_DATA: [Code; 6] = [
     Code {
         code: "D001",
         title: "a histogram has no bucket for the threshold",
@@ -223,6 +223,11 @@ pub static OF_DATA: [Code; 5] = [
         code: "D005",
         title: "another process is the new baseline",
         explanation: "For five minutes only a process with an older start has answered at the target's address. Two processes behind one address cannot be counted: list each by itself.",
+    },
+    Code {
+        code: "D006",
+        title: "a server's value that is no number of events",
+        explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio.",
     },
 ];
 

@@ -9,6 +9,7 @@ pub mod listing;
 pub mod placement;
 pub mod range;
 pub mod start;
+pub mod steps;
 pub mod text;
 pub mod units;
 
@@ -96,6 +97,26 @@ pub enum Note {
     Overflow {
         /// Of which series.
         series: String,
+    },
+    /// A server's query gave values that are no number of events; the steps were not seen.
+    NoEvents {
+        /// What was asked for.
+        asked: &'static str,
+        /// The first such value.
+        value: String,
+        /// When it was.
+        at: Timestamp,
+        /// How many such values there were.
+        values: u64,
+    },
+    /// A server's ratio lay outside 0 to 1; it was taken to be the nearer of the two.
+    RatioOutside {
+        /// The first such value.
+        value: String,
+        /// When it was.
+        at: Timestamp,
+        /// How many such values there were.
+        values: u64,
     },
 }
 

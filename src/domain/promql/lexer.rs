@@ -48,6 +48,21 @@ pub fn has_template(text: &str) -> bool {
         .any(|(at, _)| template_length(&text[at..]).is_some())
 }
 
+/// The text with a window in place of the template.
+pub fn fill_template(text: &str, window: &str) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("{{") {
+        let (before, template) = rest.split_at(start);
+        filled.push_str(before);
+        let (written, length) = template_length(template).map_or(("{{", 2), |length| (window, length));
+        filled.push_str(written);
+        rest = &template[length..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
 /// The text with the template in place of its misspellings, such as `{{.Window}}` or `{{window}}`, and where the first one
 /// stands; `None` where there is none.
 pub fn with_template(text: &str) -> Option<(String, Place)> {

@@ -19,7 +19,7 @@ pub use expr::{
     VectorSelector,
 };
 pub use functions::{Aggregator, Function};
-pub use lexer::{TEMPLATE, has_template, with_template};
+pub use lexer::{TEMPLATE, fill_template, has_template, with_template};
 pub use parser::parse;
 pub use understand::{
     GROUP_LABELS_MAX, Known, NotUnderstood, Understood, result_groups, understand_ratio, understand_raw,

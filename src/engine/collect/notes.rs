@@ -19,6 +19,8 @@ const OVERFLOW: &str = "D003";
 pub const PART_ABOVE_TOTAL: &str = "D004";
 /// Another process has become the baseline.
 const ANOTHER_PROCESS: &str = "D005";
+/// Values of a server's query that are no events, or no ratio.
+const STRANGE_VALUES: &str = "D006";
 
 /// The notes of all SLOs, by SLO, then by code and target.
 #[derive(Debug, Default)]
@@ -129,8 +131,29 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
             let message = format!("the increase of {series} on {target} does not fit the ledger; it was not counted");
             (OVERFLOW, message, None, true)
         }
+        Note::NoEvents {
+            asked,
+            value,
+            at,
+            values,
+        } => {
+            let message = format!(
+                "{target} answered {value} at {at} when asked for {asked} ({values} such values): that is no number of \
+                 events, so these steps were not seen"
+            );
+            (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
+        }
+        Note::RatioOutside { value, at, values } => {
+            let message = format!(
+                "{target} answered the ratio {value} at {at} ({values} such values): a ratio lies between 0 and 1, so the \
+                 nearer of the two was taken"
+            );
+            (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
+        }
     }
 }
+
+const ASK_BY_HAND: &str = "ask the server for the SLO's query at that time to see what is wrong with it";
 
 /// What to do about a missing bucket. In text, a native histogram has no bucket but that of all observations.
 fn what_bounds_there_are(nearest: &[String]) -> String {
