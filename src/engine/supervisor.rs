@@ -130,7 +130,15 @@ impl Engine {
             let mut keys = Keys::default();
             keys.extend(&self.store.load_keys().await?);
             let revision = self.snapshot.load().revision;
-            let mut evaluator = Evaluator::load(Arc::clone(&self.store), 0, Arc::default(), (catalog, keys), now, revision).await?;
+            let mut evaluator = Evaluator::load(
+                Arc::clone(&self.store),
+                0,
+                Arc::default(),
+                (catalog, keys),
+                now,
+                revision,
+            )
+            .await?;
             let collector = Collector::new(Arc::clone(&self.stats), false, Vec::new());
             Ok::<_, StoreError>(evaluator.look(&collector, now))
         };
@@ -249,7 +257,10 @@ impl Engine {
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
         let (visited, read, delivered, retained) = tokio::join!(visiting, reading, delivering, retaining);
-        for fault in [visited.err(), read.err(), delivered.err(), retained.err()].into_iter().flatten() {
+        for fault in [visited.err(), read.err(), delivered.err(), retained.err()]
+            .into_iter()
+            .flatten()
+        {
             tracing::error!(%fault, "a task has ended by a fault");
         }
         result

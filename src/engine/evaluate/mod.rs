@@ -201,7 +201,10 @@ impl Evaluator {
             .into_iter()
             .partition(|credit| History::is_recent(credit.minute, now));
         unknown.extend(old.iter().map(|credit| credit.key));
-        let known: Vec<_> = recent.into_iter().filter(|credit| !unknown.contains(&credit.key)).collect();
+        let known: Vec<_> = recent
+            .into_iter()
+            .filter(|credit| !unknown.contains(&credit.key))
+            .collect();
         self.history.credit(&known);
         // Of old minutes memory has no detail: whether one is observed only now is the store's to say.
         let unknown: Vec<KeyId> = unknown.into_iter().collect();

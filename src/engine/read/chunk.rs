@@ -76,7 +76,11 @@ mod tests {
         assert_eq!(chunk.length(), Duration::from_hours(4), "large answers: less");
         assert!(chunk.refused());
         chunk.answered(1);
-        assert_eq!(chunk.length(), Duration::from_hours(2), "what was refused is not asked for again");
+        assert_eq!(
+            chunk.length(),
+            Duration::from_hours(2),
+            "what was refused is not asked for again"
+        );
         while chunk.refused() {}
         assert_eq!(chunk.length(), CHUNK_MIN);
         (0..20).for_each(|_| Chunk::default().answered(0));

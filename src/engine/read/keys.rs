@@ -67,9 +67,13 @@ impl SloKeys {
     /// What a count adds up to, by key and minute. Coverage is the SLO's; its groups' minutes carry counts only.
     pub fn buckets(&self, count: &RangeCount, group_by: &[String]) -> BTreeMap<(KeyId, Minute), Bucket> {
         let mut buckets: BTreeMap<(KeyId, Minute), Bucket> = BTreeMap::new();
-        let other = (!group_by.is_empty()).then(|| self.groups.get(&other_group(group_by))).flatten();
+        let other = (!group_by.is_empty())
+            .then(|| self.groups.get(&other_group(group_by)))
+            .flatten();
         for ((group, minute), (total, good)) in &count.minutes {
-            let group = (!group_by.is_empty()).then(|| self.groups.get(group).or(other)).flatten();
+            let group = (!group_by.is_empty())
+                .then(|| self.groups.get(group).or(other))
+                .flatten();
             for key in std::iter::once(&self.sum).chain(group) {
                 let bucket = buckets.entry((*key, *minute)).or_default();
                 bucket.total = bucket.total.saturating_add(*total);
@@ -86,7 +90,9 @@ impl SloKeys {
 /// Buckets as credits, in the order of their keys; empty ones are left out.
 pub fn credits(buckets: BTreeMap<(KeyId, Minute), Bucket>) -> Vec<Credit> {
     let filled = buckets.into_iter().filter(|(_, bucket)| *bucket != Bucket::default());
-    filled.map(|((key, minute), bucket)| Credit { key, minute, bucket }).collect()
+    filled
+        .map(|((key, minute), bucket)| Credit { key, minute, bucket })
+        .collect()
 }
 
 fn other_group(group_by: &[String]) -> Group {

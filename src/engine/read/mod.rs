@@ -79,7 +79,10 @@ impl Readers {
     /// Takes over another catalog.
     pub fn set_catalog(&self, catalog: &Catalog, keys: &Keys) {
         let mut shared = self.lock();
-        let read = catalog.entries.iter().filter(|entry| entry.slo.indicator.source.is_some());
+        let read = catalog
+            .entries
+            .iter()
+            .filter(|entry| entry.slo.indicator.source.is_some());
         shared.wanted = read
             .filter_map(|entry| Some((entry.id, (entry.clone(), SloKeys::of(entry.id, keys)?))))
             .collect();
@@ -110,7 +113,11 @@ impl Readers {
     /// How far the SLOs that are read were read.
     pub fn views(&self) -> HashMap<i64, BackfillView> {
         let shared = self.lock();
-        shared.progress.iter().map(|(slo, progress)| (*slo, progress.view())).collect()
+        shared
+            .progress
+            .iter()
+            .map(|(slo, progress)| (*slo, progress.view()))
+            .collect()
     }
 
     /// The keys of the pseudo targets under which states are kept.
@@ -214,7 +221,10 @@ impl ReadTask {
         }
         drop(shared);
         let asked = self.requests.take();
-        for seat in seats.values_mut().filter(|seat| asked.contains(&seat.reader.entry.slo.id)) {
+        for seat in seats
+            .values_mut()
+            .filter(|seat| asked.contains(&seat.reader.entry.slo.id))
+        {
             seat.reader.read_again(now);
             seat.past_at = now;
         }
@@ -319,9 +329,18 @@ impl ReadTask {
     }
 
     /// When to look next: at once while something is left, else at the SLO's own phase of the interval.
-    fn next_look(&self, seat: &Seat, source: &str, is_current: bool, now: Timestamp) -> impl Fn(bool) -> Timestamp + use<> {
+    fn next_look(
+        &self,
+        seat: &Seat,
+        source: &str,
+        is_current: bool,
+        now: Timestamp,
+    ) -> impl Fn(bool) -> Timestamp + use<> {
         let servers = self.servers.borrow();
-        let interval = servers.iter().find(|server| server.name == source).map(|server| server.interval);
+        let interval = servers
+            .iter()
+            .find(|server| server.name == source)
+            .map(|server| server.interval);
         let key = Reader::target_key(source, seat.reader.slo);
         let later = next_visit(&key, interval.unwrap_or(IDLE), now);
         move |of_past| if of_past || !is_current { now } else { later }

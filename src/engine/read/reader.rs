@@ -13,7 +13,7 @@ use super::{samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
 use crate::domain::counts::Bucket;
-use crate::domain::indicator::{IndicatorKind, PromQlForm};
+use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm};
 use crate::domain::slo::Slo;
 use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
 use crate::engine::catalog::Entry;
@@ -119,7 +119,11 @@ impl Reader {
             None => Some(self.begin(server, now).await?),
         };
         // A window that has become longer reaches farther back than what was read.
-        if self.state.as_ref().is_some_and(|state| state.from.since(wanted_from) > DAY_MS) {
+        if self
+            .state
+            .as_ref()
+            .is_some_and(|state| state.from.since(wanted_from) > DAY_MS)
+        {
             self.read_again(now);
         }
         Ok(())
@@ -131,9 +135,16 @@ impl Reader {
         let (longest, alerting) = reach(slo);
         let from = boundary(now - longest);
         let live_from = boundary(now - alerting).max(from);
-        let way = match promql(slo) {
-            Some(form) => {
-                let step = learn_step(server.server.as_ref(), form, now - server.query_offset).await?;
+        let at = boundary(now - server.query_offset);
+        let asked = server.server.as_ref();
+        let is_computed = match (&slo.indicator.kind, counted(slo)) {
+            (IndicatorKind::PromQl(_), Some(counted)) => !samples::can_be_read(asked, &counted, at).await?,
+            (IndicatorKind::Latency { histogram, .. }, _) => samples::is_native(asked, histogram, at).await?,
+            (_, counted) => counted.is_none(),
+        };
+        let way = match form(slo) {
+            Some(form) if is_computed => {
+                let step = learn_step(asked, &form, at).await?;
                 let (from, live_from) = (aligned(from, step), aligned(live_from, step));
                 Way::Steps {
                     step,
@@ -141,7 +152,7 @@ impl Reader {
                     history: (from < live_from).then_some((from, live_from)),
                 }
             }
-            None => Way::Samples {
+            _ => Way::Samples {
                 live: RangeCursor::new(live_from),
                 live_from,
                 history: (from < live_from).then(|| RangeCursor::new(from)),
@@ -206,11 +217,15 @@ impl Reader {
             });
         }
         let mut done = match state.way.clone() {
-            Way::Samples { live, live_from, history } => {
+            Way::Samples {
+                live,
+                live_from,
+                history,
+            } => {
                 let until = end.min(before + self.live.length());
                 let mut cursor = live;
                 let is_first = before == live_from;
-                let indicator = &self.entry.slo.indicator;
+                let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
                 let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
                 self.live.answered(read.samples);
                 let mut count = read.count;
@@ -224,15 +239,16 @@ impl Reader {
                     history,
                 };
                 let span = (Minute(before.minute().0 + 1), until.minute());
-                self.keep(writing, ReadState { way, ..state }, span, &count, now).await?;
+                self.keep(writing, ReadState { way, ..state }, span, &count, now)
+                    .await?;
                 StepDone::of(count, read.notes)
             }
             Way::Steps { step, history, .. } => {
                 let after = aligned(before - REREAD, step).max(aligned(state.from, step));
                 let until = end.min(span_end(before, step, self.live.length()));
-                let form = promql(&self.entry.slo).ok_or_else(not_promql)?;
+                let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
                 let groups = &self.entry.slo.indicator.group_by;
-                let read = steps::read(server.server.as_ref(), (form, groups), step, after, until).await?;
+                let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
                 self.live.answered(read.samples);
                 let way = Way::Steps {
                     step,
@@ -240,7 +256,8 @@ impl Reader {
                     history,
                 };
                 let span = (after.minute(), Minute(until.minute().0 - 1));
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                    .await?;
                 StepDone::of(read.count, read.notes)
             }
         };
@@ -265,12 +282,14 @@ impl Reader {
                 history: Some(history),
             } => {
                 if history.read_until() >= live_from {
-                    return self.join(writing, server, state, (history, live.read_until()), now).await;
+                    return self
+                        .join(writing, server, state, (history, live.read_until()), now)
+                        .await;
                 }
                 let before = history.read_until();
                 let until = live_from.min(before + self.past.length());
                 let mut cursor = history;
-                let indicator = &self.entry.slo.indicator;
+                let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
                 let is_first = before == state.from;
                 let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
                 self.past.answered(read.samples);
@@ -280,7 +299,8 @@ impl Reader {
                     history: Some(cursor),
                 };
                 let span = (Minute(before.minute().0 + 1), until.minute());
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                    .await?;
                 Ok(StepDone::of(read.count, read.notes))
             }
             Way::Steps {
@@ -289,9 +309,9 @@ impl Reader {
                 history: Some((from, until)),
             } => {
                 let after = span_begin(until, step, self.past.length()).max(from);
-                let form = promql(&self.entry.slo).ok_or_else(not_promql)?;
+                let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
                 let groups = &self.entry.slo.indicator.group_by;
-                let read = steps::read(server.server.as_ref(), (form, groups), step, after, until).await?;
+                let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
                 self.past.answered(read.samples);
                 let way = Way::Steps {
                     step,
@@ -299,7 +319,8 @@ impl Reader {
                     history: (after > from).then_some((from, after)),
                 };
                 let span = (after.minute(), Minute(until.minute().0 - 1));
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now).await?;
+                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                    .await?;
                 Ok(StepDone::of(read.count, read.notes))
             }
             _ => Ok(StepDone::default()),
@@ -319,7 +340,7 @@ impl Reader {
         let (mut all, mut notes) = (RangeCount::default(), Vec::new());
         while cursor.read_until() < end {
             let until = end.min(cursor.read_until() + self.past.length());
-            let indicator = &self.entry.slo.indicator;
+            let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
             let mut read = samples::read(server.server.as_ref(), indicator, &mut cursor, false, until).await?;
             self.past.answered(read.samples);
             for (at, (total, good)) in read.count.minutes {
@@ -381,7 +402,11 @@ impl Reader {
             let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
             let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
             let minutes = credits(part);
-            let added = if is_last { credits(std::mem::take(&mut before)) } else { Vec::new() };
+            let added = if is_last {
+                credits(std::mem::take(&mut before))
+            } else {
+                Vec::new()
+            };
             let header = if is_last { state.encode() } else { old.clone() };
             let span = (from <= to).then(|| ReadSpan {
                 keys: keys.clone(),
@@ -425,7 +450,11 @@ impl Reader {
 
     /// The server could not give so much; false when there is no less to ask for.
     pub fn ask_for_less(&mut self, of_past: bool) -> bool {
-        if of_past { self.past.refused() } else { self.live.refused() }
+        if of_past {
+            self.past.refused()
+        } else {
+            self.live.refused()
+        }
     }
 }
 
@@ -443,23 +472,48 @@ impl StepDone {
 
 /// How far back an SLO reaches: its longest window, and its longest alert window.
 fn reach(slo: &Slo) -> (Duration, Duration) {
-    let of_alerts = slo.alerting.windows().into_iter().map(|window| window.length.duration());
+    let of_alerts = slo
+        .alerting
+        .windows()
+        .into_iter()
+        .map(|window| window.length.duration());
     let alerting = of_alerts.max().unwrap_or_default();
     (slo.window.length().duration().max(alerting), alerting)
 }
 
-/// The expressions of an SLO; `None` where it has selectors.
-fn promql(slo: &Slo) -> Option<&PromQlForm> {
+/// The expressions by which a server can compute an SLO; those of a latency read native histograms.
+fn form(slo: &Slo) -> Option<PromQlForm> {
     match &slo.indicator.kind {
-        IndicatorKind::PromQl(promql) => Some(&promql.form),
+        IndicatorKind::PromQl(promql) => Some(promql.form.clone()),
+        IndicatorKind::Latency {
+            histogram,
+            threshold,
+            written,
+        } => Some(PromQlForm::Latency {
+            histogram: histogram.clone(),
+            threshold: *threshold,
+            written: written.clone(),
+        }),
         _ => None,
     }
 }
 
-fn not_promql() -> QueryFailure {
+/// What the raw samples of an SLO are counted for; `None` where only a server can tell what its expressions count.
+fn counted(slo: &Slo) -> Option<Indicator> {
+    match &slo.indicator.kind {
+        IndicatorKind::PromQl(promql) if matches!(promql.form, PromQlForm::Latency { .. }) => None,
+        IndicatorKind::PromQl(promql) => promql.scraped.as_ref().map(|kind| Indicator {
+            kind: (**kind).clone(),
+            ..slo.indicator.clone()
+        }),
+        _ => Some(slo.indicator.clone()),
+    }
+}
+
+fn no_such_way() -> QueryFailure {
     QueryFailure {
         reason: QueryFailureReason::BadQuery,
-        detail: "the SLO has no expressions".to_owned(),
+        detail: "the SLO cannot be read in this way".to_owned(),
         retry_after: None,
     }
 }

@@ -8,12 +8,70 @@ use crate::domain::counting::range::{Asides, Questions, RangeCount, RangeCursor}
 use crate::domain::indicator::{Indicator, IndicatorKind};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::time::Timestamp;
-use crate::engine::ports::{QueryFailure, QueryServer};
+use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 
 /// So far before the first sample lies what may be its baseline; a target that was scraped within it was known.
 pub const LOOKBACK: Duration = Duration::from_mins(10);
+/// So much is read to find out whether raw samples can be had.
+const PROBED: Duration = Duration::from_mins(1);
 /// Targets of one question.
 const TARGETS_AT_A_TIME: usize = 50;
+
+/// Expressions over more series than this are left to the server to compute.
+const SERIES_MAX: f64 = 2000.0;
+
+/// Whether expressions are counted from raw samples: where it was understood what they count, the server gives raw
+/// samples, and there are not too many of them. Then they count exactly, where `increase()` extrapolates and sees nothing
+/// of what happens across a gap.
+pub async fn can_be_read(server: &dyn QueryServer, indicator: &Indicator, at: Timestamp) -> Result<bool, QueryFailure> {
+    for selector in asked_selectors(indicator) {
+        match server.samples(&selector, at - PROBED, at).await {
+            Ok(_) => {}
+            Err(failure) if is_refusal(failure.reason) => return Ok(false),
+            Err(failure) => return Err(failure),
+        }
+        if largest(server, &count_query(&selector), at).await? > SERIES_MAX {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a server has the histogram as a native one only.
+pub async fn is_native(server: &dyn QueryServer, histogram: &Selector, at: Timestamp) -> Result<bool, QueryFailure> {
+    let count = format!("{}_count", histogram.metric.as_deref().unwrap_or_default());
+    let count = histogram.with_metric(count).to_string();
+    if largest(server, &count_query(&count), at).await? > 0.0 {
+        return Ok(false);
+    }
+    let native = format!("count(histogram_count(last_over_time({histogram}[1h])))");
+    match largest(server, &native, at).await {
+        Ok(series) => Ok(series > 0.0),
+        // A server that does not know the function has no native histograms.
+        Err(failure) if is_refusal(failure.reason) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn count_query(selector: &str) -> String {
+    format!("count(last_over_time({selector}[1h]))")
+}
+
+/// The largest value of an expression; 0 where it has none.
+pub async fn largest(server: &dyn QueryServer, query: &str, at: Timestamp) -> Result<f64, QueryFailure> {
+    let answer = server.instant(query, at).await?;
+    let values = answer.series.iter().flat_map(|series| &series.samples);
+    Ok(values.map(|(_, value)| *value).fold(0.0, f64::max))
+}
+
+/// The server understands questions, but not this one.
+fn is_refusal(reason: QueryFailureReason) -> bool {
+    use QueryFailureReason as Reason;
+    matches!(
+        reason,
+        Reason::BadQuery | Reason::Format | Reason::Status | Reason::TooMuch
+    )
+}
 
 /// What came of reading a chunk.
 pub struct ChunkRead {
@@ -113,11 +171,7 @@ async fn ask_all(
     Ok((series, notes))
 }
 
-async fn ask_asides(
-    server: &dyn QueryServer,
-    questions: &Questions,
-    until: Timestamp,
-) -> Result<Asides, QueryFailure> {
+async fn ask_asides(server: &dyn QueryServer, questions: &Questions, until: Timestamp) -> Result<Asides, QueryFailure> {
     let mut asides = Asides::default();
     let since = questions.starts.values().min().copied().unwrap_or(until);
     for selector in of_targets("process_start_time_seconds", questions.starts.keys().collect()) {
@@ -182,7 +236,11 @@ mod tests {
     #[test]
     fn a_threshold_is_found_in_every_spelling() {
         let cases = [
-            (0.3, &["0.3", "0.30", "3e-1", "3e-01"][..], &["0.31", "03", "0.03", "0x3"][..]),
+            (
+                0.3,
+                &["0.3", "0.30", "3e-1", "3e-01"][..],
+                &["0.31", "03", "0.03", "0x3"][..],
+            ),
             (1.0, &["1", "1.0", "1.", "1e+00", "1e0"], &["10", "1.01", "11"]),
             (1e6, &["1000000", "1e+06", "1e6", "1000000.0"], &["1e5", "100000"]),
             (2.5e-5, &["0.000025", "2.5e-05", "2.50e-5"], &["2.5e5"]),
@@ -222,7 +280,12 @@ mod tests {
             job: job.to_owned(),
             instance: instance.to_owned(),
         };
-        let targets = [target("a", "h.x:1"), target("a", "h2:1"), target("b", "[::1]:9"), target("", "")];
+        let targets = [
+            target("a", "h.x:1"),
+            target("a", "h2:1"),
+            target("b", "[::1]:9"),
+            target("", ""),
+        ];
         let asked = of_targets("up", targets.iter().collect());
         let expected = [
             r#"up{job="a",instance=~"h\\.x:1|h2:1"}"#,

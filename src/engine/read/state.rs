@@ -135,9 +135,7 @@ impl ReadState {
             (None, Some(steps)) => Way::Steps {
                 step: Duration::from_millis(steps.step_ms),
                 read_until: Timestamp(steps.read_until),
-                history: steps
-                    .history
-                    .map(|(from, until)| (Timestamp(from), Timestamp(until))),
+                history: steps.history.map(|(from, until)| (Timestamp(from), Timestamp(until))),
             },
             _ => return Err(StateError),
         };
@@ -159,9 +157,9 @@ impl ReadState {
     /// What of the past is still to be read: from, until; `None` when all of it was.
     pub fn missing(&self) -> Option<(Timestamp, Timestamp)> {
         match &self.way {
-            Way::Samples {
-                live_from, history, ..
-            } => history.as_ref().map(|history| (history.read_until(), *live_from)),
+            Way::Samples { live_from, history, .. } => {
+                history.as_ref().map(|history| (history.read_until(), *live_from))
+            }
             Way::Steps { history, .. } => *history,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::samples::largest;
 use crate::domain::counting::range::RangeCount;
 use crate::domain::counting::steps::{count_steps, interval_from_count, interval_query, learned_step, queries};
 use crate::domain::indicator::PromQlForm;
@@ -25,18 +26,11 @@ pub struct StepsRead {
 
 /// The step for an SLO: at least a minute and four scrape intervals, which are learned from its data. A server that does
 /// not tell leaves it at a minute's.
-pub async fn learn_step(
-    server: &dyn QueryServer,
-    form: &PromQlForm,
-    at: Timestamp,
-) -> Result<Duration, QueryFailure> {
+pub async fn learn_step(server: &dyn QueryServer, form: &PromQlForm, at: Timestamp) -> Result<Duration, QueryFailure> {
     let Some(query) = interval_query(form) else {
         return Ok(learned_step(None));
     };
-    let answer = server.instant(&query, at).await?;
-    let values = answer.series.iter().flat_map(|series| &series.samples);
-    let most = values.map(|(_, value)| *value).fold(0.0, f64::max);
-    Ok(learned_step(interval_from_count(most)))
+    Ok(learned_step(interval_from_count(largest(server, &query, at).await?)))
 }
 
 /// The last step that ends at or before a time.
@@ -88,7 +82,11 @@ mod tests {
         let minutes = Duration::from_mins;
         assert_eq!(aligned(Timestamp(599_999), minutes(4)), Timestamp(480_000));
         assert_eq!(span_end(Timestamp(0), minutes(4), minutes(10)), Timestamp(480_000));
-        assert_eq!(span_end(Timestamp(0), minutes(4), minutes(1)), Timestamp(240_000), "at least one");
+        assert_eq!(
+            span_end(Timestamp(0), minutes(4), minutes(1)),
+            Timestamp(240_000),
+            "at least one"
+        );
         let most = span_end(Timestamp(0), minutes(1), Duration::from_hours(10_000));
         assert_eq!(most, Timestamp(POINTS_MAX * 60_000), "what a server answers");
     }

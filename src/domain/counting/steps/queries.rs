@@ -148,7 +148,10 @@ pub fn interval_query(form: &PromQlForm) -> Option<String> {
         PromQlForm::Latency { histogram, .. } => Some(histogram.clone()),
     }?;
     let window = format_duration(INTERVAL_WINDOW);
-    Some(format!("max(count_over_time({selector}[{window}]))"))
+    // Over a day, so that an outage at the moment of asking does not make the interval longer than it is.
+    Some(format!(
+        "max(max_over_time(count_over_time({selector}[{window}])[1d:{window}]))"
+    ))
 }
 
 /// The scrape interval by the value of [`interval_query`].
