@@ -19,6 +19,8 @@ mod engine_cases {
     pub mod receiver;
     pub mod relabelled;
     mod schedule;
+    pub mod server;
+    pub mod servers;
     pub mod shown;
     pub mod unsure;
     pub mod up;
@@ -120,6 +122,16 @@ on! { sqlite:
         just_below_the_slowest_page_nobody_is_woken;
     history:
         memory_follows_the_store_through_a_day_of_ticks_gaps_packing_and_restarts;
+    servers:
+        the_present_is_read_first_and_the_whole_is_exact,
+        a_gap_across_the_place_where_both_strands_meet_is_filled_once,
+        killed_at_any_step_it_comes_to_the_same,
+        a_store_that_fails_changes_nothing,
+        a_server_that_gives_no_answer_moves_no_watermark,
+        what_is_too_much_is_asked_for_in_smaller_chunks,
+        the_hundred_and_first_group_of_a_server_is_other,
+        a_changed_indicator_begins_anew_and_is_filled_from_history,
+        computed_values_of_the_last_ten_minutes_are_read_again;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,
@@ -127,6 +139,10 @@ on! { sqlite:
 }
 
 on! { postgres:
+    servers:
+        the_present_is_read_first_and_the_whole_is_exact,
+        killed_at_any_step_it_comes_to_the_same,
+        a_store_that_fails_changes_nothing;
     pending:
         a_crash_and_a_takeover_neither_lose_nor_lengthen_what_was_seen;
     crash:

@@ -80,7 +80,8 @@ impl Paths {
                 .iter()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         );
-        let mut files = specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
+        let mut files =
+            specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
         files.servers = sources(&config);
         Ok(Read { config, files })
     }

@@ -98,13 +98,17 @@ async fn watch(client: &Client, args: &BackfillArgs, wanted: &[String], out: &mu
     let mut left = args.timeout;
     loop {
         let now = backfills(client).await?;
-        let ours = now.iter().filter(|backfill| wanted.is_empty() || wanted.contains(&backfill.slo));
+        let ours = now
+            .iter()
+            .filter(|backfill| wanted.is_empty() || wanted.contains(&backfill.slo));
         let (mut waiting, mut failed) = (0, Vec::new());
         for backfill in ours {
             waiting += usize::from(!backfill.is_whole);
             failed.extend(backfill.error.as_ref().map(|error| (backfill, error)));
             if is_terminal && (!backfill.is_whole || bars.contains_key(&backfill.slo)) {
-                let bar = bars.entry(backfill.slo.clone()).or_insert_with(|| shown.add(new_bar(&backfill.slo)));
+                let bar = bars
+                    .entry(backfill.slo.clone())
+                    .or_insert_with(|| shown.add(new_bar(&backfill.slo)));
                 bar.set_position((backfill.done_ratio * WHOLE as f64) as u64);
                 bar.set_message(backfill.error.clone().unwrap_or_default());
             }
@@ -126,14 +130,27 @@ fn new_bar(slo: &str) -> ProgressBar {
     bar
 }
 
-fn report(now: &[Backfill], wanted: &[String], waiting: usize, failed: usize, out: &mut dyn Write) -> anyhow::Result<i32> {
-    for backfill in now.iter().filter(|backfill| wanted.is_empty() || wanted.contains(&backfill.slo)) {
+fn report(
+    now: &[Backfill],
+    wanted: &[String],
+    waiting: usize,
+    failed: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<i32> {
+    for backfill in now
+        .iter()
+        .filter(|backfill| wanted.is_empty() || wanted.contains(&backfill.slo))
+    {
         let state = match &backfill.error {
             Some(error) => format!("cannot be read: {error}"),
             None if backfill.is_whole => "read wholly".to_owned(),
             None => format!("{:.0} % read", backfill.done_ratio * 100.0),
         };
-        writeln!(out, "{} from {} since {}: {state}", backfill.slo, backfill.source, backfill.from)?;
+        writeln!(
+            out,
+            "{} from {} since {}: {state}",
+            backfill.slo, backfill.source, backfill.from
+        )?;
     }
     Ok(i32::from(waiting > 0 || failed > 0))
 }

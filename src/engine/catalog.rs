@@ -107,7 +107,7 @@ impl Desired {
             slo: desired.slo.id.clone(),
             previous_names: desired.slo.previous_names.clone(),
             indicator: desired.slo.indicator.fingerprint(),
-            begins_anew: false,
+            begins_anew: desired.slo.indicator.source.is_some(),
         };
         self.slos.iter().map(loaded).collect()
     }

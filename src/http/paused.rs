@@ -55,7 +55,9 @@ fn paused(invalid: bool) -> SloView {
         origin: Origin::default(),
         source_text: String::new(),
     };
-    let reason = slo.idle_reason(&crate::domain::indicator::Sources::default()).expect("it is not computed");
+    let reason = slo
+        .idle_reason(&crate::domain::indicator::Sources::default())
+        .expect("it is not computed");
     idle_view(&IdleSlo {
         reason: reason.clone(),
         service: Some("billing".to_owned()),

@@ -91,7 +91,9 @@ impl Wanted {
         let added = visits::aggregate(commits.iter().flat_map(|commit| &commit.added))?;
         let is_set = |(key, minute): &&(KeyId, i64)| spans.get(key).is_some_and(|span| span.contains(minute));
         if let Some((key, minute)) = added.keys().find(is_set) {
-            return Err(refused(format!("minute {minute} of ledger key {key} is set and added to in one commit")));
+            return Err(refused(format!(
+                "minute {minute} of ledger key {key} is set and added to in one commit"
+            )));
         }
         Ok(Self { spans, minutes, added })
     }

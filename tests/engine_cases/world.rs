@@ -72,7 +72,7 @@ pub struct World {
     pub web: Arc<Receiver>,
     pub routing: watch::Sender<Arc<Routing>>,
     settings: watch::Sender<Arc<Settings>>,
-    epoch: Epoch,
+    pub epoch: Epoch,
     targets: Vec<&'static str>,
     listed: Vec<ListedTarget>,
     url: String,

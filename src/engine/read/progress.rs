@@ -12,9 +12,9 @@ use crate::engine::collect::notes::running;
 use crate::engine::snapshot::DiagnosticView;
 
 /// A server that cannot be asked.
-const UNANSWERED: &str = "D006";
+const UNANSWERED: &str = "D007";
 /// What a server says about its answers.
-const SERVER_NOTE: &str = "D007";
+const SERVER_NOTE: &str = "D008";
 /// At most so many of a server's own notes are shown.
 const SERVER_NOTES_MAX: usize = 3;
 

@@ -59,6 +59,15 @@ struct SloPage {
     file: String,
     source_text: String,
     api: String,
+    backfill: Option<Backfill>,
+    read_until: Option<Time>,
+}
+
+/// A window that is being filled from a server's history.
+struct Backfill {
+    source: String,
+    percent: String,
+    from: Time,
 }
 
 struct Condition {
@@ -165,6 +174,16 @@ impl SloPage {
             }),
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
+            backfill: slo
+                .backfill
+                .as_ref()
+                .filter(|it| it.missing.is_some())
+                .map(|it| Backfill {
+                    source: it.source.clone(),
+                    percent: format::percent(it.done_ratio, 0),
+                    from: Time::of(it.from, now),
+                }),
+            read_until: slo.backfill.as_ref().map(|it| Time::of(it.read_until, now)),
         }
     }
 }

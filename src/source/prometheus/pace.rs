@@ -55,7 +55,11 @@ mod tests {
         for _ in 0..11 {
             pace.turn().await;
         }
-        assert_eq!(begun.elapsed().as_millis(), 100, "a pause saves up one second, not more");
+        assert_eq!(
+            begun.elapsed().as_millis(),
+            100,
+            "a pause saves up one second, not more"
+        );
     }
 
     #[tokio::test(start_paused = true)]

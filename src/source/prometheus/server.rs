@@ -75,7 +75,9 @@ impl PrometheusServer {
                 Err(failure) if may_pass(failure.reason) => failure,
                 Err(failure) => return Err(failure),
             };
-            let pause = pauses.next().map(|pause| failure.retry_after.unwrap_or_default().max(pause));
+            let pause = pauses
+                .next()
+                .map(|pause| failure.retry_after.unwrap_or_default().max(pause));
             match pause {
                 Some(pause) if Instant::now() + pause < end => sleep(pause).await,
                 _ => return Err(failure),
