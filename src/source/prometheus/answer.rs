@@ -266,9 +266,7 @@ impl<'de> Deserialize<'de> for Number {
                 f.write_str("a number within quotes")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Number, E> {
-                text.parse()
-                    .map(Number)
-                    .map_err(|_| E::custom("a value is no number"))
+                text.parse().map(Number).map_err(|_| E::custom("a value is no number"))
             }
         }
         deserializer.deserialize_str(Written)
@@ -280,15 +278,24 @@ mod tests {
     use super::*;
 
     fn found(result: &str) -> Option<Found> {
-        let body = format!(r#"{{"status":"success","data":{{"stats":{{"a":[1]}},"result":{result},"resultType":"x"}}}}"#);
+        let body =
+            format!(r#"{{"status":"success","data":{{"stats":{{"a":[1]}},"result":{result},"resultType":"x"}}}}"#);
         parse(body.as_bytes()).ok()?.data?.result
     }
 
     /// Series as `name{a=1} time=value …`, one per line.
     fn told(found: &Found) -> String {
         let series = found.series.iter().map(|series| {
-            let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let samples: Vec<String> = series.samples.iter().map(|(at, value)| format!("{}={value}", at.0)).collect();
+            let labels: Vec<String> = series
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let samples: Vec<String> = series
+                .samples
+                .iter()
+                .map(|(at, value)| format!("{}={value}", at.0))
+                .collect();
             format!("{}{{{}}} {}", series.metric, labels.join(","), samples.join(" "))
         });
         series.collect::<Vec<_>>().join("\n")
@@ -308,7 +315,11 @@ mod tests {
                 r#"[{"metric":{"a":"\u00e9\""},"values":[[-1.5,"NaN"],[0,"-Inf"],[0.001,"1e3"],[1700000000.999,"1.5e-07"]]}]"#,
                 "{a=é\"} -1500=NaN 0=-inf 1=1000 1700000000999=0.00000015",
             ),
-            ("a scalar belongs to no series", r#"[1700000000.5,"42"]"#, "{} 1700000000500=42"),
+            (
+                "a scalar belongs to no series",
+                r#"[1700000000.5,"42"]"#,
+                "{} 1700000000500=42",
+            ),
             (
                 "pieces of a series come together in order, each time once",
                 r#"[{"metric":{"a":"1"},"values":[[3,"3"],[4,"4"]]},{"metric":{"a":"2"},"values":[[1,"1"]]},

@@ -37,7 +37,10 @@ impl From<Missing> for Failure {
     fn from(missing: Missing) -> Self {
         let (reason, mend) = match missing.reason {
             MissingReason::Dns => (QueryFailureReason::Dns, "; check the host in `url`"),
-            MissingReason::Connect => (QueryFailureReason::Connect, "; check that it runs, and host and port in `url`"),
+            MissingReason::Connect => (
+                QueryFailureReason::Connect,
+                "; check that it runs, and host and port in `url`",
+            ),
             MissingReason::Tls => (QueryFailureReason::Tls, "; check `tls_config`"),
             MissingReason::Timeout => (QueryFailureReason::Timeout, ""),
             MissingReason::Status => (QueryFailureReason::Status, ""),
@@ -126,7 +129,11 @@ impl Said {
             };
         }
         // Pages for people say nothing that fits in a line.
-        let text = if is_page(body) { "".into() } else { String::from_utf8_lossy(body) };
+        let text = if is_page(body) {
+            "".into()
+        } else {
+            String::from_utf8_lossy(body)
+        };
         Self {
             error_type: String::new(),
             words: cut(&text),
@@ -243,20 +250,40 @@ mod tests {
     /// What servers really say, and what it means.
     #[test]
     fn the_words_of_servers_are_understood() {
-        use QueryFailureReason::{BadQuery, TooMuch, Timeout, Unavailable};
+        use QueryFailureReason::{BadQuery, Timeout, TooMuch, Unavailable};
         for (status, error_type, words, reason) in [
-            (400, "bad_data", "invalid parameter \"query\": 1:5: parse error: unexpected right parenthesis ')'", BadQuery),
+            (
+                400,
+                "bad_data",
+                "invalid parameter \"query\": 1:5: parse error: unexpected right parenthesis ')'",
+                BadQuery,
+            ),
             (
                 400,
                 "bad_data",
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
                 TooMuch,
             ),
-            (422, "execution", "query processing would load too many samples into memory in query execution", TooMuch),
-            (422, "execution", "found duplicate series for the match group {} on the right hand-side of the operation", BadQuery),
+            (
+                422,
+                "execution",
+                "query processing would load too many samples into memory in query execution",
+                TooMuch,
+            ),
+            (
+                422,
+                "execution",
+                "found duplicate series for the match group {} on the right hand-side of the operation",
+                BadQuery,
+            ),
             (503, "timeout", "query timed out in expression evaluation", Timeout),
             (503, "canceled", "query was canceled in expression evaluation", Timeout),
-            (500, "internal", "open /prometheus/chunks_head/000001: no such file", Unavailable),
+            (
+                500,
+                "internal",
+                "open /prometheus/chunks_head/000001: no such file",
+                Unavailable,
+            ),
             (
                 422,
                 "execution",

@@ -74,7 +74,11 @@ pub(super) fn keep_within(answer: &mut Answer, after: Timestamp, until: Timestam
 pub(super) fn off_step(answer: &Answer, first: Timestamp, last: Timestamp, step: Duration) -> Option<Timestamp> {
     let step = millis(step).max(1);
     let is_step = |at: Timestamp| at >= first && at <= last && at.since(first) % step == 0;
-    let mut times = answer.series.iter().flat_map(|series| &series.samples).map(|(at, _)| *at);
+    let mut times = answer
+        .series
+        .iter()
+        .flat_map(|series| &series.samples)
+        .map(|(at, _)| *at);
     times.find(|at| !is_step(*at))
 }
 

@@ -124,7 +124,9 @@ impl Wire {
         let parameters = self.parameters(question);
         let form = Serializer::new(String::new()).extend_pairs(&parameters).finish();
         let shape = |request: RequestBuilder| {
-            let request = request.header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
+            let request = request
+                .header(ACCEPT, "application/json")
+                .header(ACCEPT_ENCODING, "gzip");
             if *method == Method::GET {
                 return request.query(&parameters);
             }
@@ -206,7 +208,10 @@ fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
         "error" => return Err(of_error(&envelope.error_type, &envelope.error)),
         _ => return Err(of_another_shape("it has no `status`")),
     }
-    let (infos, warnings) = (envelope.infos.unwrap_or_default(), envelope.warnings.unwrap_or_default());
+    let (infos, warnings) = (
+        envelope.infos.unwrap_or_default(),
+        envelope.warnings.unwrap_or_default(),
+    );
     let is_remark = |warning: &String| REMARKS.iter().any(|remark| warning.starts_with(remark));
     let lack = warnings.iter().find(|warning| !is_remark(warning));
     let lack = lack.map(|warning| cut(warning)).or_else(|| {
@@ -225,7 +230,9 @@ fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
     }
     if found.histograms > 0 {
         let series = found.histograms;
-        notes.push(format!("native histograms are left out, in {series} series of the answer"));
+        notes.push(format!(
+            "native histograms are left out, in {series} series of the answer"
+        ));
     }
     notes.truncate(NOTES_MAX);
     Ok(Answer {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::domain::labels::Labels;
 use crate::domain::relabel::RelabelRules;
 
+pub use super::protocols::{Protocol, Protocols};
 pub use crate::source::http::settings::{
     Auth, HttpSettings, OAuth2, ProxySettings, SecretHeader, SecretSource, TlsSettings, TlsVersion,
 };
-pub use super::protocols::{Protocol, Protocols};
 
 /// One entry of `scrape_configs`.
 #[derive(Clone, Debug)]

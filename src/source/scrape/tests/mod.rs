@@ -19,12 +19,12 @@ mod visits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::source::testing as server;
 use super::settings::{BODY_SIZE_LIMIT, HttpSettings, KEEP_DROPPED, PageLimits, Protocols, Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::relabel::RelabelRules;
 use crate::domain::selection::Selection;
+use crate::source::testing as server;
 
 /// A job with all defaults and no targets.
 fn job(name: &str) -> ScrapeJob {
