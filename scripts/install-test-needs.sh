@@ -17,6 +17,11 @@ has_postgres() {
     command -v initdb >/dev/null 2>&1 && command -v postgres >/dev/null 2>&1
 }
 
+# Whoever does not want real servers tested needs none.
+has_server() {
+    [ "${NINES_TEST_SERVERS:-}" = off ] || command -v "$1" >/dev/null 2>&1
+}
+
 need() { # need WHAT PACKAGE
     missing="${missing}${missing:+, }$1"
     packages="${packages}${packages:+ }$2"
@@ -26,6 +31,8 @@ look() {
     missing=""
     packages=""
     has_postgres || need "a Postgres server (initdb, postgres)" postgresql
+    has_server promtool || need "Prometheus (prometheus, promtool)" prometheus
+    has_server victoria-metrics || need "VictoriaMetrics" victoria-metrics
     command -v python3 >/dev/null 2>&1 || need "python3" python3
     command -v cc >/dev/null 2>&1 || need "a C compiler" gcc
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # `make test`: finds or installs what the tests need, runs all of them, and ends with one line: N passed, N failed.
-# A test that cannot start its server has failed; NINES_TEST_POSTGRES=off leaves Postgres out, and says so.
+# A test that cannot start its server has failed; NINES_TEST_POSTGRES=off leaves Postgres out, and
+# NINES_TEST_SERVERS=off Prometheus and VictoriaMetrics; both say so.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 

@@ -5,10 +5,11 @@ use crate::spec::reader::Fields;
 use crate::spec::yaml::Node;
 
 /// Keys that only nines has.
-const OF_NINES: [&str; 6] = [
+const OF_NINES: [&str; 7] = [
     "slo_files",
     "receivers",
     "route",
+    "prometheus_servers",
     "probes",
     "probe_modules",
     "retention",

@@ -17,6 +17,9 @@ mod receivers;
 mod relabel;
 mod route;
 mod scrape;
+mod servers;
+#[cfg(test)]
+mod servers_tests;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ use std::time::Duration;
 use self::context::Context;
 use crate::domain::alert::route::Route;
 use crate::notify::settings::ReceiverSettings;
+use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
 use crate::spec::codes;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
@@ -44,6 +48,8 @@ pub struct Config {
     pub storage_url: Option<String>,
     /// `scrape_configs`
     pub jobs: Vec<ScrapeJob>,
+    /// `prometheus_servers`
+    pub servers: Vec<ServerSettings>,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -56,8 +62,7 @@ pub struct Config {
 pub const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Keys that nines, Prometheus or Alertmanager know, and that this version does not support.
-const NOT_YET: [&str; 8] = [
-    "prometheus_servers",
+const NOT_YET: [&str; 7] = [
     "probe_modules",
     "probes",
     "retention",
@@ -151,6 +156,7 @@ fn read_document(
         let patterns = context.patterns(field);
         *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
     }
+    let servers = servers::read(context, &mut fields);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -170,6 +176,7 @@ fn read_document(
         slo_files,
         storage_url,
         jobs,
+        servers,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),

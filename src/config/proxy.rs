@@ -99,7 +99,7 @@ pub(super) fn read_headers(context: &mut Context<'_>, field: Field<'_>) -> Vec<S
             values.extend(context.path(item).map(SecretSource::File));
         }
         context.finish(fields);
-        if OWN_HEADERS.contains(&name.to_lowercase().as_str()) {
+        if is_own_header(&name) {
             let message = format!("the header {name} is set by nines and cannot be set in `http_headers`");
             context.reader.report(&codes::CONFLICT, written.key_span, message);
         } else if is_header(context, &name, written) {
@@ -151,7 +151,13 @@ pub(super) fn read_web_address(context: &mut Context<'_>, field: Field<'_>) -> O
     is_web.then_some(text)
 }
 
-fn is_header(context: &mut Context<'_>, name: &str, field: Field<'_>) -> bool {
+/// Whether nines sets a header of this name itself.
+pub(super) fn is_own_header(name: &str) -> bool {
+    OWN_HEADERS.contains(&name.to_lowercase().as_str())
+}
+
+/// Whether a header may have this name.
+pub(super) fn is_header(context: &mut Context<'_>, name: &str, field: Field<'_>) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_name = !name.is_empty() && name.bytes().all(is_token);
     if !is_name {

@@ -66,7 +66,7 @@ pub(super) fn read_global(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
     let timeout = fields.get("scrape_timeout");
     global.scrape_timeout = read_timeout(context, timeout, global.scrape_interval, SCRAPE_TIMEOUT);
     if let Some(field) = fields.get("body_size_limit") {
-        global.body_size_limit = read_size(context, field).unwrap_or(BODY_SIZE_LIMIT);
+        global.body_size_limit = read_size(context, field, BODY_SIZE_LIMIT).unwrap_or(BODY_SIZE_LIMIT);
     }
     global.limits = read_limits(context, &mut fields, Limits::default());
     global.protocols = read_global_protocols(context, &mut fields);
@@ -117,7 +117,7 @@ fn read_job(context: &mut Context<'_>, item: Field<'_>, global: &Global, known: 
         .unwrap_or_default();
     let body_size_limit = fields
         .get("body_size_limit")
-        .and_then(|field| read_size(context, field));
+        .and_then(|field| read_size(context, field, BODY_SIZE_LIMIT));
     let compression = fields.get("enable_compression");
     let relabelling = read_rules(context, &mut fields, "relabel_configs");
     let metric_relabelling = read_rules(context, &mut fields, "metric_relabel_configs");
@@ -260,14 +260,14 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
 }
 
 /// A size as Prometheus writes it: `10MB` and `10MiB` are both 10 x 2^20 bytes; 0 is the default limit.
-fn read_size(context: &mut Context<'_>, field: Field<'_>) -> Option<u64> {
+pub(super) fn read_size(context: &mut Context<'_>, field: Field<'_>, default: u64) -> Option<u64> {
     let text = context.reader.filled(field)?;
     let size = parse_size(text.trim());
     if size.is_none() {
         let message = format!("`{}` must be a size such as 10MB or 64MiB", field.key);
         context.reader.report(&codes::NUMBER, field.node.span, message);
     }
-    size.map(|size| if size == 0 { BODY_SIZE_LIMIT } else { size })
+    size.map(|size| if size == 0 { default } else { size })
 }
 
 fn parse_size(text: &str) -> Option<u64> {

@@ -129,10 +129,11 @@ fn mask_line(line: &str, doubtful: &[usize]) -> String {
             .collect();
         let word: String = word.chars().rev().collect::<String>().to_lowercase();
         let is_doubtful = doubtful.contains(&colon);
-        if is_key && (is_doubtful || SECRET_WORDS.iter().any(|secret| word.contains(secret))) {
+        let is_of_headers = word.ends_with("headers");
+        if is_key && (is_doubtful || is_of_headers || SECRET_WORDS.iter().any(|secret| word.contains(secret))) {
             let end = mask_value(&mut characters, at);
-            // Nobody knows what a list or a map below an unknown key holds.
-            if is_doubtful && matches!(characters.get(end), Some('{' | '[')) {
+            // Nobody knows what a list or a map below an unknown key holds, and any header may be a secret.
+            if (is_doubtful || is_of_headers) && matches!(characters.get(end), Some('{' | '[')) {
                 characters[end + 1..].fill('*');
             }
             at = end;
@@ -195,6 +196,7 @@ mod tests {
             ("x: 'http://u:p@h/'", "x: 'http://***@h/'"),
             ("scrape_intervall: 1s", "scrape_intervall: 1s"),
             ("tokens:", "tokens:"),
+            ("- {headers: {X-A: b}, a: c}", "- {headers: {**************"),
         ] {
             assert_eq!(mask_line(line, &[]), masked);
         }

@@ -98,7 +98,7 @@ impl Histograms {
     }
 
     /// All of them, as `Histogram::get` gives each.
-    pub fn get(&self) -> BTreeMap<Vec<String>, (Vec<(f64, u64)>, f64, u64)> {
+    pub fn get(&self) -> BTreeMap<Vec<String>, Buckets> {
         let histograms = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         histograms
             .iter()
@@ -113,6 +113,9 @@ fn owned(values: &[&str]) -> Vec<String> {
 
 /// Upper bounds of the histograms, in seconds.
 pub const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+
+/// Cumulative buckets by bound, sum in seconds, count.
+pub type Buckets = (Vec<(f64, u64)>, f64, u64);
 
 /// Durations by the bounds above.
 #[derive(Debug, Default)]
@@ -139,7 +142,7 @@ impl Histogram {
     }
 
     /// Cumulative buckets by bound, sum in seconds, count.
-    pub fn get(&self) -> (Vec<(f64, u64)>, f64, u64) {
+    pub fn get(&self) -> Buckets {
         let buckets = BOUNDS
             .iter()
             .zip(&self.buckets)

@@ -26,10 +26,10 @@ enum After {
     HangUpOnNext,
 }
 
-/// Serves one answer to every request; hangs up after it unless the answer hangs or keeps alive.
+/// Serves one answer to every request, or one after the other; hangs up after it unless it hangs or keeps alive.
 pub struct Server {
     pub address: SocketAddr,
-    /// The heads of all requests.
+    /// The heads of all requests, each with the body behind it.
     pub requests: Arc<Mutex<Vec<String>>>,
     /// How many connections were accepted.
     pub connections: Arc<Mutex<u32>>,
@@ -52,7 +52,16 @@ impl Server {
         Self::start(vec![Act::Send(response(status, headers, body))], After::KeepAlive).await
     }
 
+    /// Answers request after request with these acts, the last ones again and again, and keeps connections alive.
+    pub async fn scripted(script: Vec<Vec<Act>>) -> Self {
+        Self::run(script, After::KeepAlive).await
+    }
+
     async fn start(acts: Vec<Act>, after: After) -> Self {
+        Self::run(vec![acts], after).await
+    }
+
+    async fn run(script: Vec<Vec<Act>>, after: After) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -61,7 +70,7 @@ impl Server {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *counted.lock().unwrap() += 1;
-                tokio::spawn(serve(stream, acts.clone(), after, Arc::clone(&heard)));
+                tokio::spawn(serve(stream, script.clone(), after, Arc::clone(&heard)));
             }
         });
         Self {
@@ -95,10 +104,14 @@ pub fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> 
     answer
 }
 
-async fn serve(mut stream: TcpStream, acts: Vec<Act>, after: After, heard: Arc<Mutex<Vec<String>>>) {
-    while let Some(head) = read_head(&mut stream).await {
-        heard.lock().unwrap().push(head);
-        for act in &acts {
+async fn serve(mut stream: TcpStream, script: Vec<Vec<Act>>, after: After, heard: Arc<Mutex<Vec<String>>>) {
+    while let Some(request) = read_request(&mut stream).await {
+        let number = {
+            let mut heard = heard.lock().unwrap();
+            heard.push(request);
+            heard.len() - 1
+        };
+        for act in &script[number.min(script.len() - 1)] {
             match act {
                 Act::Send(bytes) => {
                     if stream.write_all(bytes).await.is_err() {
@@ -111,19 +124,24 @@ async fn serve(mut stream: TcpStream, acts: Vec<Act>, after: After, heard: Arc<M
         }
         match after {
             After::KeepAlive => continue,
-            After::HangUpOnNext => drop(read_head(&mut stream).await),
+            After::HangUpOnNext => drop(read_request(&mut stream).await),
             After::HangUp => drop(stream.shutdown().await),
         }
         return;
     }
 }
 
-async fn read_head(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).await.ok()?;
         head.push(byte[0]);
     }
-    String::from_utf8(head).ok()
+    let head = String::from_utf8(head).ok()?;
+    let lower = head.to_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(head + &String::from_utf8(body).ok()?)
 }

@@ -84,7 +84,7 @@ codes! {
     SELECTOR "N014" "not a selector"
         "A vector selector is a metric's name with matchers: `http_requests_total{job=\"shop\",code=~\"5..\"}`. Functions, sums and ranges are PromQL: where the key takes a query, its range is `{{.window}}`."
     NAME "N015" "not a name"
-        "Names of services and SLOs begin with a letter or digit and go on with letters, digits, `_`, `.` and `-`, at most 253 characters."
+        "Names of services, SLOs and Prometheus servers begin with a letter or digit and go on with letters, digits, `_`, `.` and `-`, at most 253 characters."
     LABEL "N016" "not a label that may be set"
         "Label names match `[a-zA-Z_][a-zA-Z0-9_]*` and do not begin with `__`. Every alert's `alertname`, `service`, `slo` and `severity` are set by nines."
     DUPLICATE_NAME "N017" "a name is given twice in one file"

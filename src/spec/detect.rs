@@ -44,11 +44,12 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 11] = [
+const CONFIG_KEYS: [&str; 12] = [
     "global",
     "scrape_configs",
     "scrape_config_files",
     "receivers",
+    "prometheus_servers",
     "slo_files",
     "route",
     "storage",

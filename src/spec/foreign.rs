@@ -99,8 +99,8 @@ pub(super) fn as_name(text: &str) -> Option<String> {
     is_name(plain).then(|| format!("write `{plain}`; a longer text fits into `description`"))
 }
 
-/// Reads a name of a service or an SLO; what is none is an error.
-pub(super) fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
+/// Reads a name of a service, an SLO or a server; what is none is an error.
+pub fn name(reader: &mut Reader<'_>, field: Field<'_>) -> Option<String> {
     let name = reader.filled(field)?;
     if is_too_long(reader, field, &name) {
         return None;

@@ -10,7 +10,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod examples;
 mod fields;
-mod foreign;
+pub mod foreign;
 mod helm;
 mod lints;
 pub mod load;

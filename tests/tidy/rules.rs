@@ -30,6 +30,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "domain",
             "secret",
             "paths",
+            "source::http::settings",
+            "source::prometheus::settings",
             "source::scrape::settings",
             "notify::settings",
         ],

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use crate::domain::answer::Answer;
 use crate::domain::time::Timestamp;
 
-/// Asks one server. Every question ends within the source's timeout, whatever the other side does; nothing is asked
-/// twice here but where the first try cannot have been answered (a connection that was closed while idle).
+/// Asks one server. Every question ends within the source's timeout, whatever the other side does, once it is its turn:
+/// the concurrency and the rate of the source are kept here. What fails in passing is tried again within that time.
 #[async_trait]
 pub trait QueryServer: Send + Sync {
     /// The raw samples of a selector in `(after, until]`, as scraped.

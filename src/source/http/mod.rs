@@ -6,3 +6,14 @@ pub mod failure;
 pub mod oauth2;
 pub mod request;
 pub mod settings;
+
+use tokio::time::Instant;
+
+/// The time on the clock of the runtime.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only how long something lasts is measured, on the clock of the runtime, which tests can turn"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}

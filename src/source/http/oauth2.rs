@@ -17,6 +17,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use super::body::read_whole;
 use super::client::{ClientKey, Clients, Redirects};
 use super::failure::missing;
+use super::now;
 use super::request::{expose, send, sendable};
 use super::settings::OAuth2;
 use crate::domain::reading::{Missing, MissingReason};
@@ -224,14 +225,6 @@ async fn read(answer: Response) -> Result<Token, Missing> {
         header,
         until: lasts.and_then(|lasts| asked_at.checked_add(lasts)),
     })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only how long a token lasts is measured, on the clock of the runtime, which tests can turn"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Says that it is the token that could not be had.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::source::http::now;
+
 /// Lets questions through at a steady rate, and a second's worth of them at once after a pause.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -21,13 +23,13 @@ impl Pace {
         Self {
             gap,
             burst: Duration::from_secs(1).saturating_sub(gap),
-            due: Mutex::new(Instant::now()),
+            due: Mutex::new(now()),
         }
     }
 
     /// Returns when it is the caller's turn. Turns are given out in the order in which they are asked for.
     pub async fn turn(&self) {
-        let now = Instant::now();
+        let now = now();
         let turn = {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = (*due).max(now);
@@ -45,13 +47,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_seconds_worth_goes_at_once_and_the_rest_at_the_steady_rate() {
         let pace = Pace::new(Duration::from_millis(100));
-        let begun = Instant::now();
+        let begun = now();
         for (turn, millis) in (0..10).map(|turn| (turn, 0)).chain([(10, 100), (11, 200)]) {
             pace.turn().await;
             assert_eq!(begun.elapsed().as_millis(), millis, "turn {turn}");
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let begun = Instant::now();
+        let begun = now();
         for _ in 0..11 {
             pace.turn().await;
         }
@@ -65,7 +67,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn less_than_one_question_a_second_is_possible() {
         let pace = Pace::new(Duration::from_secs(5));
-        let begun = Instant::now();
+        let begun = now();
         for _ in 0..3 {
             pace.turn().await;
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::domain::alert::breaker::Breaker;
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailure, QueryFailureReason};
+use crate::source::http::now;
 
 /// How long a server is left alone the first time; every probe that fails doubles it, up to five minutes.
 const FIRST_REST: Duration = Duration::from_secs(15);
@@ -23,7 +24,7 @@ impl Rest {
     /// A server that answers until the opposite is seen.
     pub fn new() -> Self {
         Self {
-            begun: Instant::now(),
+            begun: now(),
             inner: Mutex::new((Breaker::opening_for(FIRST_REST), String::new())),
         }
     }
@@ -82,5 +83,40 @@ fn resting(until: Timestamp, now: Timestamp, last: &str) -> QueryFailure {
         reason: QueryFailureReason::Resting,
         detail: format!("{last} (it failed again and again, so it is left alone for {seconds} s more)"),
         retry_after: Some(left),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(reason: QueryFailureReason) -> QueryFailure {
+        QueryFailure {
+            reason,
+            detail: "gone".to_owned(),
+            retry_after: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_grows_up_to_five_minutes_and_only_one_question_probes() {
+        let rest = Rest::new();
+        let down = failure(QueryFailureReason::Connect);
+        for _ in 0..5 {
+            assert!(rest.look().is_ok() && rest.enter().is_ok());
+            rest.heard(Some(&down));
+        }
+        for seconds in [15, 30, 60, 120, 240, 300, 300] {
+            let resting = rest.enter().expect_err("a rest");
+            assert_eq!(resting.retry_after, Some(Duration::from_secs(seconds)));
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            assert!(rest.look().is_ok(), "asking whether one may takes nothing");
+            assert!(rest.enter().is_ok() && rest.enter().is_err() && rest.look().is_err());
+            rest.heard(Some(&down));
+        }
+        tokio::time::advance(Duration::from_mins(5)).await;
+        assert!(rest.enter().is_ok() && rest.is_open());
+        rest.heard(Some(&failure(QueryFailureReason::BadQuery)));
+        assert!(!rest.is_open() && rest.enter().is_ok());
     }
 }

@@ -20,6 +20,7 @@ use crate::engine::discovered::shown_url;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 use crate::engine::stats::Stats;
 use crate::source::http::client::Clients;
+use crate::source::http::now;
 
 /// The pauses before a question is tried again, within its timeout.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
@@ -33,6 +34,7 @@ pub struct PrometheusServer {
     rest: Rest,
     /// The server, for people: its name and its URL without credentials.
     who: String,
+    pauses: [Duration; 2],
     stats: Arc<Stats>,
 }
 
@@ -46,11 +48,19 @@ impl PrometheusServer {
             pace: Pace::new(settings.pace),
             rest: Rest::new(),
             who: format!("server {} at {}", settings.name, shown_url(settings.url.expose())),
+            pauses: PAUSES,
             settings,
             stats,
         };
         server.show_rest();
         Some(server)
+    }
+
+    /// The same without pauses between tries.
+    #[cfg(test)]
+    pub(super) fn hasty(mut self) -> Self {
+        self.pauses = [Duration::ZERO; 2];
+        self
     }
 
     /// Asks, when it is this question's turn. The timeout begins with the first try: waiting for one's turn is nobody's
@@ -67,8 +77,8 @@ impl PrometheusServer {
     }
 
     async fn try_often(&self, question: &Question) -> Result<Answer, Failure> {
-        let end = Instant::now() + self.settings.timeout;
-        let mut pauses = PAUSES.into_iter();
+        let end = now() + self.settings.timeout;
+        let mut pauses = self.pauses.into_iter();
         loop {
             let failure = match self.try_once(question, end).await {
                 Ok(answer) => return Ok(answer),
@@ -79,7 +89,7 @@ impl PrometheusServer {
                 .next()
                 .map(|pause| failure.retry_after.unwrap_or_default().max(pause));
             match pause {
-                Some(pause) if Instant::now() + pause < end => sleep(pause).await,
+                Some(pause) if now() + pause < end => sleep(pause).await,
                 _ => return Err(failure),
             }
             self.pace.turn().await;
@@ -87,7 +97,7 @@ impl PrometheusServer {
     }
 
     async fn try_once(&self, question: &Question, end: Instant) -> Result<Answer, Failure> {
-        let begun = Instant::now();
+        let begun = now();
         let answer = timeout(end.saturating_duration_since(begun), self.wire.ask(question)).await;
         let answer = answer.unwrap_or_else(|_| {
             let seconds = self.settings.timeout.as_secs_f64();

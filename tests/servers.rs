@@ -1,0 +1,182 @@
+//! The client of the query API against real servers: what was written comes back, each sample once.
+
+mod support {
+    pub mod servers;
+}
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nines::domain::answer::Answer;
+use nines::domain::time::Timestamp;
+use nines::engine::ports::{QueryFailureReason, QueryServer};
+use nines::secret::Secret;
+use nines::source::http::settings::HttpSettings;
+use nines::source::prometheus::list;
+use nines::source::prometheus::settings::{PartialResponse, ServerSettings};
+use support::servers::{Running, Written, are_wanted, prometheus, victoria_metrics};
+
+/// 2026-01-15T08:00:00Z
+const BEGIN_MS: i64 = 1_768_464_000_000;
+const STEP_MS: i64 = 15_000;
+/// An hour's worth.
+const SAMPLES: i64 = 240;
+
+/// Three series: two at whole steps, one of them with a gap and fractions, and one between the milliseconds of others.
+fn written() -> Vec<Written> {
+    let series = |instance: &str, offset_ms: i64, value: fn(i64) -> Option<f64>| Written {
+        metric: "shop_requests",
+        labels: vec![("instance", instance.to_owned()), ("job", "shop".to_owned())],
+        samples: (0..SAMPLES)
+            .filter_map(|number| Some((BEGIN_MS + number * STEP_MS + offset_ms, value(number)?)))
+            .collect(),
+    };
+    vec![
+        series("a:1 \u{e9}", 0, |number| Some((number % 100 * 7) as f64)),
+        series("b:1", 0, |number| {
+            (!(80..120).contains(&number)).then_some(123_456_789.0 + number as f64 / 4.0)
+        }),
+        series("c:1", 4_321, |number| Some(-1e-3 * number as f64)),
+    ]
+}
+
+/// Samples by instance.
+type Samples = BTreeMap<String, Vec<(i64, f64)>>;
+
+fn add(all: &mut Samples, answer: &Answer) {
+    assert!(answer.notes.is_empty(), "{:?}", answer.notes);
+    for series in &answer.series {
+        let samples = all.entry(series.labels.get("instance").to_owned()).or_default();
+        samples.extend(series.samples.iter().map(|(at, value)| (at.0, *value)));
+    }
+}
+
+fn expected(written: &[Written], keep: impl Fn(i64) -> bool) -> Samples {
+    let series = written.iter().map(|series| {
+        let kept = series.samples.iter().copied().filter(|(at, _)| keep(*at)).collect();
+        (series.labels[0].1.clone(), kept)
+    });
+    series
+        .filter(|(_, samples): &(_, Vec<_>)| !samples.is_empty())
+        .collect()
+}
+
+fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
+    let settings = ServerSettings {
+        name: "main".to_owned(),
+        url: Secret::new(format!("{}{path}", running.url)),
+        http: HttpSettings::default(),
+        query_offset: Duration::from_mins(1),
+        interval: Duration::from_mins(1),
+        timeout: Duration::from_secs(30),
+        concurrency: 4,
+        pace: Duration::from_millis(1),
+        partial_response: PartialResponse::Abort,
+        answer_bytes_max: 64_000_000,
+        is_default: true,
+    };
+    list(&[settings], &Arc::default(), &Arc::default()).remove(0).server
+}
+
+/// Raw samples in chunks of several lengths, whose ends fall on samples, beside them, and between milliseconds.
+async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
+    for (first, length, chunks) in [
+        (BEGIN_MS - 1, 20 * 60_000, 4),
+        (BEGIN_MS - 60_000, 15_000, 30),
+        (BEGIN_MS - 1, 617_321, 6),
+        (BEGIN_MS - 1, 2 * 3_600_000, 1),
+    ] {
+        let mut all = Samples::new();
+        for number in 0..chunks {
+            let after = Timestamp(first + number * length);
+            let until = Timestamp(after.0 + length);
+            let answer = server.samples("shop_requests{job=\"shop\"}", after, until).await;
+            add(&mut all, &answer.expect("an answer"));
+        }
+        let end = first + chunks * length;
+        assert_eq!(
+            all,
+            expected(written, |at| at > first && at <= end),
+            "chunks of {length} ms"
+        );
+    }
+    let long_ago = Timestamp(BEGIN_MS - 86_400_000);
+    let nothing = server
+        .samples("shop_requests", long_ago, Timestamp(BEGIN_MS - 80_000_000))
+        .await;
+    assert_eq!(nothing, Ok(Answer::default()), "nothing is an answer");
+}
+
+/// Values on steps; more than fifty of them, for which VictoriaMetrics would move the range.
+async fn steps_come_back(server: &dyn QueryServer, written: &[Written]) {
+    let last = BEGIN_MS + (SAMPLES - 1) * STEP_MS;
+    for step_ms in [STEP_MS, 60_000] {
+        let last = BEGIN_MS + (last - BEGIN_MS) / step_ms * step_ms;
+        let query = "shop_requests{instance=~\"a:1.*\"}";
+        let step = Duration::from_millis(step_ms.unsigned_abs());
+        let answer = server.steps(query, Timestamp(BEGIN_MS), Timestamp(last), step).await;
+        let mut all = Samples::new();
+        add(&mut all, &answer.expect("an answer"));
+        let on_step = |at: i64| (at - BEGIN_MS) % step_ms == 0;
+        assert_eq!(all, expected(&written[..1], on_step), "steps of {step_ms} ms");
+    }
+    let at = Timestamp(BEGIN_MS + 60_000);
+    let scalar = server.instant("6 * 7", at).await.expect("an answer");
+    assert_eq!(scalar.series[0].samples, [(at, 42.0)]);
+    let count = server.instant("count(shop_requests)", at).await.expect("an answer");
+    assert_eq!(count.series[0].samples, [(at, 3.0)]);
+}
+
+async fn reason(server: &dyn QueryServer, query: &str, step: Duration) -> Option<QueryFailureReason> {
+    let (first, last) = (Timestamp(BEGIN_MS), Timestamp(BEGIN_MS + 86_400_000));
+    server
+        .steps(query, first, last, step)
+        .await
+        .err()
+        .map(|failure| failure.reason)
+}
+
+#[tokio::test]
+async fn prometheus_gives_back_what_was_written() {
+    if !are_wanted() {
+        return;
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let written = written();
+    let running = prometheus(&written).await;
+    let asked = server(&running, "");
+    samples_come_back(&*asked, &written).await;
+    steps_come_back(&*asked, &written).await;
+    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+    assert_eq!(reason(&*asked, "up", minute).await, None);
+    assert_eq!(reason(&*asked, "up(", minute).await, Some(QueryFailureReason::BadQuery));
+    assert_eq!(
+        reason(&*asked, "up", second).await,
+        Some(QueryFailureReason::TooMuch),
+        "86,401 points are more than 11,000"
+    );
+    let lost = server(&running, "/elsewhere");
+    assert_eq!(reason(&*lost, "up", minute).await, Some(QueryFailureReason::Status));
+}
+
+#[tokio::test]
+async fn victoria_metrics_gives_back_what_was_written() {
+    if !are_wanted() {
+        return;
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let written = written();
+    let running = victoria_metrics(&written).await;
+    let asked = server(&running, "/prometheus");
+    samples_come_back(&*asked, &written).await;
+    steps_come_back(&*asked, &written).await;
+    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+    assert_eq!(reason(&*asked, "up", minute).await, None);
+    assert_eq!(reason(&*asked, "up(", minute).await, Some(QueryFailureReason::BadQuery));
+    assert_eq!(
+        reason(&*asked, "up", second).await,
+        Some(QueryFailureReason::TooMuch),
+        "86,401 points are more than 30,000"
+    );
+}
