@@ -11,6 +11,8 @@ mod store_cases {
     pub mod deliveries;
     pub mod lease;
     pub mod ledger;
+    pub mod read_history;
+    pub mod reads;
     pub mod simulation;
 }
 
@@ -62,6 +64,7 @@ contract! {
     catalog:
         slos_keep_their_number_through_rename_removal_and_return,
         a_changed_indicator_is_loaded_anew,
+        a_changed_indicator_begins_a_new_generation_where_it_is_asked_for,
         ledger_keys_are_found_again_with_hostile_labels,
         revisions_and_facts_are_kept;
     ledger:
@@ -78,6 +81,16 @@ contract! {
         pruning_keeps_the_proof_and_the_lifetime,
         a_broken_connection_is_told_and_mended,
         a_thousand_credits;
+    reads:
+        a_read_sets_its_minutes_and_doing_it_again_changes_nothing,
+        a_read_sets_what_visits_counted_wherever_it_is,
+        a_read_that_cannot_be_is_refused_as_a_whole,
+        hours_without_detail_are_set_as_wholes,
+        a_clock_that_goes_back_finds_its_minutes_packed,
+        reads_visits_and_packing_at_once_lose_nothing,
+        a_day_of_minutes;
+    read_history:
+        any_reads_follow_a_map_of_minutes;
     simulation:
         forty_days_keep_every_event;
 }

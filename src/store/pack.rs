@@ -71,7 +71,8 @@ async fn pack_days(db: &Db, epoch: Epoch, days: &[DayKey], before: Minute, repor
         minutes: day * DAY_MINUTES..before.0.min((day + 1) * DAY_MINUTES),
     });
     let mut tx = db.write(epoch).await?;
-    let loose = take_loose(&mut tx, &settled.collect::<Vec<_>>()).await?;
+    let locked = lock_loose(&mut tx, settled.collect()).await?;
+    let loose = take_loose(&mut tx, &locked).await?;
     let merged = merge(&mut tx, loose.days).await?;
     tx.commit().await?;
     report.rows += loose.rows;
@@ -106,6 +107,14 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
+    /// One minute.
+    pub(super) fn of_minute(key: KeyId, minute: i64) -> Self {
+        Self {
+            key,
+            minutes: minute..minute + 1,
+        }
+    }
+
     /// Stretches as a bulk table.
     pub(super) fn columns(stretches: &[Self]) -> [(&'static str, Column); 3] {
         [
@@ -142,15 +151,24 @@ pub(super) fn of_day(minute: i64) -> usize {
     minute.rem_euclid(DAY_MINUTES) as usize
 }
 
-/// Takes the rows of these stretches out of the table; those that are added meanwhile stay for the next time.
+/// Locks the rows of these stretches in the order in which commits write them, so that the two never wait for each other
+/// in a circle. What is locked, minute by minute: rows that are added meanwhile stay for the next time.
+async fn lock_loose(tx: &mut Tx, stretches: Vec<Stretch>) -> StoreResult<Vec<Stretch>> {
+    if !tx.is_postgres() {
+        return Ok(stretches);
+    }
+    let sql = "select l.ledger_key, l.minute
+        from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b
+        order by l.ledger_key, l.minute, l.shard for update of l";
+    let rows = tx.rows_bulk(sql, Vec::new(), &Stretch::columns(&stretches)).await?;
+    rows.iter()
+        .map(|row| Ok(Stretch::of_minute(row.int(0)?, row.int(1)?)))
+        .collect()
+}
+
+/// Takes the rows of these stretches out of the table.
 pub(super) async fn take_loose(tx: &mut Tx, stretches: &[Stretch]) -> StoreResult<Taken> {
     let columns = Stretch::columns(stretches);
-    if tx.is_postgres() {
-        // Locked in the order in which commits write them, so that the two never wait for each other in a circle.
-        let lock = "select l.minute from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b
-            order by l.ledger_key, l.minute, l.shard for update of l";
-        tx.rows_bulk(lock, Vec::new(), &columns).await?;
-    }
     let sql = "delete from loose where (ledger_key, minute, shard) in (
             select l.ledger_key, l.minute, l.shard
             from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b

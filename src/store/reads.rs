@@ -30,10 +30,10 @@ pub(super) async fn commit(db: &Db, epoch: Epoch, commits: &[ReadCommit], now: T
     let settled_before = pack::settled_before(now).0;
     let mut tx = db.write(epoch).await?;
     visits::move_cursors(&mut tx, moves.collect()).await?;
-    lock_loose(&mut tx, &wanted, settled_before).await?;
+    let locked = lock_loose(&mut tx, &wanted, settled_before).await?;
     let parts = wanted.parts(&mut tx, settled_before).await?;
-    let mut differences = set_packed(&mut tx, &wanted, &parts.packed).await?;
-    differences.append(&mut set_loose(&mut tx, &wanted, &parts.loose).await?);
+    let mut differences = set_packed(&mut tx, &wanted, &parts.packed, &locked).await?;
+    differences.append(&mut set_loose(&mut tx, &wanted, &parts.loose, &locked).await?);
     visits::add_loose(&mut tx, &wanted.added, visits::OBSERVED_ONCE).await?;
     // What is added lies in no span, so that no minute has two differences.
     differences.extend(wanted.added.clone());
@@ -157,11 +157,26 @@ fn day_of(stretch: &Stretch) -> DayKey {
     (stretch.key, Minute(stretch.minutes.start).day())
 }
 
+/// The loose rows that are ours to change; `None` means all, since SQLite has one writer at a time.
+struct Locked(Option<BTreeSet<(KeyId, i64)>>);
+
+impl Locked {
+    /// Of these parts what is locked. A row that was made since comes after this commit, and is none of its business.
+    fn within(&self, parts: &[Stretch]) -> Vec<Stretch> {
+        let Some(rows) = &self.0 else {
+            return parts.to_vec();
+        };
+        let of_part = |part: &Stretch| rows.range((part.key, part.minutes.start)..(part.key, part.minutes.end));
+        let rows = parts.iter().flat_map(of_part);
+        rows.map(|(key, minute)| Stretch::of_minute(*key, *minute)).collect()
+    }
+}
+
 /// Locks all loose rows that may change, in the order in which visits and packing do, so that none waits for another in
-/// a circle. What is not there cannot be locked, so it is made, holding nothing. SQLite has one writer at a time.
-async fn lock_loose(tx: &mut Tx, wanted: &Wanted, settled_before: i64) -> StoreResult<()> {
+/// a circle. What is not there cannot be locked, so it is made, holding nothing.
+async fn lock_loose(tx: &mut Tx, wanted: &Wanted, settled_before: i64) -> StoreResult<Locked> {
     if !tx.is_postgres() {
-        return Ok(());
+        return Ok(Locked(None));
     }
     let whole = |(key, minutes): (&KeyId, &Range<i64>)| Stretch {
         key: *key,
@@ -184,12 +199,13 @@ async fn lock_loose(tx: &mut Tx, wanted: &Wanted, settled_before: i64) -> StoreR
     let sql = "insert into loose (ledger_key, minute, shard, total, good, observed)
         select k, m, 0, 0, 0, 0 from v where true
         on conflict (ledger_key, minute, shard) do update set total = loose.total where false";
-    tx.run_bulk(sql, Vec::new(), &columns).await.map(|_| ())
+    tx.run_bulk(sql, Vec::new(), &columns).await?;
+    Ok(Locked(Some(rows)))
 }
 
 /// Packs what is loose in these parts, and sets them in their days.
-async fn set_packed(tx: &mut Tx, wanted: &Wanted, parts: &[Stretch]) -> StoreResult<Buckets> {
-    let taken = pack::take_loose(tx, parts).await?.days;
+async fn set_packed(tx: &mut Tx, wanted: &Wanted, parts: &[Stretch], locked: &Locked) -> StoreResult<Buckets> {
+    let taken = pack::take_loose(tx, &locked.within(parts)).await?.days;
     let all = parts.iter().map(day_of).collect();
     let filled = parts.iter().filter(|part| wanted.within(part).next().is_some());
     let made = filled.map(day_of).chain(taken.keys().copied()).collect();
@@ -220,11 +236,14 @@ async fn set_packed(tx: &mut Tx, wanted: &Wanted, parts: &[Stretch]) -> StoreRes
 }
 
 /// Sets loose rows.
-async fn set_loose(tx: &mut Tx, wanted: &Wanted, parts: &[Stretch]) -> StoreResult<Buckets> {
+async fn set_loose(tx: &mut Tx, wanted: &Wanted, parts: &[Stretch], locked: &Locked) -> StoreResult<Buckets> {
     let sql = "select l.ledger_key, l.minute, l.total, l.good, l.observed
         from v join loose l on l.ledger_key = v.k and l.minute >= v.a and l.minute < v.b";
     let mut held = Buckets::new();
-    for row in tx.rows_bulk(sql, Vec::new(), &Stretch::columns(parts)).await? {
+    for row in tx
+        .rows_bulk(sql, Vec::new(), &Stretch::columns(&locked.within(parts)))
+        .await?
+    {
         let bucket = held.entry((row.int(0)?, row.int(1)?)).or_default();
         let loose = Bucket {
             total: row.int(2)?,

@@ -1,10 +1,13 @@
 //! SLOs, ledger keys, revisions and facts.
 
+use nines::domain::counts::MICRO;
 use nines::domain::labels::Group;
 use nines::domain::time::Timestamp;
-use nines::engine::ports::{CatalogStore, LedgerStore, RevisionRecord, TargetCommit};
+use nines::engine::ports::{
+    CatalogStore, LedgerStore, LoadedSlo, RetainStore, RevisionRecord, StoreError, TargetCommit,
+};
 
-use crate::support::store::{Fixture, NOW, loaded};
+use crate::support::store::{Fixture, NOW, credit, loaded};
 
 const LATER: Timestamp = Timestamp(NOW.0 + 60_000);
 
@@ -56,6 +59,61 @@ pub async fn a_changed_indicator_is_loaded_anew(f: Fixture) {
     assert_eq!(old, same);
     assert_eq!((new[0].id, new[0].indicator_loaded_at), (old[0].id, LATER));
     assert_eq!(f.store.load_slos().await.expect("SLOs"), new);
+}
+
+pub async fn a_changed_indicator_begins_a_new_generation_where_it_is_asked_for(f: Fixture) {
+    let target = f.targets(1).await[0];
+    let group = Some(Group(vec![("region".to_owned(), "eu".to_owned())]));
+    let mut seen = Vec::new();
+    for (indicator, begins_anew, generation) in [
+        ("v1", true, 1),
+        ("v1", true, 1),
+        ("v2", false, 1),
+        ("v3", true, 2),
+        ("v3", false, 2),
+    ] {
+        let slo = LoadedSlo {
+            begins_anew,
+            ..loaded("a", &[], indicator)
+        };
+        let slos = [slo, loaded("b", &[], indicator)];
+        let records = f.store.sync_slos(f.epoch, &slos, NOW).await.expect("known");
+        assert_eq!(
+            (records[0].generation, records[1].generation),
+            (generation, 1),
+            "{indicator}"
+        );
+        assert_eq!(f.store.load_slos().await.expect("SLOs"), records);
+        let wanted: Vec<_> = records
+            .iter()
+            .flat_map(|record| [(record.id, None), (record.id, group.clone())])
+            .collect();
+        let keys = f.store.ensure_keys(f.epoch, &wanted, LATER).await.expect("keys");
+        let mut read = f.store.load_keys().await.expect("keys are read");
+        read.sort_by_key(|key| keys.iter().position(|other| other.id == key.id));
+        assert_eq!(read, keys, "the present generation, and no other");
+        f.credit(target, keys.iter().map(|key| credit(key.id, 10, 3)).collect())
+            .await;
+        seen.push(keys);
+    }
+    assert_eq!(seen[0], seen[2]);
+    assert_eq!((&seen[3], &seen[3][2..]), (&seen[4], &seen[0][2..]));
+    assert!(
+        seen[3][..2]
+            .iter()
+            .all(|new| seen[0].iter().all(|old| old.id != new.id))
+    );
+    let lifetimes = f
+        .store
+        .lifetimes(&[seen[0][0].id, seen[4][0].id])
+        .await
+        .expect("lifetimes");
+    let events = |at: usize| lifetimes[at].1.total / MICRO;
+    assert_eq!((events(0), events(1)), (9, 6), "what an older generation holds stays");
+    f.store.pack(f.epoch, LATER, 100).await.expect("packed");
+    assert_eq!(f.store.prove().await.expect("a proof"), 0);
+    let unknown = f.store.ensure_keys(f.epoch, &[(i64::MAX, None)], LATER).await;
+    assert!(matches!(unknown, Err(StoreError::Data(_))), "{unknown:?}");
 }
 
 pub async fn ledger_keys_are_found_again_with_hostile_labels(f: Fixture) {

@@ -55,6 +55,7 @@ pub async fn a_lost_lease_fences_every_write(ours: Fixture) {
         targets_days: 1,
     };
     let commit = crate::support::store::commit(1, 0, Vec::new());
+    let read = crate::support::store::read(1, 0, &[1], (1, 1), &[]);
     let refused = [
         store.sync_slos(old, &[], NOW).await.map(|_| ()),
         store.ensure_keys(old, &[], NOW).await.map(|_| ()),
@@ -62,6 +63,7 @@ pub async fn a_lost_lease_fences_every_write(ours: Fixture) {
         store.save_fact(old, "a", "b").await,
         store.sync_targets(old, &[], NOW).await.map(|_| ()),
         store.commit_visits(old, &[commit], NOW).await,
+        store.commit_reads(old, &[read], NOW).await.map(|_| ()),
         store
             .write_packed(old, &[crate::support::store::credit(1, 1, 1)], NOW)
             .await,

@@ -12,9 +12,9 @@ use crate::support::store::{Fixture, NOW, commit, credit};
 const FOREVER: (Minute, Minute) = (Minute(0), Minute(i32::MAX as i64));
 
 /// The first minute of the hour that ended when the tests begin.
-const HOUR_AGO: i64 = NOW.0 / 60_000 - 60;
+pub const HOUR_AGO: i64 = NOW.0 / 60_000 - 60;
 
-async fn buckets(f: &Fixture, keys: &[KeyId]) -> BTreeMap<(KeyId, i64), Bucket> {
+pub async fn buckets(f: &Fixture, keys: &[KeyId]) -> BTreeMap<(KeyId, i64), Bucket> {
     let minutes = f.store.minutes(keys, FOREVER.0, FOREVER.1).await.expect("minutes");
     minutes
         .into_iter()
@@ -22,7 +22,7 @@ async fn buckets(f: &Fixture, keys: &[KeyId]) -> BTreeMap<(KeyId, i64), Bucket> 
         .collect()
 }
 
-async fn pack_all(f: &Fixture, now: Timestamp) -> u64 {
+pub async fn pack_all(f: &Fixture, now: Timestamp) -> u64 {
     let mut rows = 0;
     loop {
         let report = f.store.pack(f.epoch, now, 7).await.expect("packed");
@@ -33,7 +33,7 @@ async fn pack_all(f: &Fixture, now: Timestamp) -> u64 {
     }
 }
 
-fn later(hours: i64) -> Timestamp {
+pub fn later(hours: i64) -> Timestamp {
     Timestamp(NOW.0 + hours * 3_600_000)
 }
 
@@ -433,7 +433,7 @@ pub async fn a_thousand_credits(f: Fixture) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a figure for people, on which nothing hangs")]
-fn stopwatch() -> std::time::Instant {
+pub fn stopwatch() -> std::time::Instant {
     std::time::Instant::now()
 }
 

@@ -34,7 +34,7 @@ const RETENTION: Retention = Retention {
     clippy::disallowed_methods,
     reason = "how long to look is for people who run the tests"
 )]
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -234,7 +234,7 @@ fn committed(header: &[u8]) -> usize {
     header.try_into().map_or(0, |bytes| u64::from_le_bytes(bytes) as usize)
 }
 
-fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyId, i64), HourTotal> {
+pub fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyId, i64), HourTotal> {
     let mut hours: BTreeMap<(KeyId, i64), HourTotal> = BTreeMap::new();
     for ((key, minute), bucket) in minutes {
         let hour = Minute(*minute).hour();
@@ -250,7 +250,7 @@ fn hours(minutes: &BTreeMap<(KeyId, i64), Bucket>, from: Hour) -> BTreeMap<(KeyI
 }
 
 /// At how many places the store and the log differ; each is printed.
-fn difference<T: PartialEq + Debug>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
+pub fn difference<T: PartialEq + Debug>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<(KeyId, i64), T>) -> i64 {
     let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
     let differing = keys.into_iter().filter(|key| a.get(*key) != b.get(*key));
     differing
@@ -259,7 +259,7 @@ fn difference<T: PartialEq + Debug>(a: &BTreeMap<(KeyId, i64), T>, b: &BTreeMap<
 }
 
 /// Waits for a future, but drops it after so many of its waits; then `None`.
-async fn patient<T>(waits: Option<i64>, future: impl Future<Output = T>) -> Option<T> {
+pub async fn patient<T>(waits: Option<i64>, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = waits.unwrap_or(i64::MAX);
     poll_fn(|context| match future.as_mut().poll(context) {
@@ -274,10 +274,10 @@ async fn patient<T>(waits: Option<i64>, future: impl Future<Output = T>) -> Opti
 }
 
 /// Splitmix64: the same history for the same seed.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, end: i64) -> i64 {
+    pub fn below(&mut self, end: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -286,7 +286,7 @@ impl Random {
     }
 
     /// After how many waits something is dropped; mostly never.
-    fn patience(&mut self) -> Option<i64> {
+    pub fn patience(&mut self) -> Option<i64> {
         (self.below(3) == 0).then(|| self.below(25))
     }
 }

@@ -6,7 +6,8 @@ use nines::domain::counts::{Bucket, MICRO};
 use nines::domain::slo::SloId;
 use nines::domain::time::{Minute, Timestamp};
 use nines::engine::ports::{
-    CatalogStore, Credit, Epoch, KeyId, LeaseState, LeaseStore, LedgerStore, LoadedSlo, TargetCommit,
+    CatalogStore, Credit, Epoch, KeyId, LeaseState, LeaseStore, LedgerStore, LoadedSlo, ReadCommit, ReadSpan,
+    TargetCommit,
 };
 use nines::store::SqlStore;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
@@ -146,6 +147,21 @@ pub fn commit(target: i64, expected_seq: i64, credits: Vec<Credit>) -> TargetCom
         header: vec![1, 2, 3],
         credits,
         ..TargetCommit::default()
+    }
+}
+
+/// A reader's minutes: these keys, from and to, what they hold.
+pub fn read(target: i64, expected_seq: i64, keys: &[KeyId], span: (i64, i64), minutes: &[Credit]) -> ReadCommit {
+    ReadCommit {
+        target,
+        expected_seq,
+        header: expected_seq.to_le_bytes().to_vec(),
+        span: Some(ReadSpan {
+            keys: keys.to_vec(),
+            from: Minute(span.0),
+            to: Minute(span.1),
+        }),
+        minutes: minutes.to_vec(),
     }
 }
 
