@@ -291,12 +291,15 @@ pub struct AlertView {
 /// One target in Prometheus's shape.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TargetView {
+    /// Job and URL as they are: what the target is known by.
+    #[serde(skip)]
+    pub key: String,
     /// `job`, `instance` and its own labels.
     pub labels: BTreeMap<String, String>,
     /// The job's name.
     #[serde(rename = "scrapePool")]
     pub scrape_pool: String,
-    /// The whole URL.
+    /// The URL without secrets.
     #[serde(rename = "scrapeUrl")]
     pub scrape_url: String,
     /// `up | down | unknown`

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::SloHealth;
 use crate::domain::reading::{Missing, Target};
+use crate::domain::shown::{cut, shown_url};
 use crate::domain::time::{Timestamp, format_duration};
 use crate::engine::snapshot::TargetView;
 
@@ -102,11 +103,13 @@ impl Health {
         feeds.sort();
         let labels = target.labels.iter();
         TargetView {
+            key: target.key(),
+            // Rules may make a label of a URL.
             labels: labels
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (cut(name).into_owned(), shown_url(value)))
                 .collect(),
             scrape_pool: target.job.clone(),
-            scrape_url: target.url.clone(),
+            scrape_url: shown_url(&target.url),
             health: match (&self.error, self.last_visit_at) {
                 (_, None) => "unknown",
                 (None, Some(_)) => "up",

@@ -31,6 +31,7 @@ use crate::domain::counting::listing::shift_by_downtime;
 use crate::domain::labels::Group;
 use crate::domain::reading::{Reading, Target};
 use crate::domain::selection::Selection;
+use crate::domain::shown::shown_url;
 use crate::domain::time::Timestamp;
 
 /// Counts visits and keeps what is not committed yet.
@@ -249,7 +250,7 @@ impl Collector {
                     .collect();
                 let (header, slos) = header.and_then(|header| slos.map(|slos| (header, slos))).unwrap_or_else(|error| {
                     // It is a target seen for the first time then: a baseline invents nothing.
-                    tracing::error!(target = record.key, %error, "the stored cursor is dropped; taking a new baseline");
+                    tracing::error!(target = shown_url(&record.key), %error, "the stored cursor is dropped; taking a new baseline");
                     (TargetHeader::default(), HashMap::new())
                 });
                 target.set_cursor(record.id, cursor.seq, listed_at, header, slos);
@@ -410,7 +411,7 @@ impl Collector {
             .filter(|target| !target.leaving)
             .map(|target| target.view(&state.catalog))
             .collect();
-        views.sort_by(|a, b| (&a.scrape_pool, &a.scrape_url).cmp(&(&b.scrape_pool, &b.scrape_url)));
+        views.sort_by(|a, b| (&a.scrape_pool, &a.key).cmp(&(&b.scrape_pool, &b.key)));
         views
     }
 

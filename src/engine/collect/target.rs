@@ -18,6 +18,7 @@ use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
 use crate::domain::labels::Group;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Series, Target};
+use crate::domain::shown::shown_url;
 use crate::domain::time::{Timestamp, format_duration};
 use crate::engine::catalog::Catalog;
 use crate::engine::ports::{KeyId, TargetCommit};
@@ -247,7 +248,7 @@ impl TargetState {
             });
         }
         tracing::warn!(
-            target = self.target.key(),
+            target = shown_url(&self.target.key()),
             "only another process has answered for five minutes; new baseline"
         );
         self.health.other_since = None;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::tagged;
-use crate::engine::discovered::{Discovered, shown_labels, shown_url};
+use crate::engine::discovered::{Discovered, shown_labels};
 use crate::engine::snapshot::TargetView;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -74,15 +74,10 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
 }
 
 fn active_target(view: &TargetView, discovered: &Discovered, external_url: &str) -> ActiveTarget {
-    let key = format!("{} {}", view.scrape_pool, view.scrape_url);
-    let scrape_url = shown_url(&view.scrape_url);
     ActiveTarget {
-        discovered_labels: discovered.labels.get(&key).map(shown_labels).unwrap_or_default(),
-        global_url: global_url(&scrape_url, external_url),
-        view: TargetView {
-            scrape_url,
-            ..view.clone()
-        },
+        discovered_labels: discovered.labels.get(&view.key).map(shown_labels).unwrap_or_default(),
+        global_url: global_url(&view.scrape_url, external_url),
+        view: view.clone(),
     }
 }
 
@@ -111,7 +106,7 @@ mod tests {
 
     fn found(state: &HttpState) -> Discovered {
         let view = &state.snapshot.load().targets[0];
-        let key = format!("{} {}", view.scrape_pool, view.scrape_url);
+        let key = view.key.clone();
         let labels = |token: &str| -> Labels {
             let pairs = [("__address__", "a:1"), ("__param_token", token)];
             pairs.into_iter().collect()

@@ -14,6 +14,7 @@ pub(super) fn target(instance: &str, health: &'static str, error: &str) -> Targe
         ]),
         scrape_pool: "shop".to_owned(),
         scrape_url: format!("http://{instance}/metrics"),
+        key: format!("shop http://{instance}/metrics"),
         health,
         last_error: error.to_owned(),
         consecutive_failures: u32::from(!error.is_empty()),

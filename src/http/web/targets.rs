@@ -10,7 +10,6 @@ use axum::response::Response;
 use super::pages::{self, PageLink};
 use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
-use crate::engine::discovered::shown_url;
 use crate::engine::snapshot::TargetView;
 use crate::http::format;
 use crate::http::query::Query;
@@ -180,7 +179,7 @@ fn target_row(target: &TargetView, now: Timestamp) -> TargetRow {
         class,
         icon,
         pool: target.scrape_pool.clone(),
-        url: shown_url(&target.scrape_url),
+        url: target.scrape_url.clone(),
         labels: own.map(|(name, value)| (name.clone(), value.clone())).collect(),
         last: target.last_scrape.map(|time| Time::of(time, now)),
         took: took.unwrap_or_else(|| format::UNKNOWN.to_owned()),

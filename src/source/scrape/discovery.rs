@@ -23,12 +23,16 @@ use crate::domain::digest::fnv1a;
 use crate::domain::labels::Labels;
 use crate::domain::reading::{Missing, MissingReason, Reading};
 use crate::domain::selection::Selection;
+use crate::domain::shown::cut;
 use crate::engine::discovered::Discovered;
 use crate::engine::ports::{ListedTarget, Visitor};
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
 /// kernel, and whoever writes a target into a file expects to see it soon.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// So many unusable addresses of a job are named at most.
+const COMPLAINTS_MAX: usize = 20;
 
 /// Lists the targets now, then whenever files or providers say something new, until it is cancelled. Targets that are in
 /// the channel already and have not changed stay the same, also across a reload that cancels this and spawns it anew with
@@ -283,7 +287,7 @@ impl Discovery {
     fn complain(&mut self, complaints: Vec<String>) {
         for complaint in &complaints {
             if !self.complaints.contains(complaint) {
-                warn!("{complaint}");
+                warn!("{}", cut(complaint));
             }
         }
         self.complaints = complaints.into_iter().collect();
@@ -326,14 +330,22 @@ impl Job {
         let of_files = &self.gathered.of_files;
         let of_providers = self.gathered.of_providers.iter().flatten();
         let of_providers = of_providers.flat_map(|groups| groups.iter());
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut left_out) = (Vec::new(), 0_usize);
         for group in job.static_targets.iter().chain(of_files).chain(of_providers) {
             for address in &group.targets {
                 match find_target(job, address, &group.labels) {
                     Ok(outcome) => outcomes.push(outcome),
-                    Err(complaint) => complaints.push(complaint),
+                    Err(complaint) => {
+                        left_out += 1;
+                        if left_out <= COMPLAINTS_MAX {
+                            complaints.push(complaint);
+                        }
+                    }
                 }
             }
+        }
+        if let Some(more) = left_out.checked_sub(COMPLAINTS_MAX).filter(|more| *more > 0) {
+            complaints.push(format!("job {}: {more} more targets are left out", job.name));
         }
         outcomes
     }

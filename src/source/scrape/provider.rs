@@ -12,6 +12,7 @@ use super::client::Clients;
 use super::dns_sd::DnsProvider;
 use super::http_sd::HttpProvider;
 use super::settings::{Provider, TargetGroup};
+use crate::domain::shown::shown_url;
 
 /// How long the first pause after a failure is; each further one is twice as long, up to the interval.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ pub(super) async fn keep_looking(
                 }
                 String::new()
             }
-            Ok(Err(why)) => why,
+            Ok(Err(why)) => shown_url(&why),
             Err(_) => format!("no answer within {LOOK_TIMEOUT:?}"),
         };
         let name = provider.name();
