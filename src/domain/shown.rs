@@ -70,7 +70,7 @@ fn hide(text: &str, depth: usize) -> String {
 }
 
 /// A parameter's value may be a URL itself, with its marks written as `%3A`.
-fn hide_value<'a>(value: &'a str, depth: usize) -> Cow<'a, str> {
+fn hide_value(value: &str, depth: usize) -> Cow<'_, str> {
     if depth == 0 {
         return Cow::Borrowed(HIDDEN);
     }

@@ -29,7 +29,7 @@ use super::stats::Stats;
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::listing::shift_by_downtime;
 use crate::domain::labels::Group;
-use crate::domain::reading::{Reading, Target};
+use crate::domain::reading::{Missing, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::domain::shown::shown_url;
 use crate::domain::time::Timestamp;
@@ -262,6 +262,15 @@ impl Collector {
 
     /// Counts one visit, which was asked for this.
     pub fn apply(&self, key: &str, asked: Asked, reading: Reading, at: Timestamp, took: Duration) {
+        self.count(key, asked, reading, at, Some(took));
+    }
+
+    /// Counts a visit that is not made, because nobody has answered for long.
+    pub fn skip(&self, key: &str, asked: Asked, missing: Missing, at: Timestamp) {
+        self.count(key, asked, Reading::Missing(missing), at, None);
+    }
+
+    fn count(&self, key: &str, asked: Asked, reading: Reading, at: Timestamp, took: Option<Duration>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(target) = state.targets.get_mut(key).filter(|target| !target.leaving) else {
@@ -282,6 +291,9 @@ impl Collector {
         }
         self.stats.samples_seen.add(visit.samples_seen);
         self.stats.samples_selected.add(visit.samples_selected);
+        for (kind, number) in visit.warnings.into_iter().filter(|(_, number)| *number > 0) {
+            self.stats.scrape_warnings.add(&[target.job(), kind], number);
+        }
         for (slo, notes) in visit.notes {
             state.notes.set(slo, key, notes, at);
         }
@@ -411,7 +423,7 @@ impl Collector {
             .filter(|target| !target.leaving)
             .map(|target| target.view(&state.catalog))
             .collect();
-        views.sort_by(|a, b| (&a.scrape_pool, &a.key).cmp(&(&b.scrape_pool, &b.key)));
+        views.sort_by(|a, b| a.about.key.cmp(&b.about.key));
         views
     }
 

@@ -50,7 +50,7 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
     let views = snapshot
         .targets
         .iter()
-        .filter(|view| active && is_asked(&view.scrape_pool));
+        .filter(|view| active && is_asked(&view.about.scrape_pool));
     let listed: Vec<ActiveTarget> = views
         .map(|view| active_target(view, &discovered, &external_url))
         .collect();
@@ -75,8 +75,12 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
 
 fn active_target(view: &TargetView, discovered: &Discovered, external_url: &str) -> ActiveTarget {
     ActiveTarget {
-        discovered_labels: discovered.labels.get(&view.key).map(shown_labels).unwrap_or_default(),
-        global_url: global_url(&view.scrape_url, external_url),
+        discovered_labels: discovered
+            .labels
+            .get(&view.about.key)
+            .map(shown_labels)
+            .unwrap_or_default(),
+        global_url: global_url(&view.about.scrape_url, external_url),
         view: view.clone(),
     }
 }
@@ -106,7 +110,7 @@ mod tests {
 
     fn found(state: &HttpState) -> Discovered {
         let view = &state.snapshot.load().targets[0];
-        let key = view.key.clone();
+        let key = view.about.key.clone();
         let labels = |token: &str| -> Labels {
             let pairs = [("__address__", "a:1"), ("__param_token", token)];
             pairs.into_iter().collect()

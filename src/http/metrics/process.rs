@@ -45,6 +45,13 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         "Visits that were due while the one before was under way or waited for its turn.",
         &stats.scrapes_skipped,
     );
+    by(
+        writer,
+        "nines_scrape_warnings_total",
+        "Lines of pages that were not understood, and samples of a series that stood there twice.",
+        &["job", "kind"],
+        &stats.scrape_warnings,
+    );
     counter(
         writer,
         "nines_samples_seen_total",
