@@ -207,7 +207,8 @@ impl Reloader {
         discovering.cancel();
         *discovering = self.stop.child_token();
         let shown = Arc::clone(&self.discovered);
-        discovery::spawn(config.jobs, self.targets.clone(), shown, discovering.clone());
+        let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
+        discovery::spawn(config.jobs, targets, shown, stats, discovering.clone());
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
         let mut warnings = specs.warnings;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+
 use crate::domain::labels::Labels;
 use crate::domain::secret_names::sounds_secret;
 use crate::domain::shown::{HIDDEN, cut, shown_address, shown_url};
@@ -17,6 +19,35 @@ pub struct Discovered {
     pub dropped: Vec<(String, Labels)>,
     /// How many targets of each job rules drop.
     pub dropped_counts: BTreeMap<String, u64>,
+    /// What is wrong with it now, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
+}
+
+/// So many problems are shown.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Why a job does not have the targets that it could have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Problem {
+    /// The job.
+    #[serde(rename = "scrapePool")]
+    pub job: String,
+    /// `file | http | dns | kubernetes`: what gives no list; `address`: what is listed is none; `target_limit`.
+    pub mechanism: &'static str,
+    /// In a sentence, without secrets.
+    #[serde(rename = "error")]
+    pub message: String,
+}
+
+impl Problem {
+    /// With a message whose parts from outside are without secrets; it is cut.
+    pub fn new(job: &str, mechanism: &'static str, message: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            mechanism,
+            message: cut(message).into_owned(),
+        }
+    }
 }
 
 /// Labels as people may see them: parameters whose names sound like secrets, and credentials in URLs, are hidden; long

@@ -62,6 +62,20 @@ struct State {
     downtimes: Vec<(Timestamp, Timestamp)>,
 }
 
+impl State {
+    /// Drops what is left of targets that are gone, and gives back their room where there were many.
+    fn forget_gone(&mut self) {
+        let Self {
+            targets, by_id, notes, ..
+        } = self;
+        by_id.retain(|_, key| targets.contains_key(key));
+        notes.retain_targets(|key| targets.contains_key(key));
+        let room = 2 * targets.len();
+        targets.shrink_to(room);
+        by_id.shrink_to(room);
+    }
+}
+
 /// For what a visit was asked: its page tells nothing of series that were not wanted when it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -172,6 +186,7 @@ impl Collector {
         state
             .targets
             .retain(|key, target| keys.contains_key(key.as_ref()) || target.waits());
+        state.forget_gone();
         for (key, listed) in keys {
             match state.targets.get_mut(key.as_str()) {
                 Some(known) => {
@@ -352,14 +367,18 @@ impl Collector {
     pub fn committed(&self, commits: &[TargetCommit]) {
         let mut guard = self.lock();
         let State { targets, by_id, .. } = &mut *guard;
+        let mut is_gone = false;
         for commit in commits {
             let Some(key) = by_id.get(&commit.target) else { continue };
             let Some(target) = targets.get_mut(key) else { continue };
             target.committed(commit.expected_seq + 1);
             if target.leaving && !target.waits() {
                 targets.remove(key);
-                by_id.remove(&commit.target);
+                is_gone = true;
             }
+        }
+        if is_gone {
+            guard.forget_gone();
         }
     }
 

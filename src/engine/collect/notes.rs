@@ -84,6 +84,13 @@ impl Notes {
         }
     }
 
+    /// Drops what was said of targets that are gone, unless it passes by itself.
+    pub fn retain_targets(&mut self, is_there: impl Fn(&str) -> bool) {
+        for shown in self.0.values_mut() {
+            shown.retain(|(_, target), note| note.until.is_some() || is_there(target));
+        }
+    }
+
     /// Keeps the notes of SLOs that still run.
     pub fn retain(&mut self, keep: impl Fn(i64) -> bool) {
         self.0.retain(|slo, _| keep(*slo));

@@ -50,6 +50,7 @@ pub async fn visit_targets(
             }
             keeps
         });
+        running.shrink_to(2 * listed.len());
         for target in listed.iter() {
             running.entry(target.target.key()).or_insert_with(|| {
                 let stop = cancel.child_token();

@@ -63,10 +63,12 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
         .dropped_counts
         .iter()
         .filter(|(job, _)| dropped && is_asked(job));
+    let problems = discovered.problems.iter().filter(|problem| is_asked(&problem.job));
     let data = json!({
         "activeTargets": listed,
         "droppedTargets": left_out.collect::<Vec<_>>(),
         "droppedTargetCounts": counts.collect::<BTreeMap<_, _>>(),
+        "discoveryErrors": problems.collect::<Vec<_>>(),
     });
     let etag = state.etag(&snapshot);
     let etag = format!("{}-{}\"", etag.trim_end_matches('"'), discovered.revision);
@@ -106,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::domain::labels::Labels;
+    use crate::engine::discovered::Problem;
     use crate::http::testing::{get, state};
 
     fn found(state: &HttpState) -> Discovered {
@@ -120,6 +123,7 @@ mod tests {
             labels: [(key, labels("hunter2"))].into(),
             dropped: vec![("other".to_owned(), labels("hunter2"))],
             dropped_counts: [("other".to_owned(), 3), ("shop".to_owned(), 0)].into(),
+            problems: vec![Problem::new("other", "http", "no answer")],
         }
     }
 
@@ -155,6 +159,11 @@ mod tests {
                 .as_str()
                 .is_some_and(|url| url.starts_with("http"))
         );
+        let failed = json!([{"scrapePool": "other", "mechanism": "http", "error": "no answer"}]);
+        assert_eq!(all["discoveryErrors"], failed);
+        assert_eq!(data(&state, "?scrapePool=shop").await["discoveryErrors"], json!([]));
+        let page = get(&state, "/targets").await.2;
+        assert!(page.contains("Discovery") && page.contains("no answer"), "{page}");
         let number = |value: &Value| value.as_array().map_or(0, Vec::len);
         let active = data(&state, "?state=active").await;
         assert_eq!(

@@ -9,6 +9,7 @@ use crate::http::state::HttpState;
 pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
     write_process(writer, state, snapshot);
     write_visits(writer, &state.stats);
+    write_samples(writer, &state.stats);
     write_evaluations(writer, &state.stats);
     write_messages(writer, &state.stats);
 }
@@ -52,6 +53,16 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         &["job", "kind"],
         &stats.scrape_warnings,
     );
+    by(
+        writer,
+        "nines_sd_failures_total",
+        "Looks for targets that gave no list; the targets that are known stay.",
+        &["job", "mechanism"],
+        &stats.sd_failures,
+    );
+}
+
+fn write_samples(writer: &mut Writer, stats: &Stats) {
     counter(
         writer,
         "nines_samples_seen_total",

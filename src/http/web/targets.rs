@@ -11,6 +11,7 @@ use axum::response::Response;
 use super::pages::{self, PageLink};
 use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
+use crate::engine::discovered::Problem;
 use crate::engine::snapshot::TargetView;
 use crate::http::format;
 use crate::http::query::Query;
@@ -24,6 +25,7 @@ const HEALTHS: [(&str, &str, &str); 3] = [("down", "bad", "■"), ("unknown", "n
 struct TargetsPage {
     frame: Frame,
     total: usize,
+    problems: Vec<Problem>,
     counts: Vec<Count>,
     jobs: Vec<JobRow>,
     rows: Vec<TargetRow>,
@@ -94,6 +96,7 @@ pub async fn targets(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
     page(&TargetsPage {
         frame: Frame::of(&state, &snapshot, "Targets", "targets"),
         total: snapshot.targets.len(),
+        problems: state.discovered.load().problems.clone(),
         counts: counts(&snapshot.targets),
         jobs: jobs(&snapshot.targets),
         rows: rows.collect(),

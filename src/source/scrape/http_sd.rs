@@ -72,6 +72,10 @@ impl HttpProvider {
 
 #[async_trait]
 impl Provide for HttpProvider {
+    fn mechanism(&self) -> &'static str {
+        "http"
+    }
+
     fn name(&self) -> String {
         shown_url(&self.settings.url)
     }

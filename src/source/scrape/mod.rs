@@ -13,6 +13,7 @@ mod failure;
 mod files;
 mod http_sd;
 mod http_settings;
+mod job;
 mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;

@@ -47,13 +47,7 @@ pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Res
                 discovered,
             }))
         })
-        .map_err(|why| {
-            format!(
-                "job {}: target {:?} is left out: {why}",
-                job.name,
-                shown_address(address)
-            )
-        })
+        .map_err(|why| format!("target {:?} is left out: {why}", shown_address(address)))
 }
 
 /// What rules see of a target: the labels of its group, its address, and what its job says.

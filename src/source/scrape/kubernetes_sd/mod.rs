@@ -201,6 +201,10 @@ impl KubernetesProvider {
 
 #[async_trait]
 impl Provide for KubernetesProvider {
+    fn mechanism(&self) -> &'static str {
+        "kubernetes"
+    }
+
     fn name(&self) -> String {
         format!("Kubernetes at {}", shown_url(self.server()))
     }
