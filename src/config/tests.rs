@@ -254,7 +254,10 @@ fn mistakes_are_told_with_their_place() {
             vec!["N006 3:39"],
         ),
         (job("relabel_configs: [{source_labels: [a]}]"), vec!["N048 3:23"]),
-        (job("relabel_configs: [{target_label: a-b}]"), vec!["N048 3:38"]),
+        (
+            job("relabel_configs: [{source_labels: [''], target_label: b}]"),
+            vec!["N048 3:39"],
+        ),
         (
             job("metric_relabel_configs: [{regex: '(', action: keep}, {regex: a, target_label: b, action: LabelDrop}]"),
             vec!["N048 3:38", "N048 3:83"],
