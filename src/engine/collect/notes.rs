@@ -138,7 +138,7 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
         }
         Note::Overflow { series } => {
             let message = format!(
-                "the increase of {} on {target} does not fit the ledger; it was not counted",
+                "the increase of {} on {target} does not fit the ledger (more than 9.2 × 10^12 events): it was not counted, the minute is not observed, and the value is the new baseline",
                 cut(series)
             );
             (OVERFLOW, message, None, true)
