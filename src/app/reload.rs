@@ -43,6 +43,8 @@ pub struct Read {
     pub config: Config,
     /// The SLO files.
     pub files: SpecFiles,
+    /// What is odd about the config.
+    pub warnings: Vec<String>,
 }
 
 /// Why files cannot be taken over, one sentence each.
@@ -71,9 +73,6 @@ impl Paths {
                 .map(crate::spec::diagnostic::Diagnostic::concise)
                 .collect());
         };
-        for diagnostic in &diagnostics {
-            tracing::warn!(diagnostic = diagnostic.concise(), "config");
-        }
         let mut paths = config.slo_files.clone();
         paths.extend(
             self.slos
@@ -83,7 +82,12 @@ impl Paths {
         let mut files =
             specs::read(&paths, &base, self.options).map_err(|error| vec![format!("SLO files: {error}")])?;
         files.servers = sources(&config);
-        Ok(Read { config, files })
+        let warnings = diagnostics.iter().map(crate::spec::diagnostic::Diagnostic::concise);
+        Ok(Read {
+            config,
+            files,
+            warnings: warnings.collect(),
+        })
     }
 }
 
@@ -206,7 +210,11 @@ impl Reloader {
     }
 
     async fn take_over(&self, read: Read, is_reload: bool) -> Result<Vec<String>, Refused> {
-        let Read { config, files } = read;
+        let Read {
+            config,
+            files,
+            mut warnings,
+        } = read;
         // One reload at a time: the lock is held to the end.
         let mut last_good = self.last_good.lock().await;
         let specs = files.resolve(&last_good, self.clock.now());
@@ -231,10 +239,11 @@ impl Reloader {
         discovering.cancel();
         *discovering = self.stop.child_token();
         let shown = Arc::clone(&self.discovered);
-        discovery::spawn(config.jobs, self.targets.clone(), shown, discovering.clone());
+        let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
+        discovery::spawn(config.jobs, targets, shown, stats, discovering.clone());
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
-        let mut warnings = specs.warnings;
+        warnings.extend(specs.warnings);
         if is_reload && config.storage_url != *self.storage_at_start.load_full() {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
@@ -283,7 +292,7 @@ fn build_routing(config: &Config, external_url: &str) -> Result<Routing, Refused
 
 fn log_warnings(warnings: &[String]) {
     for warning in warnings {
-        tracing::warn!(diagnostic = warning, "SLO files");
+        tracing::warn!(diagnostic = warning, "configuration");
     }
 }
 
@@ -304,5 +313,37 @@ impl Control for Reloader {
                 ReloadOutcome::Refused { errors }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::clock::ManualClock;
+
+    #[tokio::test]
+    async fn a_reload_answers_with_the_warnings_of_the_config_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("nines.yml");
+        let text = "remote_write: [{url: 'http://x/'}]\nscrape_configs: [{job_name: a, bearer_token: hunter2}]\n";
+        std::fs::write(&file, text).expect("a file");
+        let paths = Paths {
+            config: file,
+            slos: Vec::new(),
+            allow_removal: false,
+            options: Options::default(),
+        };
+        let read = paths.read().expect("it is valid");
+        let stop = CancellationToken::new();
+        let clock = Arc::new(ManualClock::at(crate::domain::time::Timestamp(0)));
+        let (reloader, _channels) = Reloader::new(paths, clock, Arc::default(), Default::default(), stop.clone());
+        reloader.start(read, Vec::new()).await.expect("it starts");
+        let ReloadOutcome::Done { warnings } = reloader.reload().await else {
+            panic!("it is refused")
+        };
+        let codes: Vec<&str> = warnings.iter().filter_map(|said| said.split(' ').nth(1)).collect();
+        assert!(codes.contains(&"L023"), "{warnings:?}");
+        assert!(!warnings.concat().contains("hunter2"), "{warnings:?}");
+        stop.cancel();
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::SystemClock;
 use super::reload::{Channels, Paths, Reloader};
+use crate::domain::shown::shown_url;
 use crate::engine::clock::Clock;
 use crate::engine::commit::VisitLog;
 use crate::engine::ports::{CatalogStore, Store, StoreError};
@@ -241,21 +242,8 @@ fn runtime_info(options: &ServeOptions, storage_url: &str, clock: &dyn Clock) ->
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("NINES_REVISION").unwrap_or("unknown").to_owned(),
         start_time: clock.now(),
-        storage: without_credentials(storage_url),
+        storage: shown_url(storage_url),
         flags: options.flags.clone(),
-    }
-}
-
-/// A storage URL as people may see it: without user and password.
-pub fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url::Url::parse(url)) {
-        (Some((scheme, _)), Ok(parsed)) => {
-            let host = parsed.host_str().unwrap_or_default();
-            let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{scheme}://{host}{port}{}", parsed.path())
-        }
-        (Some((scheme, _)), Err(_)) => format!("{scheme}://…"),
-        (None, _) => url.to_owned(),
     }
 }
 

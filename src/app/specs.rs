@@ -273,6 +273,8 @@ fn revision(source: &SourceFile, now: Timestamp) -> RevisionRecord {
 
 impl Specs {
     fn run(&mut self, slos: &[Slo], invalid: bool, diagnostics: &[Diagnostic], running: &mut BTreeSet<SloId>) {
+        let mut lines: Vec<u32> = slos.iter().map(|slo| slo.origin.line).collect();
+        lines.sort_unstable();
         for slo in slos {
             if !running.insert(slo.id.clone()) {
                 continue;
@@ -280,8 +282,12 @@ impl Specs {
             let slo = slo.clone().fed_by(&self.servers);
             let idle_reason = slo.idle_reason(&self.servers);
             let is_idle = idle_reason.is_some();
-            // Why another SLO of the file is not computed is none of this one's business.
-            let is_own = |found: &&Diagnostic| found.code != IDLE.code || (is_idle && found.line == slo.origin.line);
+            let is_own = |found: &&Diagnostic| match found.code {
+                // Why another SLO of the file is not computed is none of this one's business.
+                code if code == IDLE.code => is_idle && found.line == slo.origin.line,
+                // What keeps a file from loading concerns all that it had.
+                _ => invalid || owner(&lines, found.line) == Some(slo.origin.line),
+            };
             let diagnostics = diagnostics.iter().filter(is_own).map(view).collect();
             if let Some(reason) = idle_reason {
                 self.desired.idle.push(IdleSlo {
@@ -339,6 +345,13 @@ impl Specs {
             .idle
             .extend(never_ran.into_iter().map(|named| broken(Some(named))));
     }
+}
+
+/// The line of the SLO that has a diagnostic at this line; what stands before all of them is shown with the first. `lines`
+/// are those of the file's SLOs, sorted.
+fn owner(lines: &[u32], line: u32) -> Option<u32> {
+    let begun = lines.iter().take_while(|begin| **begin <= line);
+    begun.last().or(lines.first()).copied()
 }
 
 fn view(diagnostic: &Diagnostic) -> DiagnosticView {

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::parse_period;
 use crate::app::reload::Paths;
-use crate::app::serve::{Invalid, ServeOptions, serve, without_credentials};
+use crate::app::serve::{Invalid, ServeOptions, serve};
 use crate::app::telemetry::{self, LogFormat};
+use crate::domain::shown::shown_url;
 use crate::domain::window::WindowLength;
 use crate::spec::Options;
 
@@ -130,7 +131,7 @@ impl ServeArgs {
             ("slo.default-period", self.default_period.to_prometheus()),
             (
                 "storage.url",
-                self.storage_url.as_deref().map(without_credentials).unwrap_or_default(),
+                self.storage_url.as_deref().map(shown_url).unwrap_or_default(),
             ),
             ("web.listen-address", self.listen.join(",")),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),

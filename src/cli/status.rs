@@ -1,6 +1,6 @@
 //! `nines status`: the SLOs of a running nines as a table, and a gate for deployments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 use anyhow::Context;
@@ -324,11 +324,18 @@ fn write_table(slos: &[&Slo], out: &mut dyn Write) -> anyhow::Result<()> {
         }
     }
     writeln!(out, "{}", table.trim_fmt())?;
-    for diagnostic in slos.iter().flat_map(|slo| &slo.diagnostics) {
-        writeln!(out, "{}", plain(&diagnostic.line()))?;
+    for line in diagnostics(slos) {
+        writeln!(out, "{}", plain(&line))?;
     }
     writeln!(out, "{}", plain(&summary(slos)))?;
     Ok(())
+}
+
+/// What is wrong, each once: that of a file stands at each of its SLOs, and at each of their groups.
+fn diagnostics(slos: &[&Slo]) -> Vec<String> {
+    let mut said = HashSet::new();
+    let lines = slos.iter().flat_map(|slo| &slo.diagnostics).map(Diagnostic::line);
+    lines.filter(|line| said.insert(line.clone())).collect()
 }
 
 /// The value that all of them share.
@@ -415,6 +422,19 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_several_slos_have_is_said_once() {
+        let slo = |hint: &str| -> Slo {
+            let found =
+                json!({"code": "L001", "message": "odd", "file": "a.yaml", "line": 1, "column": 2, "hint": hint});
+            let slo = json!({"state": "healthy", "spec": "ok", "diagnostics": [found]});
+            serde_json::from_value(slo).expect("an SLO")
+        };
+        let (one, other) = (slo("x"), slo("y"));
+        let said = ["a.yaml:1:2: L001 odd (x)", "a.yaml:1:2: L001 odd (y)"];
+        assert_eq!(diagnostics(&[&one, &one, &other, &one]), said);
     }
 
     #[tokio::test]

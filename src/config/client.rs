@@ -10,6 +10,9 @@ use crate::spec::reader::{Field, Fields};
 /// Why keys that end in `_ref` do nothing.
 pub(super) const NO_STORES: &str = "nines has no secret providers; use the key that ends in `_file`";
 
+/// What is said where a version is none, or one that nines does not speak.
+const SPOKEN: &str = "nines speaks TLS 1.2 and 1.3: write TLS12 or TLS13";
+
 /// The versions of TLS as they are written; the old ones are below what nines speaks.
 const VERSIONS: [(&str, Option<TlsVersion>); 4] = [
     ("TLS10", None),
@@ -137,17 +140,8 @@ pub(super) fn read_tls(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Tl
     tls.key_file = fields.get("key_file").and_then(|field| context.path(field));
     tls.server_name = fields.get("server_name").and_then(|field| context.reader.filled(field));
     tls.insecure_skip_verify = context.boolean(&mut fields, "insecure_skip_verify", false);
-    let least = fields.get("min_version");
-    tls.min_version = least
-        .and_then(|field| context.reader.choice(field, &VERSIONS))
-        .flatten();
-    let most = fields.get("max_version");
-    let most = most.and_then(|field| Some((field, context.reader.choice(field, &VERSIONS)?)));
-    if let Some((field, None)) = most {
-        let message = "`max_version` has no effect: nines speaks TLS 1.2 and 1.3";
-        context.reader.report(&codes::NO_EFFECT, field.key_span, message);
-    }
-    tls.max_version = most.and_then(|(_, version)| version);
+    tls.min_version = read_version(context, &mut fields, "min_version");
+    tls.max_version = read_version(context, &mut fields, "max_version");
     context.unsupported(
         &mut fields,
         &[
@@ -165,6 +159,20 @@ pub(super) fn read_tls(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Tl
         context.reader.report(&codes::MISSING_KEY, field.key_span, message);
     }
     tls
+}
+
+/// A version that nines speaks; one of Prometheus's that it does not speak is said, and has no effect.
+fn read_version(context: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static str) -> Option<TlsVersion> {
+    let field = fields.get(key)?;
+    let version = context.reader.choice_with(field, &VERSIONS, Some(SPOKEN))?;
+    if version.is_none() {
+        let message = format!("`{key}` has no effect: older versions than TLS 1.2 are not spoken");
+        let hint = Some(SPOKEN.to_owned());
+        context
+            .reader
+            .report_with(&codes::NO_EFFECT, field.key_span, message, hint);
+    }
+    version
 }
 
 /// Says that a secret is missing, where nothing else was said about it.

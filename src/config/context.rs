@@ -4,15 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::shown::HIDDEN;
 use crate::notify::settings::SecretRef;
 use crate::secret::Secret;
 use crate::source::scrape::settings::SecretSource;
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields, Reader};
 use crate::spec::yaml::{Node, Value};
-
-/// What stands for a secret wherever the configuration is shown.
-pub(super) const HIDDEN: &str = "<secret>";
 
 /// A configuration that is being read.
 pub(super) struct Context<'a> {

@@ -9,6 +9,7 @@ use super::proxy::{read_entries, read_web_address};
 use crate::domain::labels::Labels;
 use crate::domain::secret_names::sounds_secret;
 use crate::domain::selector_parser::is_label_name;
+use crate::domain::shown::address_without_secrets;
 use crate::source::scrape::settings::{DnsDiscovery, FileDiscovery, HttpDiscovery, Provider, RecordKind, TargetGroup};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
@@ -198,6 +199,9 @@ fn read_static(context: &mut Context<'_>, field: Field<'_>, are_addresses: bool)
         };
         if let Some(targets) = targets {
             for target in context.reader.list(targets) {
+                if let Some(text) = target.node.text().filter(|text| text.contains('@')) {
+                    context.hide_as(target.node, address_without_secrets(text));
+                }
                 group.targets.extend(if are_addresses {
                     read_target(context, target)
                 } else {

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use self::context::Context;
 use crate::domain::alert::route::Route;
+use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
@@ -197,7 +198,7 @@ fn read_storage(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Option<St
     context.finish(storage);
     let url_field = url_field?;
     let url = context.reader.filled(url_field)?;
-    context.hide_as(url_field.node, shown::mask_userinfo(&url));
+    context.hide_as(url_field.node, without_secrets(&url));
     if !["sqlite:", "postgres://", "postgresql://"]
         .iter()
         .any(|scheme| url.starts_with(scheme))

@@ -195,6 +195,36 @@ fn a_file_of_nines_refuses_what_it_does_not_know_and_one_of_prometheus_does_not(
 }
 
 #[test]
+fn a_version_of_tls_that_nobody_speaks_is_told_with_its_mend() {
+    for (written, said) in [
+        (
+            "min_version: TLS10",
+            "has no effect: older versions than TLS 1.2 are not spoken",
+        ),
+        (
+            "max_version: TLS11",
+            "has no effect: older versions than TLS 1.2 are not spoken",
+        ),
+        (
+            "min_version: SSL3",
+            "is one of TLS10, TLS11, TLS12, TLS13, not \"SSL3\"",
+        ),
+    ] {
+        let text = format!("scrape_configs:\n  - {{job_name: a, tls_config: {{{written}}}}}\n");
+        let (_, diagnostics) = read_as("nines.yml", &text, Path::new("/x"));
+        let [found] = &diagnostics[..] else {
+            panic!("{diagnostics:?}")
+        };
+        assert!(found.message.contains(said), "{}", found.message);
+        let hint = found.hint.as_deref().unwrap_or_default();
+        assert!(
+            hint.contains("write TLS12 or TLS13") || hint.contains("did you mean"),
+            "{hint}"
+        );
+    }
+}
+
+#[test]
 fn mistakes_in_the_ways_to_find_and_ask_targets_are_told_with_their_place() {
     let job = |text: &str| format!("scrape_configs:\n  - job_name: a\n    {text}\n");
     for (text, expected) in [
@@ -217,6 +247,7 @@ fn mistakes_in_the_ways_to_find_and_ask_targets_are_told_with_their_place() {
         ("proxy_connect_header: {'a b': [x]}", vec!["N015 3:28", "L005 3:5"]),
         ("http_headers: {Authorization: {values: [x]}}", vec!["N034 3:20"]),
         ("tls_config: {max_version: TLS10}", vec!["L005 3:18"]),
+        ("tls_config: {min_version: TLS11}", vec!["L005 3:18"]),
         ("tls_config: {min_version: SSL3}", vec!["N024 3:31"]),
         ("tls_config: {ca: x}", vec!["L023 3:18"]),
     ] {

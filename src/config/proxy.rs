@@ -1,7 +1,7 @@
 //! Proxies and headers: `proxy_url` and what belongs to it, `http_headers`.
 
-use super::context::{Context, HIDDEN};
-use super::shown::mask_userinfo;
+use super::context::Context;
+use crate::domain::shown::{HIDDEN, without_secrets};
 use crate::secret::Secret;
 use crate::source::scrape::settings::{ProxySettings, SecretHeader, SecretSource};
 use crate::spec::codes;
@@ -29,7 +29,7 @@ pub(super) fn read_proxy(context: &mut Context<'_>, fields: &mut Fields<'_>) -> 
     let (url_field, list_field) = (fields.get("proxy_url"), fields.get("no_proxy"));
     let url = url_field.and_then(|field| {
         let text = context.reader.filled(field)?;
-        context.hide_as(field.node, mask_userinfo(&text));
+        context.hide_as(field.node, without_secrets(&text));
         let parsed = url::Url::parse(&text).ok();
         let is_proxy =
             parsed.is_some_and(|url| url.has_host() && ["http", "https", "socks5", "socks5h"].contains(&url.scheme()));
@@ -89,6 +89,8 @@ pub(super) fn read_headers(context: &mut Context<'_>, field: Field<'_>) -> Vec<S
         let (open, secret, files) = (fields.get("values"), fields.get("secrets"), fields.get("files"));
         let mut values = Vec::new();
         for item in open.map(|field| context.reader.list(field)).unwrap_or_default() {
+            // Many a header is a credential, whichever key its value stands under.
+            context.hide_as(item.node, HIDDEN.to_owned());
             let text = context.reader.text(item);
             values.extend(text.map(|text| SecretSource::Inline(Secret::new(text))));
         }
@@ -133,7 +135,7 @@ pub(super) fn read_entries<'n>(context: &mut Context<'_>, field: Field<'n>) -> V
 /// An address that begins with http:// or https://. What may be secret in it is hidden.
 pub(super) fn read_web_address(context: &mut Context<'_>, field: Field<'_>) -> Option<String> {
     let text = context.reader.filled(field)?;
-    let shown = mask_userinfo(&text);
+    let shown = without_secrets(&text);
     let shown = match shown.split_once('?') {
         Some((address, _)) => format!("{address}?{HIDDEN}"),
         None => shown,

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::domain::relabel::{RelabelAction, RelabelRule, RelabelRules, RuleError, WrittenRule};
+use crate::domain::secret_names::sounds_secret;
 use crate::source::scrape::settings::PageLimits;
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
@@ -50,6 +51,11 @@ fn read_rule(context: &mut Context<'_>, item: Field<'_>) -> Option<RelabelRule> 
         fields.get("replacement"),
     ];
     let (modulus, action) = (fields.get("modulus"), fields.get("action"));
+    if let [.., Some(target), Some(replacement)] = texts
+        && target.node.text().is_some_and(sounds_secret_as_parameter)
+    {
+        context.hide_all(replacement.node);
+    }
     let [separator, regex, target_label, replacement] =
         texts.map(|field| field.and_then(|field| context.reader.text(field)));
     let written = WrittenRule {
@@ -84,6 +90,11 @@ fn read_rule(context: &mut Context<'_>, item: Field<'_>) -> Option<RelabelRule> 
             context.reader.report(&codes::RELABEL, span, error.message);
         })
         .ok()
+}
+
+/// A label whose value becomes a parameter of URLs, and may be a secret.
+fn sounds_secret_as_parameter(label: &str) -> bool {
+    label.strip_prefix("__param_").is_some_and(sounds_secret)
 }
 
 /// The word may be written in any case, as in Prometheus.

@@ -8,6 +8,7 @@ use super::receivers::MailDefaults;
 use super::relabel::{Limits, read_limits, read_rules};
 use super::{EVALUATION_INTERVAL, client, discovery, receivers};
 use crate::domain::secret_names::sounds_secret;
+use crate::domain::shown::HIDDEN;
 use crate::source::scrape::settings::{BODY_SIZE_LIMIT, KEEP_DROPPED, KEEP_DROPPED_MAX, Scheme, ScrapeJob};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
@@ -250,7 +251,7 @@ fn read_params(context: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Vec<
         let may_be_secret = sounds_secret(&entry.key);
         for item in &items {
             if may_be_secret {
-                context.hide_as(item.node, super::context::HIDDEN.to_owned());
+                context.hide_as(item.node, HIDDEN.to_owned());
             }
         }
         let texts = items.into_iter().filter_map(|item| context.reader.text(item));

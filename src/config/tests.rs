@@ -121,7 +121,7 @@ fn what_is_shown_holds_no_secret_and_is_yaml() {
     for word in [
         "password: <secret>",
         "url: <secret>",
-        "postgres://me:<secret>@db/nines",
+        "postgres://<secret>@db/nines",
         "env: prod",
     ] {
         assert!(shown.contains(word), "{word} not in\n{shown}");
@@ -132,6 +132,29 @@ fn what_is_shown_holds_no_secret_and_is_yaml() {
             .replace("url: <secret>", "url: http://x"),
     );
     assert!(again.is_some(), "{diagnostics:?}\n{shown}");
+}
+
+#[test]
+fn every_place_that_may_hold_a_secret_is_hidden() {
+    for job in [
+        "http_headers: {X-Api-Key: {values: [hunter2]}}",
+        "http_headers: {X: {values: [a, hunter2]}}",
+        "relabel_configs: [{target_label: __param_token, replacement: hunter2}]",
+        "relabel_configs: [{target_label: __param_target, replacement: 'http://u:hunter2@x/$1'}]",
+        "params: {target: ['http://x/?token=hunter2']}",
+        "relabel_configs: [{target_label: a}]\n    static_configs: [{targets: ['http://u:hunter2@x/', 'u:hunter2@y:1']}]",
+        "static_configs: [{targets: [a], labels: {instance: 'http://u:hunter2@x/'}}]",
+        "proxy_url: http://u:hunter2@proxy:3128",
+    ] {
+        let text = format!("scrape_configs:\n  - job_name: all\n    {job}\n");
+        let shown = good(&text).shown;
+        assert!(
+            !shown.contains("hunter2") && shown.contains("<secret>"),
+            "{job}\n{shown}"
+        );
+    }
+    let open = "scrape_configs: [{job_name: a, relabel_configs: [{target_label: __param_module, replacement: http}]}]";
+    assert!(good(open).shown.contains("replacement: http"));
 }
 
 #[test]
@@ -231,7 +254,10 @@ fn mistakes_are_told_with_their_place() {
             vec!["N006 3:39"],
         ),
         (job("relabel_configs: [{source_labels: [a]}]"), vec!["N048 3:23"]),
-        (job("relabel_configs: [{target_label: a-b}]"), vec!["N048 3:38"]),
+        (
+            job("relabel_configs: [{source_labels: [''], target_label: b}]"),
+            vec!["N048 3:39"],
+        ),
         (
             job("metric_relabel_configs: [{regex: '(', action: keep}, {regex: a, target_label: b, action: LabelDrop}]"),
             vec!["N048 3:38", "N048 3:83"],

@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod secret_names;
 pub mod selection;
 pub mod selector_parser;
+pub mod shown;
 pub mod slo;
 pub mod suggest;
 pub mod time;

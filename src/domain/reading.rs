@@ -109,8 +109,12 @@ pub struct Page {
     pub age: Option<Duration>,
     /// How many bytes the page had, decoded.
     pub bytes: u64,
-    /// Lines that were not understood, with line and column; they do not lose the page.
+    /// What was wrong with it and has not lost it, each with its place; of very many the first.
     pub warnings: Vec<String>,
+    /// How many lines were not understood.
+    pub malformed: u64,
+    /// How many samples are of a series that the page has listed before.
+    pub duplicates: u64,
 }
 
 /// What one visit gave.

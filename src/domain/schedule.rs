@@ -66,9 +66,9 @@ impl VisitBreaker {
         2_u32.saturating_pow(beyond).min(most)
     }
 
-    /// In how many periods the next visit is made, if the present one is not.
-    pub fn periods_left(&self, period: Duration) -> u32 {
-        self.every(period).saturating_sub(self.skipped)
+    /// How many turns pass before a visit is made; none when the next one is.
+    pub fn turns_left(&self, period: Duration) -> u32 {
+        self.every(period).saturating_sub(self.skipped + 1)
     }
 }
 
@@ -105,6 +105,7 @@ mod tests {
             (0..failures).for_each(|_| breaker.unanswered());
             assert_eq!(breaker.every(period), every, "{what}");
             for _ in 0..2 {
+                assert_eq!(breaker.turns_left(period), every - 1, "{what}");
                 let made: Vec<bool> = (0..every).map(|_| breaker.allow(period)).collect();
                 let expected: Vec<bool> = (1..=every).map(|turn| turn == every).collect();
                 assert_eq!(made, expected, "{what}");

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+
 use crate::domain::labels::Labels;
 use crate::domain::secret_names::sounds_secret;
-
-/// What stands for a value that may be a secret.
-const HIDDEN: &str = "<secret>";
+use crate::domain::shown::{HIDDEN, cut, shown_address, shown_url};
 
 /// The targets as they were found, swapped in whole whenever they change.
 #[derive(Debug, Default)]
@@ -19,50 +19,49 @@ pub struct Discovered {
     pub dropped: Vec<(String, Labels)>,
     /// How many targets of each job rules drop.
     pub dropped_counts: BTreeMap<String, u64>,
+    /// What is wrong with it now, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
 }
 
-/// Labels as people may see them: parameters whose names sound like secrets, and credentials in URLs, are hidden.
+/// So many problems are shown.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Why a job does not have the targets that it could have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Problem {
+    /// The job.
+    #[serde(rename = "scrapePool")]
+    pub job: String,
+    /// `file | http | dns | kubernetes`: what gives no list; `address`: what is listed is none; `target_limit`.
+    pub mechanism: &'static str,
+    /// In a sentence, without secrets.
+    #[serde(rename = "error")]
+    pub message: String,
+}
+
+impl Problem {
+    /// With a message whose parts from outside are without secrets; it is cut.
+    pub fn new(job: &str, mechanism: &'static str, message: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            mechanism,
+            message: cut(message).into_owned(),
+        }
+    }
+}
+
+/// Labels as people may see them: parameters whose names sound like secrets, and credentials in URLs, are hidden; long
+/// texts are cut.
 pub fn shown_labels(labels: &Labels) -> BTreeMap<String, String> {
     let show = |(name, value): (&str, &str)| {
-        let parameter = name.strip_prefix("__param_");
-        let shown = match parameter {
+        let shown = match name.strip_prefix("__param_") {
             Some(parameter) if sounds_secret(parameter) => HIDDEN.to_owned(),
+            _ if name == "__address__" => shown_address(value),
             _ => shown_url(value),
         };
-        (name.to_owned(), shown)
+        (cut(name).into_owned(), shown)
     };
     labels.iter().map(show).collect()
-}
-
-/// A URL, or any text, as people may see it: without credentials, and without the values of parameters that sound like
-/// secrets.
-pub fn shown_url(text: &str) -> String {
-    let (address, query) = match text.split_once('?') {
-        Some((address, query)) => (address, Some(query)),
-        None => (text, None),
-    };
-    let mut shown = without_credentials(address);
-    if let Some(query) = query {
-        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if sounds_secret(name) => format!("{name}={HIDDEN}"),
-            _ => without_credentials(pair),
-        });
-        shown.push('?');
-        shown.push_str(&pairs.collect::<Vec<_>>().join("&"));
-    }
-    shown
-}
-
-/// `scheme://user:password@host/` without what stands before the host.
-fn without_credentials(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
-    let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{HIDDEN}{}", &rest[at..]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -70,28 +69,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_is_hidden() {
-        for (text, shown) in [
-            ("db:9100", "db:9100"),
-            ("http://db:9100/metrics?a=1&b=2", "http://db:9100/metrics?a=1&b=2"),
-            ("http://u:p@db:9100/x@y", "http://<secret>@db:9100/x@y"),
-            ("http://db/?api_key=hunter2&x=1", "http://db/?api_key=<secret>&x=1"),
-            ("http://db/?t=http://u:p@x/", "http://db/?t=http://<secret>@x/"),
-            ("?Token=hunter2", "?Token=<secret>"),
-            ("ä?é", "ä?é"),
-        ] {
-            assert_eq!(shown_url(text), shown);
-        }
+    fn labels_that_may_be_secret_are_hidden() {
         let labels: Labels = [
+            ("__address__", "u:hunter2@x:1"),
             ("__param_token", "hunter2"),
             ("__param_target", "http://u:hunter2@x"),
             ("key", "open"),
+            ("owner", "me@example.org"),
         ]
         .into_iter()
         .collect();
         let shown = shown_labels(&labels);
+        assert_eq!(shown["__address__"], "<secret>@x:1");
         assert_eq!(shown["__param_token"], "<secret>");
         assert_eq!(shown["__param_target"], "http://<secret>@x");
         assert_eq!(shown["key"], "open");
+        assert_eq!(shown["owner"], "me@example.org");
     }
 }

@@ -1,11 +1,14 @@
 //! The read model: what the API and the pages show. It is swapped in whole after every evaluation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::domain::counts::MICRO;
-use crate::domain::time::Timestamp;
+use crate::domain::reading::Target;
+use crate::domain::shown::{cut, shown_url};
+use crate::domain::time::{Timestamp, format_duration};
 use crate::domain::window::TimeWindow;
 use crate::engine::read::progress::BackfillView;
 
@@ -292,22 +295,19 @@ pub struct AlertView {
     pub muted_by: Vec<String>,
 }
 
-/// One target in Prometheus's shape.
-#[derive(Clone, Debug, Default, Serialize)]
+/// One scraped target, in Prometheus's shape.
+#[derive(Clone, Debug, Serialize)]
 pub struct TargetView {
-    /// `job`, `instance` and its own labels.
-    pub labels: BTreeMap<String, String>,
-    /// The job's name.
-    #[serde(rename = "scrapePool")]
-    pub scrape_pool: String,
-    /// The whole URL.
-    #[serde(rename = "scrapeUrl")]
-    pub scrape_url: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub about: Arc<TargetAbout>,
     /// `up | down | unknown`
     pub health: &'static str,
     /// Why the last visit gave nothing; empty when it gave a page.
     #[serde(rename = "lastError")]
     pub last_error: String,
+    /// What was wrong with the last page, and has not lost it.
+    pub warnings: Arc<[String]>,
     /// Visits in a row that gave nothing.
     #[serde(rename = "consecutiveFailures")]
     pub consecutive_failures: u32,
@@ -320,12 +320,6 @@ pub struct TargetView {
     /// How long the last visit took, in seconds.
     #[serde(rename = "lastScrapeDuration")]
     pub last_scrape_duration: f64,
-    /// How often it is visited.
-    #[serde(rename = "scrapeInterval")]
-    pub scrape_interval: String,
-    /// How long a visit may take.
-    #[serde(rename = "scrapeTimeout")]
-    pub scrape_timeout: String,
     /// Samples on the last page.
     #[serde(rename = "samplesSeen")]
     pub samples_seen: u64,
@@ -334,6 +328,48 @@ pub struct TargetView {
     pub samples_selected: u64,
     /// The ids of the SLOs that it feeds.
     pub feeds: Vec<String>,
+    /// A page of it was seen in this process; before that nobody knows what it will feed.
+    #[serde(skip)]
+    pub has_page: bool,
+}
+
+/// What a target is, whatever its visits give. There may be thousands of them, so views share it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TargetAbout {
+    /// Job and URL as they are: what the target is known by.
+    #[serde(skip)]
+    pub key: String,
+    /// `job`, `instance` and its own labels.
+    pub labels: BTreeMap<String, String>,
+    /// The job's name.
+    #[serde(rename = "scrapePool")]
+    pub scrape_pool: String,
+    /// The URL without secrets.
+    #[serde(rename = "scrapeUrl")]
+    pub scrape_url: String,
+    /// How often it is visited.
+    #[serde(rename = "scrapeInterval")]
+    pub scrape_interval: String,
+    /// How long a visit may take.
+    #[serde(rename = "scrapeTimeout")]
+    pub scrape_timeout: String,
+}
+
+impl TargetAbout {
+    /// A target as people may see it.
+    pub fn of(target: &Target) -> Self {
+        // Rules may make a label of a URL.
+        let labels = target.labels.iter();
+        let labels = labels.map(|(name, value)| (cut(name).into_owned(), shown_url(value)));
+        Self {
+            key: target.key(),
+            labels: labels.collect(),
+            scrape_pool: target.job.clone(),
+            scrape_url: shown_url(&target.url),
+            scrape_interval: format_duration(target.interval),
+            scrape_timeout: format_duration(target.timeout),
+        }
+    }
 }
 
 /// A map that keeps its order in JSON.

@@ -169,6 +169,10 @@ pub struct Stats {
     pub scrape_lag: Histogram,
     /// Visits that were due while the one before was under way, or waited for its turn.
     pub scrapes_skipped: Counter,
+    /// What was wrong with pages and has not lost them, by job and kind: `malformed | duplicate`.
+    pub scrape_warnings: Family,
+    /// Looks for targets that gave no list, by job and mechanism: `file | http | dns | kubernetes`.
+    pub sd_failures: Family,
     /// Samples on all pages.
     pub samples_seen: Counter,
     /// Samples that some SLO selects.

@@ -390,6 +390,20 @@ pub async fn a_histogram_whose_threshold_bucket_comes_and_goes_counts_while_it_i
             "{what}"
         );
     }
+    world.pass(30);
+    let without = [("request_duration_seconds_count", vec![], 9.0)];
+    world.read("a", Reading::Page(page(without)));
+    world.tick().await;
+    assert!(!world.view("shop/latency").diagnostics.is_empty());
+    world.list(&[]).await;
+    world.pass(30);
+    world.tick().await;
+    world.tick().await;
+    let left = world.view("shop/latency").diagnostics;
+    assert!(
+        !left.iter().any(|one| one.code == "D001"),
+        "it went with its target: {left:?}"
+    );
     world.prove().await;
 }
 

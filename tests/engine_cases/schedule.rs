@@ -194,7 +194,9 @@ async fn who_does_not_answer_is_visited_less_often_until_it_does() {
         ("down", 67),
         "a visit that is not made is a miss"
     );
-    assert!(shown.next_scrape > shown.last_scrape);
+    let (last, next) = (shown.last_scrape.expect("visited"), shown.next_scrape.expect("planned"));
+    assert_eq!(next.since(last), 60_000, "it was really visited, and is next tried");
+    assert!(said.ends_with(&next.to_string()), "{said} and {next}");
     assert_eq!(run.stats.scrape_failures.get()[&vec!["connect".to_owned()]], 67);
     run.fleet.silent.store(false, Ordering::SeqCst);
     assert_eq!(run.visits_in(40).await, 1, "its next turn");

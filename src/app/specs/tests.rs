@@ -64,6 +64,26 @@ fn the_last_good_revision_runs_in_the_place_of_a_broken_file() {
 }
 
 #[test]
+fn what_is_odd_about_one_slo_is_shown_with_that_one_only() {
+    let text = slos(&["a", "b", "c"]);
+    let late = "    alerting: {burn: [{severity: page, long: 30d, short: 1h, factor: 1}]}\n";
+    let at = text.find("  - name: c").expect("the third");
+    let text = format!("{}{late}{}", &text[..at], &text[at..]);
+    let specs = files(&[("a.yaml", &text)]).resolve(&LastGood::new(), NOW);
+    let shown = |name: &str| {
+        let slo = specs.desired.slos.iter().find(|slo| slo.slo.id.name == name);
+        let found = &slo.expect("it runs").diagnostics;
+        found.iter().map(|found| found.line).collect::<Vec<_>>()
+    };
+    assert_eq!((shown("a"), shown("c")), (vec![], vec![]));
+    assert!(!shown("b").is_empty());
+    let lines = [4, 9, 14];
+    for (line, of) in [(1, 4), (4, 4), (8, 4), (9, 9), (99, 14)] {
+        assert_eq!(owner(&lines, line), Some(of), "line {line}");
+    }
+}
+
+#[test]
 fn an_slo_that_moved_out_of_a_broken_file_takes_nothing_along() {
     for (new, old) in [("a.yaml", "b.yaml"), ("b.yaml", "a.yaml")] {
         let mut texts = [(new, slos(&["moved"])), (old, BROKEN.to_owned())];

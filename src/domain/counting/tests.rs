@@ -92,6 +92,30 @@ fn the_first_visit_is_a_baseline_and_then_every_increment_counts() {
 }
 
 #[test]
+fn an_increase_that_does_not_fit_is_said_and_leaves_the_minute_unobserved() {
+    let mut bench = Bench::new();
+    bench.visit(OLD, &both(0.0, 0.0));
+    // More than i64 holds in millionths; what no millionths can be made of; and back.
+    for value in [1e13, 1e300, 1e301] {
+        let count = bench.visit_whole(OLD, &both(value, 0.0));
+        let series = OK.to_owned();
+        assert_eq!(count.notes, [Note::Overflow { series }], "{value}");
+        assert!(!count.counted, "{value}");
+        assert!(count.credits.values().all(|credit| *credit == (0, 0)), "{value}");
+    }
+    bench.visit(OLD, &both(5.0, 0.0));
+    assert_eq!(
+        bench.visit(OLD, &both(15.0, 1.0)),
+        (11, 1),
+        "it goes on from the new value"
+    );
+    // Each of two fits, both together do not.
+    bench.visit(OLD, &both(0.0, 0.0));
+    let count = bench.visit_whole(OLD, &both(9e12, 9e12));
+    assert!(!count.counted && count.notes.len() == 1, "{count:?}");
+}
+
+#[test]
 fn a_series_that_appears_later_counts_from_zero() {
     let mut bench = Bench::new();
     bench.visit(OLD, &both(1000.0, 0.0)[..1]);

@@ -24,29 +24,6 @@ pub(super) fn expand(template: &str, captures: &Captures<'_>) -> String {
     out
 }
 
-/// Whether a text can become a label's name: letters, digits and `_` with references among them, no digit in front.
-pub(super) fn is_name_template(text: &str) -> bool {
-    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit()) {
-        return false;
-    }
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        let named = match after.strip_prefix('{') {
-            Some(braced) => braced
-                .split_once('}')
-                .filter(|(name, _)| !name.is_empty() && is_word(name)),
-            None => reference(after),
-        };
-        let Some((name, after)) = named.filter(|(name, _)| is_word(before) && is_word(name)) else {
-            return false;
-        };
-        debug_assert!(!name.is_empty());
-        rest = after;
-    }
-    is_word(rest)
-}
-
 /// The name behind a `$`, with or without braces, and what follows it.
 fn reference(after: &str) -> Option<(&str, &str)> {
     let (braced, text) = match after.strip_prefix('{') {

@@ -6,10 +6,9 @@ use md5::{Digest, Md5};
 use regex::Regex;
 
 use super::METRIC_NAME;
-use super::expand::{expand, is_name_template};
+use super::expand::expand;
 use crate::domain::labels::Labels;
 use crate::domain::matcher::compiled;
-use crate::domain::selector_parser::is_label_name;
 
 const SEPARATOR: &str = ";";
 const PATTERN: &str = "(.*)";
@@ -195,7 +194,7 @@ impl RelabelRule {
             return;
         };
         let target = expand(&self.target_label, &captures);
-        if is_label_name(&target) {
+        if !target.is_empty() {
             labels.set(target, expand(&self.replacement, &captures));
         }
     }
@@ -242,12 +241,12 @@ impl Hash for RelabelRule {
     }
 }
 
-/// Refuses what Prometheus refuses.
+/// Refuses what Prometheus 3 refuses: to it, any text is a label's name.
 fn check(rule: &WrittenRule) -> Result<(), RuleError> {
     let (action, word) = (rule.action, rule.action.word());
     let refuse = |key, message: String| Err(RuleError { key, message });
-    if let Some(wrong) = rule.source_labels.iter().flatten().find(|name| !is_label_name(name)) {
-        return refuse("source_labels", format!("\"{wrong}\" is not a valid label name"));
+    if rule.source_labels.iter().flatten().any(String::is_empty) {
+        return refuse("source_labels", "\"\" is not a valid label name".to_owned());
     }
     if action == RelabelAction::HashMod && rule.modulus.unwrap_or_default() == 0 {
         return refuse("modulus", "hashmod requires a `modulus` that is not 0".to_owned());
@@ -256,22 +255,10 @@ fn check(rule: &WrittenRule) -> Result<(), RuleError> {
     if action.needs_target() && target.is_empty() {
         return refuse("target_label", format!("the {word} action requires a `target_label`"));
     }
-    let usable = match action {
-        RelabelAction::Replace if target.contains('$') => is_name_template(target),
-        action if action.needs_target() => is_label_name(target),
-        _ => true,
-    };
-    if !usable {
-        return refuse(
-            "target_label",
-            format!("\"{target}\" is an invalid `target_label` for the {word} action"),
-        );
-    }
-    let replacement = rule.replacement.as_deref().unwrap_or(REPLACEMENT);
-    if action == RelabelAction::LabelMap && !is_name_template(replacement) {
+    if action == RelabelAction::LabelMap && rule.replacement.as_deref() == Some("") {
         return refuse(
             "replacement",
-            format!("\"{replacement}\" is an invalid `replacement` for the {word} action"),
+            format!("\"\" is an invalid `replacement` for the {word} action"),
         );
     }
     match excess(rule) {

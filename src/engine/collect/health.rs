@@ -1,11 +1,13 @@
 //! How one target is doing, for people and for the SLOs that it feeds.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::SloHealth;
-use crate::domain::reading::{Missing, Target};
-use crate::domain::time::{Timestamp, format_duration};
-use crate::engine::snapshot::TargetView;
+use crate::domain::reading::{Missing, Page};
+use crate::domain::time::Timestamp;
+use crate::engine::snapshot::{TargetAbout, TargetView};
 
 /// How one target is doing.
 #[derive(Default)]
@@ -26,6 +28,10 @@ pub struct Health {
     pub samples_seen: u64,
     /// Those that some SLO selects.
     pub samples_selected: u64,
+    /// What was wrong with that page, and has not lost it.
+    warnings: Arc<[String]>,
+    /// What people were last told of that.
+    told: BTreeSet<String>,
     /// Since when nothing but another process has answered.
     pub other_since: Option<Timestamp>,
     /// When it last gave a page.
@@ -42,9 +48,12 @@ struct OfSlo {
 }
 
 impl Health {
-    /// A visit has begun to count, whatever it gives.
-    pub fn visited(&mut self, at: Timestamp, took: Duration) {
-        (self.visits, self.last_visit_at, self.took) = (self.visits.saturating_add(1), Some(at), took);
+    /// A visit has begun to count, whatever it gives. Without a duration it was not made.
+    pub fn visited(&mut self, at: Timestamp, took: Option<Duration>) {
+        self.visits = self.visits.saturating_add(1);
+        if let Some(took) = took {
+            (self.last_visit_at, self.took) = (Some(at), took);
+        }
     }
 
     /// A visit gave nothing.
@@ -57,6 +66,22 @@ impl Health {
     pub fn seen(&mut self, at: Timestamp, samples_seen: u64, samples_selected: u64) {
         (self.error, self.failures, self.seen_at) = (None, 0, Some(at));
         (self.samples_seen, self.samples_selected) = (samples_seen, samples_selected);
+    }
+
+    /// Takes over what was wrong with the last page; tells whether it is something that people have not been told yet.
+    /// Lines move from page to page, so places make no difference, nor does a page between that was well.
+    pub fn warned(&mut self, page: &Page) -> bool {
+        if page.warnings.is_empty() {
+            self.warnings = Arc::default();
+            return false;
+        }
+        let more = (page.malformed + page.duplicates).saturating_sub(page.warnings.len() as u64);
+        let more = (more > 0).then(|| format!("{more} more of these"));
+        self.warnings = page.warnings.iter().cloned().chain(more).collect();
+        let told = page.warnings.iter().map(|warning| what(warning).to_owned()).collect();
+        let is_new = self.told != told;
+        self.told = told;
+        is_new
     }
 
     /// A visit has matched series of an SLO, or seen them reset.
@@ -98,30 +123,75 @@ impl Health {
     }
 
     /// As the API shows it; `feeds` are the ids of the SLOs that it feeds.
-    pub fn view(&self, target: &Target, mut feeds: Vec<String>) -> TargetView {
+    pub fn view(&self, about: &Arc<TargetAbout>, mut feeds: Vec<String>) -> TargetView {
         feeds.sort();
-        let labels = target.labels.iter();
         TargetView {
-            labels: labels
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            scrape_pool: target.job.clone(),
-            scrape_url: target.url.clone(),
+            about: Arc::clone(about),
             health: match (&self.error, self.last_visit_at) {
                 (_, None) => "unknown",
                 (None, Some(_)) => "up",
                 (Some(_), Some(_)) => "down",
             },
             last_error: self.error.clone().unwrap_or_default(),
+            warnings: Arc::clone(&self.warnings),
             consecutive_failures: self.failures,
             last_scrape: self.last_visit_at,
             next_scrape: self.next_visit_at,
             last_scrape_duration: self.took.as_secs_f64(),
-            scrape_interval: format_duration(target.interval),
-            scrape_timeout: format_duration(target.timeout),
             samples_seen: self.samples_seen,
             samples_selected: self.samples_selected,
             feeds,
+            has_page: self.seen_at.is_some(),
         }
+    }
+}
+
+/// What a warning says, without its place.
+fn what(warning: &str) -> &str {
+    warning.split_once(": ").map_or(warning, |(_, what)| what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(warnings: &[&str], malformed: u64) -> Page {
+        Page {
+            warnings: warnings.iter().map(|warning| (*warning).to_owned()).collect(),
+            malformed,
+            ..Page::default()
+        }
+    }
+
+    #[test]
+    fn people_are_told_of_mistakes_once_for_each_change() {
+        let (twice, value) = ("a series that the page lists twice", "a value is expected");
+        let at = |line: u32, what: &str| format!("line {line}, column 5: {what}");
+        let mut health = Health::default();
+        for (what, lines, told) in [
+            ("nothing is wrong", vec![], false),
+            ("a mistake", vec![at(3, twice)], true),
+            ("the same", vec![at(3, twice)], false),
+            ("the same elsewhere", vec![at(7, twice), at(8, twice)], false),
+            ("a page that is well", vec![], false),
+            ("the same as before", vec![at(3, twice)], false),
+            ("another one too", vec![at(3, twice), at(4, value)], true),
+        ] {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            assert_eq!(health.warned(&page(&lines, 0)), told, "{what}");
+            assert_eq!(&*health.view(&Arc::default(), Vec::new()).warnings, lines, "{what}");
+        }
+        health.warned(&page(&["line 1, column 1: x"], 8));
+        assert_eq!(*health.warnings, ["line 1, column 1: x", "7 more of these"]);
+    }
+
+    #[test]
+    fn a_visit_that_is_not_made_changes_nothing_about_the_last_one() {
+        let mut health = Health::default();
+        health.visited(Timestamp(5), Some(Duration::from_secs(2)));
+        health.visited(Timestamp(9), None);
+        let view = health.view(&Arc::default(), Vec::new());
+        assert_eq!((view.last_scrape, view.last_scrape_duration), (Some(Timestamp(5)), 2.0));
+        assert_eq!(health.visits, 2);
     }
 }

@@ -29,8 +29,9 @@ use super::stats::Stats;
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::listing::shift_by_downtime;
 use crate::domain::labels::Group;
-use crate::domain::reading::{Reading, Target};
+use crate::domain::reading::{Missing, Reading, Target};
 use crate::domain::selection::Selection;
+use crate::domain::shown::shown_url;
 use crate::domain::time::Timestamp;
 
 /// Counts visits and keeps what is not committed yet.
@@ -59,6 +60,20 @@ struct State {
     /// Events per second in the busiest hour, by SLO.
     busiest: HashMap<i64, f64>,
     downtimes: Vec<(Timestamp, Timestamp)>,
+}
+
+impl State {
+    /// Drops what is left of targets that are gone, and gives back their room where there were many.
+    fn forget_gone(&mut self) {
+        let Self {
+            targets, by_id, notes, ..
+        } = self;
+        by_id.retain(|_, key| targets.contains_key(key));
+        notes.retain_targets(|key| targets.contains_key(key));
+        let room = 2 * targets.len();
+        targets.shrink_to(room);
+        by_id.shrink_to(room);
+    }
 }
 
 /// For what a visit was asked: its page tells nothing of series that were not wanted when it began.
@@ -171,6 +186,7 @@ impl Collector {
         state
             .targets
             .retain(|key, target| keys.contains_key(key.as_ref()) || target.waits());
+        state.forget_gone();
         for (key, listed) in keys {
             match state.targets.get_mut(key.as_str()) {
                 Some(known) => {
@@ -249,7 +265,7 @@ impl Collector {
                     .collect();
                 let (header, slos) = header.and_then(|header| slos.map(|slos| (header, slos))).unwrap_or_else(|error| {
                     // It is a target seen for the first time then: a baseline invents nothing.
-                    tracing::error!(target = record.key, %error, "the stored cursor is dropped; taking a new baseline");
+                    tracing::error!(target = shown_url(&record.key), %error, "the stored cursor is dropped; taking a new baseline");
                     (TargetHeader::default(), HashMap::new())
                 });
                 target.set_cursor(record.id, cursor.seq, listed_at, header, slos);
@@ -261,6 +277,15 @@ impl Collector {
 
     /// Counts one visit, which was asked for this.
     pub fn apply(&self, key: &str, asked: Asked, reading: Reading, at: Timestamp, took: Duration) {
+        self.count(key, asked, reading, at, Some(took));
+    }
+
+    /// Counts a visit that is not made, because nobody has answered for long.
+    pub fn skip(&self, key: &str, asked: Asked, missing: Missing, at: Timestamp) {
+        self.count(key, asked, Reading::Missing(missing), at, None);
+    }
+
+    fn count(&self, key: &str, asked: Asked, reading: Reading, at: Timestamp, took: Option<Duration>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(target) = state.targets.get_mut(key).filter(|target| !target.leaving) else {
@@ -281,6 +306,9 @@ impl Collector {
         }
         self.stats.samples_seen.add(visit.samples_seen);
         self.stats.samples_selected.add(visit.samples_selected);
+        for (kind, number) in visit.warnings.into_iter().filter(|(_, number)| *number > 0) {
+            self.stats.scrape_warnings.add(&[target.job(), kind], number);
+        }
         for (slo, notes) in visit.notes {
             state.notes.set(slo, key, notes, at);
         }
@@ -339,14 +367,18 @@ impl Collector {
     pub fn committed(&self, commits: &[TargetCommit]) {
         let mut guard = self.lock();
         let State { targets, by_id, .. } = &mut *guard;
+        let mut is_gone = false;
         for commit in commits {
             let Some(key) = by_id.get(&commit.target) else { continue };
             let Some(target) = targets.get_mut(key) else { continue };
             target.committed(commit.expected_seq + 1);
             if target.leaving && !target.waits() {
                 targets.remove(key);
-                by_id.remove(&commit.target);
+                is_gone = true;
             }
+        }
+        if is_gone {
+            guard.forget_gone();
         }
     }
 
@@ -410,7 +442,7 @@ impl Collector {
             .filter(|target| !target.leaving)
             .map(|target| target.view(&state.catalog))
             .collect();
-        views.sort_by(|a, b| (&a.scrape_pool, &a.scrape_url).cmp(&(&b.scrape_pool, &b.scrape_url)));
+        views.sort_by(|a, b| a.about.key.cmp(&b.about.key));
         views
     }
 

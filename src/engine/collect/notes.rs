@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::counting::Note;
+use crate::domain::shown::{cut, shown_url};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::engine::snapshot::DiagnosticView;
 
@@ -42,7 +43,7 @@ impl Notes {
         let shown = self.0.entry(slo).or_default();
         shown.remove(&(MISSING_BUCKET, target.to_owned()));
         for note in notes {
-            let (code, message, hint, passing) = describe(&note, target);
+            let (code, message, hint, passing) = describe(&note, &shown_url(target));
             let until = passing.then_some(Timestamp(at.0 + SHOWN_MS));
             let is_new = !shown.contains_key(&(code, target.to_owned()));
             if is_new {
@@ -54,8 +55,10 @@ impl Notes {
 
     /// The store refused a target's events.
     pub fn refused(&mut self, slo: i64, target: &str, at: Timestamp) {
-        let message =
-            format!("the store refused the events of {target}: they do not fit; its values are a new baseline");
+        let message = format!(
+            "the store refused the events of {}: they do not fit; its values are a new baseline",
+            shown_url(target)
+        );
         self.pass(slo, OVERFLOW, target, message, at);
     }
 
@@ -83,6 +86,13 @@ impl Notes {
         }
     }
 
+    /// Drops what was said of targets that are gone, unless it passes by itself.
+    pub fn retain_targets(&mut self, is_there: impl Fn(&str) -> bool) {
+        for shown in self.0.values_mut() {
+            shown.retain(|(_, target), note| note.until.is_some() || is_there(target));
+        }
+    }
+
     /// Keeps the notes of SLOs that still run.
     pub fn retain(&mut self, keep: impl Fn(i64) -> bool) {
         self.0.retain(|slo, _| keep(*slo));
@@ -106,7 +116,8 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
     match note {
         Note::MissingBucket { histogram, nearest } => {
             let message = format!(
-                "{histogram} on {target} has no bucket for the threshold, so neither its good nor its total events count"
+                "{} on {target} has no bucket for the threshold, so neither its good nor its total events count",
+                cut(histogram)
             );
             (MISSING_BUCKET, message, Some(what_bounds_there_are(nearest)), false)
         }
@@ -128,7 +139,10 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
             (ANOTHER_PROCESS, message, None, true)
         }
         Note::Overflow { series } => {
-            let message = format!("the increase of {series} on {target} does not fit the ledger; it was not counted");
+            let message = format!(
+                "the increase of {} on {target} does not fit the ledger (more than 9.2 × 10^12 events): it was not counted, the minute is not observed, and the value is the new baseline",
+                cut(series)
+            );
             (OVERFLOW, message, None, true)
         }
         Note::NoEvents {

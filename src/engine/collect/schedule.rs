@@ -50,6 +50,7 @@ pub async fn visit_targets(
             }
             keeps
         });
+        running.shrink_to(2 * listed.len());
         for target in listed.iter() {
             running.entry(target.target.key()).or_insert_with(|| {
                 let stop = cancel.child_token();
@@ -79,10 +80,10 @@ async fn visit_target(shared: Arc<Shared>, listed: ListedTarget) {
     let (mut breaker, mut silence) = (VisitBreaker::default(), None);
     let mut due = next_visit(&key, interval, clock.now());
     loop {
-        collector.plan(&key, due);
+        let next = due + interval * breaker.turns_left(interval);
+        collector.plan(&key, next);
         sleep_until(due, clock.as_ref()).await;
         if let Some(missing) = silence.as_ref().filter(|_| !breaker.allow(interval)) {
-            let next = due + interval * breaker.periods_left(interval);
             skip(&shared, &listed, missing, next);
         } else {
             silence = visit(&shared, &listed, due).await;
@@ -137,11 +138,8 @@ fn skip(shared: &Shared, listed: &ListedTarget, last: &Missing, next: Timestamp)
         detail: format!("not visited: {detail}; next try at {next}"),
     };
     let asked = Asked::of(&listed.target, &shared.collector.selection());
-    let reading = Reading::Missing(missing);
     let now = shared.clock.now();
-    shared
-        .collector
-        .apply(&listed.target.key(), asked, reading, now, Duration::ZERO);
+    shared.collector.skip(&listed.target.key(), asked, missing, now);
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {

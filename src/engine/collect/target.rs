@@ -18,14 +18,17 @@ use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
 use crate::domain::labels::Group;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Series, Target};
+use crate::domain::shown::shown_url;
 use crate::domain::time::{Timestamp, format_duration};
 use crate::engine::catalog::Catalog;
 use crate::engine::ports::{KeyId, TargetCommit};
-use crate::engine::snapshot::TargetView;
+use crate::engine::snapshot::{TargetAbout, TargetView};
 
 /// One target between its commits.
 pub struct TargetState {
     target: Target,
+    /// The same for people.
+    about: Arc<TargetAbout>,
     labels_digest: u64,
     cursor: Option<Cursor>,
     /// How the SLOs use each series; found once per catalog.
@@ -47,8 +50,8 @@ pub struct TargetState {
 pub struct VisitContext<'a> {
     /// When it ended.
     pub at: Timestamp,
-    /// How long it took.
-    pub took: Duration,
+    /// How long it took; `None` when it was not made, because nobody has answered for long.
+    pub took: Option<Duration>,
     /// Its page has everything that the catalog selects of the target as it is listed now.
     pub is_whole: bool,
     /// The SLOs.
@@ -72,12 +75,15 @@ pub struct VisitOutcome {
     pub samples_seen: u64,
     /// Samples that some SLO selects.
     pub samples_selected: u64,
+    /// What was wrong with the page and has not lost it, by kind.
+    pub warnings: [(&'static str, u64); 2],
 }
 
 impl TargetState {
     /// A target whose cursor has not been read yet.
     pub fn new(target: Target) -> Self {
         Self {
+            about: Arc::new(TargetAbout::of(&target)),
             labels_digest: target.labels_digest(),
             target,
             cursor: None,
@@ -113,6 +119,11 @@ impl TargetState {
         (asked.labels, asked.rules) == (self.labels_digest, self.target.metric_rules.digest())
     }
 
+    /// Its job's name.
+    pub fn job(&self) -> &str {
+        &self.target.job
+    }
+
     /// The SLOs that it feeds.
     pub fn slos(&self) -> impl Iterator<Item = i64> {
         let slos = self.cursor.iter().flat_map(|cursor| &cursor.slos);
@@ -123,6 +134,7 @@ impl TargetState {
     pub fn set_target(&mut self, target: Target) {
         if self.target != target {
             (self.uses, self.report_uses) = (HashMap::default(), None);
+            self.about = Arc::new(TargetAbout::of(&target));
             (self.labels_digest, self.target) = (target.labels_digest(), target);
         }
     }
@@ -195,6 +207,15 @@ impl TargetState {
         }
         let (samples_seen, samples_selected) = (page.samples_seen, (page.samples.len() + page.native.len()) as u64);
         self.health.seen(visit.at, samples_seen, samples_selected);
+        if self.health.warned(&page) {
+            let (target, warning) = (shown_url(&self.target.key()), page.warnings.first());
+            tracing::warn!(
+                target,
+                warning,
+                warnings = page.malformed + page.duplicates,
+                "a page has mistakes"
+            );
+        }
         let mut outcome = VisitOutcome::default();
         // A page that has counted already, or may have, has nothing to add.
         if visit.is_whole && age == PageAge::Newer {
@@ -210,6 +231,7 @@ impl TargetState {
                 .for_each(|(_, notes)| notes.push(Note::Replaced));
         }
         (outcome.samples_seen, outcome.samples_selected) = (samples_seen, samples_selected);
+        outcome.warnings = [("malformed", page.malformed), ("duplicate", page.duplicates)];
         outcome
     }
 
@@ -218,7 +240,7 @@ impl TargetState {
         self.health.missed(&missing);
         let mut outcome = VisitOutcome::default();
         if visit.is_whole && self.cursor.is_some() {
-            let report = Report::of(None, visit.took);
+            let report = Report::of(None, visit.took.unwrap_or_default());
             let uses = self.report_uses(visit.catalog);
             let mut by_slo: HashMap<i64, Vec<UsedSample<'_>>> = HashMap::new();
             for (slo, sample) in uses.samples(&report) {
@@ -247,7 +269,7 @@ impl TargetState {
             });
         }
         tracing::warn!(
-            target = self.target.key(),
+            target = shown_url(&self.target.key()),
             "only another process has answered for five minutes; new baseline"
         );
         self.health.other_since = None;
@@ -272,7 +294,7 @@ impl TargetState {
         let used = self.used_series(page, visit.catalog);
         let uses = self.report_uses(visit.catalog);
         let mut by_slo = by_slo(page, &used);
-        for (slo, sample) in uses.samples(&Report::of(Some(page), visit.took)) {
+        for (slo, sample) in uses.samples(&Report::of(Some(page), visit.took.unwrap_or_default())) {
             by_slo.entry(slo).or_default().push(sample);
         }
         slos.extend(by_slo.keys());
@@ -413,7 +435,7 @@ impl TargetState {
     pub fn view(&self, catalog: &Catalog) -> TargetView {
         let entries = self.slos().filter_map(|slo| catalog.entry(slo));
         let feeds = entries.map(|entry| entry.slo.id.to_string()).collect();
-        self.health.view(&self.target, feeds)
+        self.health.view(&self.about, feeds)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::tagged;
-use crate::engine::discovered::{Discovered, shown_labels, shown_url};
+use crate::engine::discovered::{Discovered, shown_labels};
 use crate::engine::snapshot::TargetView;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -50,7 +50,7 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
     let views = snapshot
         .targets
         .iter()
-        .filter(|view| active && is_asked(&view.scrape_pool));
+        .filter(|view| active && is_asked(&view.about.scrape_pool));
     let listed: Vec<ActiveTarget> = views
         .map(|view| active_target(view, &discovered, &external_url))
         .collect();
@@ -63,10 +63,12 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
         .dropped_counts
         .iter()
         .filter(|(job, _)| dropped && is_asked(job));
+    let problems = discovered.problems.iter().filter(|problem| is_asked(&problem.job));
     let data = json!({
         "activeTargets": listed,
         "droppedTargets": left_out.collect::<Vec<_>>(),
         "droppedTargetCounts": counts.collect::<BTreeMap<_, _>>(),
+        "discoveryErrors": problems.collect::<Vec<_>>(),
     });
     let etag = state.etag(&snapshot);
     let etag = format!("{}-{}\"", etag.trim_end_matches('"'), discovered.revision);
@@ -74,15 +76,14 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
 }
 
 fn active_target(view: &TargetView, discovered: &Discovered, external_url: &str) -> ActiveTarget {
-    let key = format!("{} {}", view.scrape_pool, view.scrape_url);
-    let scrape_url = shown_url(&view.scrape_url);
     ActiveTarget {
-        discovered_labels: discovered.labels.get(&key).map(shown_labels).unwrap_or_default(),
-        global_url: global_url(&scrape_url, external_url),
-        view: TargetView {
-            scrape_url,
-            ..view.clone()
-        },
+        discovered_labels: discovered
+            .labels
+            .get(&view.about.key)
+            .map(shown_labels)
+            .unwrap_or_default(),
+        global_url: global_url(&view.about.scrape_url, external_url),
+        view: view.clone(),
     }
 }
 
@@ -107,11 +108,12 @@ mod tests {
 
     use super::*;
     use crate::domain::labels::Labels;
+    use crate::engine::discovered::Problem;
     use crate::http::testing::{get, state};
 
     fn found(state: &HttpState) -> Discovered {
         let view = &state.snapshot.load().targets[0];
-        let key = format!("{} {}", view.scrape_pool, view.scrape_url);
+        let key = view.about.key.clone();
         let labels = |token: &str| -> Labels {
             let pairs = [("__address__", "a:1"), ("__param_token", token)];
             pairs.into_iter().collect()
@@ -121,6 +123,7 @@ mod tests {
             labels: [(key, labels("hunter2"))].into(),
             dropped: vec![("other".to_owned(), labels("hunter2"))],
             dropped_counts: [("other".to_owned(), 3), ("shop".to_owned(), 0)].into(),
+            problems: vec![Problem::new("other", "http", "no answer")],
         }
     }
 
@@ -156,6 +159,11 @@ mod tests {
                 .as_str()
                 .is_some_and(|url| url.starts_with("http"))
         );
+        let failed = json!([{"scrapePool": "other", "mechanism": "http", "error": "no answer"}]);
+        assert_eq!(all["discoveryErrors"], failed);
+        assert_eq!(data(&state, "?scrapePool=shop").await["discoveryErrors"], json!([]));
+        let page = get(&state, "/targets").await.2;
+        assert!(page.contains("Discovery") && page.contains("no answer"), "{page}");
         let number = |value: &Value| value.as_array().map_or(0, Vec::len);
         let active = data(&state, "?state=active").await;
         assert_eq!(

@@ -10,6 +10,7 @@ pub fn write(writer: &mut Writer, state: &HttpState, snapshot: &Snapshot) {
     write_process(writer, state, snapshot);
     write_visits(writer, &state.stats);
     write_sources(writer, &state.stats);
+    write_samples(writer, &state.stats);
     write_evaluations(writer, &state.stats);
     write_messages(writer, &state.stats);
 }
@@ -46,6 +47,23 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         "Visits that were due while the one before was under way or waited for its turn.",
         &stats.scrapes_skipped,
     );
+    by(
+        writer,
+        "nines_scrape_warnings_total",
+        "Lines of pages that were not understood, and samples of a series that stood there twice.",
+        &["job", "kind"],
+        &stats.scrape_warnings,
+    );
+    by(
+        writer,
+        "nines_sd_failures_total",
+        "Looks for targets that gave no list; the targets that are known stay.",
+        &["job", "mechanism"],
+        &stats.sd_failures,
+    );
+}
+
+fn write_samples(writer: &mut Writer, stats: &Stats) {
     counter(
         writer,
         "nines_samples_seen_total",

@@ -208,7 +208,7 @@ fn write_alerts(writer: &mut Writer, snapshot: &Snapshot) {
 
 fn write_targets(writer: &mut Writer, snapshot: &Snapshot) {
     let labels = |target: &crate::engine::snapshot::TargetView| {
-        ["job", "instance"].map(|name| target.labels.get(name).cloned().unwrap_or_default())
+        ["job", "instance"].map(|name| target.about.labels.get(name).cloned().unwrap_or_default())
     };
     writer.family(
         "nines_target_up",

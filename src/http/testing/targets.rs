@@ -1,36 +1,46 @@
 //! Targets in every condition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{HOSTILE, NOW};
 use crate::domain::time::Timestamp;
-use crate::engine::snapshot::TargetView;
+use crate::engine::snapshot::{TargetAbout, TargetView};
 
 pub(super) fn target(instance: &str, health: &'static str, error: &str) -> TargetView {
-    TargetView {
+    let about = TargetAbout {
+        key: format!("shop http://{instance}/metrics"),
         labels: BTreeMap::from([
             ("job".to_owned(), "shop".to_owned()),
             ("instance".to_owned(), instance.to_owned()),
         ]),
         scrape_pool: "shop".to_owned(),
         scrape_url: format!("http://{instance}/metrics"),
+        scrape_interval: "15s".to_owned(),
+        scrape_timeout: "10s".to_owned(),
+    };
+    TargetView {
+        about: Arc::new(about),
         health,
         last_error: error.to_owned(),
         consecutive_failures: u32::from(!error.is_empty()),
         last_scrape: Some(NOW),
         next_scrape: Some(Timestamp(NOW.0 + 15_000)),
         last_scrape_duration: 0.004,
-        scrape_interval: "15s".to_owned(),
-        scrape_timeout: "10s".to_owned(),
+        warnings: Arc::default(),
         samples_seen: 812,
         samples_selected: 6,
         feeds: vec!["checkout/requests-availability".to_owned()],
+        has_page: true,
     }
 }
 
 pub(super) fn hostile_target() -> TargetView {
     let mut target = target("c:9100", "unknown", "");
-    target.labels.insert("env".to_owned(), HOSTILE.to_owned());
+    let labels = &mut Arc::make_mut(&mut target.about).labels;
+    labels.insert("env".to_owned(), HOSTILE.to_owned());
+    (target.feeds, target.has_page) = (Vec::new(), false);
+    target.warnings = [format!("line 3, column 5: {HOSTILE}")].into();
     (target.last_scrape, target.last_scrape_duration) = (None, 0.0);
     target
 }

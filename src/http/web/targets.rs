@@ -1,6 +1,7 @@
 //! `/targets`: what is scraped, those that fail first, by job, and what feeds which SLO.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State as Extract;
@@ -10,7 +11,7 @@ use axum::response::Response;
 use super::pages::{self, PageLink};
 use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
-use crate::engine::discovered::shown_url;
+use crate::engine::discovered::Problem;
 use crate::engine::snapshot::TargetView;
 use crate::http::format;
 use crate::http::query::Query;
@@ -24,6 +25,7 @@ const HEALTHS: [(&str, &str, &str); 3] = [("down", "bad", "■"), ("unknown", "n
 struct TargetsPage {
     frame: Frame,
     total: usize,
+    problems: Vec<Problem>,
     counts: Vec<Count>,
     jobs: Vec<JobRow>,
     rows: Vec<TargetRow>,
@@ -67,6 +69,9 @@ struct TargetRow {
     samples: String,
     feeds: Vec<(String, String)>,
     error: String,
+    has_page: bool,
+    warnings: Arc<[String]>,
+    next: Option<Time>,
 }
 
 /// What is asked for.
@@ -91,6 +96,7 @@ pub async fn targets(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
     page(&TargetsPage {
         frame: Frame::of(&state, &snapshot, "Targets", "targets"),
         total: snapshot.targets.len(),
+        problems: state.discovered.load().problems.clone(),
         counts: counts(&snapshot.targets),
         jobs: jobs(&snapshot.targets),
         rows: rows.collect(),
@@ -115,13 +121,14 @@ impl Filter {
         let holds = |text: &str| text.to_lowercase().contains(&search);
         let labels = || {
             target
+                .about
                 .labels
                 .iter()
                 .any(|(name, value)| holds(&format!("{name}={value}")))
         };
         (self.health.is_empty() || self.health == target.health)
-            && (self.job.is_empty() || self.job == target.scrape_pool)
-            && (search.is_empty() || holds(&target.scrape_url) || holds(&target.last_error) || labels())
+            && (self.job.is_empty() || self.job == target.about.scrape_pool)
+            && (search.is_empty() || holds(&target.about.scrape_url) || holds(&target.last_error) || labels())
     }
 
     fn is_empty(&self) -> bool {
@@ -153,7 +160,7 @@ fn counts(targets: &[TargetView]) -> Vec<Count> {
 fn jobs(targets: &[TargetView]) -> Vec<JobRow> {
     let mut jobs: BTreeMap<&str, JobRow> = BTreeMap::new();
     for target in targets {
-        let job = jobs.entry(&target.scrape_pool).or_default();
+        let job = jobs.entry(&target.about.scrape_pool).or_default();
         match target.health {
             "up" => job.up += 1,
             "down" => job.down += 1,
@@ -173,21 +180,27 @@ fn jobs(targets: &[TargetView]) -> Vec<JobRow> {
 fn target_row(target: &TargetView, now: Timestamp) -> TargetRow {
     let (health, class, icon) = HEALTHS.get(rank(target.health)).copied().unwrap_or(HEALTHS[1]);
     let took = target.last_scrape.map(|_| format::seconds(target.last_scrape_duration));
-    let own = target.labels.iter().filter(|(name, _)| *name != "job");
+    let own = target.about.labels.iter().filter(|(name, _)| *name != "job");
     let feeds = target.feeds.iter().map(|id| (id.clone(), slo_href(id)));
     TargetRow {
         health,
         class,
         icon,
-        pool: target.scrape_pool.clone(),
-        url: shown_url(&target.scrape_url),
+        pool: target.about.scrape_pool.clone(),
+        url: target.about.scrape_url.clone(),
         labels: own.map(|(name, value)| (name.clone(), value.clone())).collect(),
         last: target.last_scrape.map(|time| Time::of(time, now)),
         took: took.unwrap_or_else(|| format::UNKNOWN.to_owned()),
-        interval: target.scrape_interval.clone(),
+        interval: target.about.scrape_interval.clone(),
         samples: format!("{} of {}", target.samples_selected, target.samples_seen),
         feeds: feeds.collect(),
         error: target.last_error.clone(),
+        has_page: target.has_page,
+        warnings: Arc::clone(&target.warnings),
+        next: target
+            .next_scrape
+            .filter(|_| target.health == "down")
+            .map(|time| Time::of(time, now)),
     }
 }
 

@@ -67,6 +67,19 @@ async fn every_page_has_one_heading_a_skip_link_and_landmarks() {
 }
 
 #[tokio::test]
+async fn a_target_shows_the_mistakes_of_its_page_and_does_not_say_what_it_does_not_know() {
+    let text = get(&state(), "/targets").await.2;
+    assert_eq!(text.matches("unknown until its first page").count(), 1);
+    assert_eq!(text.matches("The last page has mistakes").count(), 1);
+    assert!(text.contains("line 3, column 5: &#60;script&#62;"), "{text}");
+    let down = text
+        .split("<tr>")
+        .find(|row| row.contains("b:9100"))
+        .expect("a target that is down");
+    assert!(down.contains("next <time") && down.contains(">in 7 s<"), "{down}");
+}
+
+#[tokio::test]
 async fn the_list_shows_the_worst_first_and_what_does_not_load_in_its_place() {
     let text = get(&state(), "/").await.2;
     let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is not shown"));

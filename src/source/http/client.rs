@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, tls};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::failure::missing;
 use super::settings::{ProxySettings, TlsSettings, TlsVersion};
@@ -46,10 +47,20 @@ pub enum Redirects {
     Anywhere,
 }
 
+/// How long a client is kept that nobody asks for: with `server_name` every host has its own, and hosts go.
+const UNUSED_MAX: Duration = Duration::from_mins(10);
+
 /// All clients.
 #[derive(Debug, Default)]
 pub struct Clients {
-    known: Mutex<HashMap<ClientKey, Built>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    clients: HashMap<ClientKey, Built>,
+    /// When the unused ones were last dropped.
+    pruned: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -57,6 +68,8 @@ struct Built {
     client: Client,
     /// What the files of `tls_config` looked like.
     files: Vec<Option<(SystemTime, u64)>>,
+    /// When it was last asked for.
+    used: Instant,
 }
 
 impl Clients {
@@ -64,19 +77,47 @@ impl Clients {
     pub async fn get(&self, key: &ClientKey) -> Result<Client, Missing> {
         let files = stamps(&key.tls).await;
         let mut known = self.known.lock().await;
-        if let Some(built) = known.get(key)
+        let now = now();
+        known.prune(now);
+        if let Some(built) = known.clients.get_mut(key)
             && built.files == files
         {
+            built.used = now;
             return Ok(built.client.clone());
         }
         let client = build(key).await?;
         let built = Built {
             client: client.clone(),
             files,
+            used: now,
         };
-        known.insert(key.clone(), built);
+        known.clients.insert(key.clone(), built);
         Ok(client)
     }
+
+    /// How many are kept.
+    #[cfg(test)]
+    pub async fn kept(&self) -> usize {
+        self.known.lock().await.clients.len()
+    }
+}
+
+impl Known {
+    /// Drops what has not been used for long, now and then.
+    fn prune(&mut self, now: Instant) {
+        if *self.pruned.get_or_insert(now) + UNUSED_MAX <= now {
+            self.pruned = Some(now);
+            self.clients.retain(|_, built| now < built.used + UNUSED_MAX);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only how long a client was not used is measured, on the clock of the runtime, which tests can turn"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// When each of the files was changed, and its length.
@@ -239,5 +280,30 @@ impl Resolve for Behind {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_nobody_asks_for_any_more_is_dropped() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let key = |host: &str| ClientKey {
+            tls: TlsSettings::default(),
+            proxy: ProxySettings::default(),
+            redirects: Redirects::No,
+            host_behind_name: Some(host.to_owned()),
+        };
+        let clients = Clients::default();
+        for host in ["a", "b"] {
+            clients.get(&key(host)).await.expect("a client");
+        }
+        for (minutes, expected) in [(6, 2), (6, 1), (6, 1)] {
+            tokio::time::advance(Duration::from_mins(minutes)).await;
+            clients.get(&key("a")).await.expect("a client");
+            assert_eq!(clients.kept().await, expected);
+        }
     }
 }

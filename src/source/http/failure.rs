@@ -4,12 +4,13 @@ use std::error::Error;
 use std::io;
 
 use crate::domain::reading::{Missing, MissingReason};
+use crate::domain::shown::shown_url;
 
-/// A visit that gave nothing.
+/// A visit that gave nothing. What others say may be long, and hold a URL with secrets.
 pub fn missing(reason: MissingReason, detail: impl Into<String>) -> Missing {
     Missing {
         reason,
-        detail: detail.into(),
+        detail: shown_url(&detail.into()),
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use self::server::PrometheusServer;
 use self::settings::ServerSettings;
 use super::http::client::Clients;
-use crate::engine::discovered::shown_url;
+use crate::domain::shown::shown_url;
 use crate::engine::ports::ListedServer;
 use crate::engine::stats::Stats;
 

@@ -16,7 +16,7 @@ use super::settings::ServerSettings;
 use super::wire::Wire;
 use crate::domain::answer::Answer;
 use crate::domain::time::Timestamp;
-use crate::engine::discovered::shown_url;
+use crate::domain::shown::shown_url;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 use crate::engine::stats::Stats;
 use crate::source::http::client::Clients;

@@ -13,18 +13,18 @@ use tracing::warn;
 
 use super::client::Clients;
 use super::failure::missing;
-use super::files::TargetFiles;
-use super::provider::{Provided, keep_looking, provider};
-use super::request::Access;
-use super::settings::{ScrapeJob, TargetGroup};
-use super::target::{FoundTarget, Outcome, config_hash, find_target};
+use super::job::Job;
+use super::provider::{keep_looking, provider};
+use super::settings::{ScrapeJob, TARGETS_MAX};
+use super::target::{FoundTarget, Outcome, config_hash};
 use super::visitor::HttpVisitor;
 use crate::domain::digest::fnv1a;
 use crate::domain::labels::Labels;
 use crate::domain::reading::{Missing, MissingReason, Reading};
 use crate::domain::selection::Selection;
-use crate::engine::discovered::Discovered;
+use crate::engine::discovered::{Discovered, PROBLEMS_MAX, Problem};
 use crate::engine::ports::{ListedTarget, Visitor};
+use crate::engine::stats::Stats;
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
 /// kernel, and whoever writes a target into a file expects to see it soon.
@@ -37,10 +37,14 @@ pub fn spawn(
     jobs: Vec<ScrapeJob>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
     shown: Arc<ArcSwap<Discovered>>,
+    stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut discovery = Discovery::new(jobs);
+        let mut discovery = Discovery {
+            stats,
+            ..Discovery::new(jobs)
+        };
         discovery.adopt(&sender.borrow());
         let changed = Arc::new(Notify::new());
         discovery.ask_providers(&changed, &cancel);
@@ -93,7 +97,8 @@ fn publish_shown(shown: &ArcSwap<Discovered>, discovered: Discovered) {
     let known = shown.load();
     let same = known.labels == discovered.labels
         && known.dropped == discovered.dropped
-        && known.dropped_counts == discovered.dropped_counts;
+        && known.dropped_counts == discovered.dropped_counts
+        && known.problems == discovered.problems;
     if !same {
         let revision = known.revision + 1;
         shown.store(Arc::new(Discovered { revision, ..discovered }));
@@ -108,26 +113,21 @@ pub struct Discovery {
     discovered: Discovered,
     /// By their keys.
     known: HashMap<String, ListedTarget>,
-    /// What is wrong with files; `None` before the first look.
-    of_files: Option<Vec<String>>,
-    /// What was complained of at the last look: it is not said again.
-    complaints: HashSet<String>,
+    /// What was wrong at the last look: it is not said again.
+    problems: Vec<Problem>,
+    stats: Arc<Stats>,
+    /// Somebody has looked already.
+    looked: bool,
 }
 
 impl Discovery {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
         let clients: Arc<Clients> = Arc::default();
-        let job = |settings: ScrapeJob| Job {
-            access: Access::new(settings.http.clone(), Arc::clone(&clients)),
-            files: TargetFiles::default(),
-            gathered: Gathered::default(),
-            provided: settings.providers.iter().map(|_| Provided::default()).collect(),
-            settings: Arc::new(settings),
-        };
+        let job = |settings: ScrapeJob| Job::new(settings, &clients);
         Self {
             jobs: jobs.into_iter().map(job).collect(),
-            clients,
+            clients: Arc::clone(&clients),
             ..Self::default()
         }
     }
@@ -137,8 +137,9 @@ impl Discovery {
         for job in &self.jobs {
             for (settings, provided) in job.settings.providers.iter().zip(&job.provided) {
                 let asked = provider(settings, &self.clients);
-                let (name, changed) = (job.settings.name.clone(), Arc::clone(changed));
-                tokio::spawn(keep_looking(name, asked, provided.clone(), changed, cancel.clone()));
+                let (name, changed, stats) = (job.settings.name.clone(), Arc::clone(changed), Arc::clone(&self.stats));
+                let looking = keep_looking(name, asked, provided.clone(), changed, stats, cancel.clone());
+                tokio::spawn(looking);
             }
         }
     }
@@ -175,62 +176,79 @@ impl Discovery {
 
     /// Takes in what files and providers say now; tells whether it is anything new.
     fn gather(&mut self) -> bool {
-        let mut complaints = Vec::new();
-        let mut is_new = false;
+        let mut is_new = !std::mem::replace(&mut self.looked, true);
         for job in &mut self.jobs {
-            is_new |= job.gather(&mut complaints);
+            is_new |= job.gather(&self.stats);
         }
-        is_new |= self.of_files.as_ref() != Some(&complaints);
-        self.of_files = Some(complaints);
         is_new
     }
 
     /// The targets of what was gathered.
     fn resolve(&mut self) -> Vec<ListedTarget> {
-        let (mut found, mut keys) = (Vec::new(), HashSet::new());
-        let mut complaints = self.of_files.clone().unwrap_or_default();
-        self.discovered = Discovered::default();
-        let counts = self.jobs.iter().map(|job| (job.settings.name.clone(), 0));
-        self.discovered.dropped_counts = counts.collect();
-        for (index, job) in self.jobs.iter().enumerate() {
-            for outcome in job.find(&mut complaints) {
-                match outcome {
-                    Outcome::Found(target) if keys.insert(target.target.key()) => found.push((index, *target)),
-                    Outcome::Found(_) => {}
-                    Outcome::Dropped(labels) => note_dropped(&mut self.discovered, &job.settings, labels),
-                }
-            }
-        }
-        let mut counts = vec![0; self.jobs.len()];
-        for (index, _) in &found {
-            counts[*index] += 1;
-        }
+        let mut keys = HashSet::new();
+        let mut discovered = Discovered::default();
         let mut listed = Vec::new();
-        for (index, mut target) in found {
-            let (job, count) = (&self.jobs[index], counts[index]);
-            let labels = std::mem::take(&mut target.discovered);
-            self.discovered.labels.insert(target.target.key(), labels);
-            listed.push(match job.settings.target_limit.filter(|limit| count > *limit) {
-                Some(limit) => self.refused(&job.settings, target, count, limit),
-                None => self.listed(job, target),
-            });
+        for job in &self.jobs {
+            listed.extend(self.resolve_job(job, &mut keys, &mut discovered));
         }
         listed.extend(self.awaited(&keys));
-        self.known.clear();
+        // Not cleared: where there were many once, their room is given back.
+        self.known = HashMap::new();
         self.adopt(&listed);
-        self.complain(complaints);
+        let said: HashSet<&Problem> = self.problems.iter().collect();
+        for problem in discovered.problems.iter().filter(|problem| !said.contains(problem)) {
+            warn!("job {}: {}", problem.job, problem.message);
+        }
+        self.problems.clone_from(&discovered.problems);
+        discovered.problems.truncate(PROBLEMS_MAX);
+        self.discovered = discovered;
         listed
+    }
+
+    /// The targets of one job. Of more than it may have, the first so many are listed and say why they are not visited;
+    /// the others are not even built.
+    fn resolve_job(&self, job: &Job, keys: &mut HashSet<String>, discovered: &mut Discovered) -> Vec<ListedTarget> {
+        let settings = &job.settings;
+        let limit = settings.target_limit.unwrap_or(TARGETS_MAX);
+        let (mut found, mut count, mut dropped) = (Vec::new(), 0, Dropped::default());
+        job.find(&mut discovered.problems, |outcome| match outcome {
+            Outcome::Found(target) if keys.insert(target.target.key()) => {
+                count += 1;
+                if count <= limit {
+                    found.push(*target);
+                }
+            }
+            Outcome::Found(_) => {}
+            Outcome::Dropped(labels) => dropped.note(settings, labels),
+        });
+        discovered.dropped_counts.insert(settings.name.clone(), dropped.count);
+        let shown = dropped.shown.into_iter();
+        discovered
+            .dropped
+            .extend(shown.map(|labels| (settings.name.clone(), labels)));
+        let refusal =
+            (count > limit).then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
+        if let Some(why) = &refusal {
+            let message = format!("{why}: no target of the job is visited");
+            discovered
+                .problems
+                .push(Problem::new(&settings.name, "target_limit", &message));
+        }
+        let listed = found.into_iter().map(|mut target| {
+            let labels = std::mem::take(&mut target.discovered);
+            discovered.labels.insert(target.target.key(), labels);
+            match &refusal {
+                Some(why) => self.refused(settings, target, why),
+                None => self.listed(job, target),
+            }
+        });
+        listed.collect()
     }
 
     /// Known targets of jobs whose providers have not answered yet.
     fn awaited(&self, keys: &HashSet<String>) -> Vec<ListedTarget> {
-        let waits = |job: &&Job| job.gathered.of_providers.iter().any(Option::is_none);
-        let waiting: HashSet<&str> = self
-            .jobs
-            .iter()
-            .filter(waits)
-            .map(|job| job.settings.name.as_str())
-            .collect();
+        let waiting = self.jobs.iter().filter(|job| job.waits());
+        let waiting: HashSet<&str> = waiting.map(|job| job.settings.name.as_str()).collect();
         let known = self.known.iter().filter(|(key, _)| !keys.contains(*key));
         let awaited = known.filter(|(_, known)| waiting.contains(known.target.job.as_str()));
         let mut awaited: Vec<ListedTarget> = awaited.map(|(_, known)| known.clone()).collect();
@@ -253,13 +271,10 @@ impl Discovery {
     }
 
     /// The target of a job that has too many: it is shown, and every visit says why there is none.
-    fn refused(&self, job: &ScrapeJob, found: FoundTarget, count: u64, limit: u64) -> ListedTarget {
-        let detail = format!("target_limit exceeded (number of targets: {count}, limit: {limit})");
+    fn refused(&self, job: &ScrapeJob, found: FoundTarget, why: &str) -> ListedTarget {
         // Apart from that of a target that is visited.
-        let hash = config_hash(job, &found) ^ fnv1a(&detail);
-        self.known_or(found, hash, |_| {
-            Arc::new(Refused(missing(MissingReason::Limit, detail)))
-        })
+        let hash = config_hash(job, &found) ^ fnv1a(why);
+        self.known_or(found, hash, |_| Arc::new(Refused(missing(MissingReason::Limit, why))))
     }
 
     /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
@@ -279,72 +294,22 @@ impl Discovery {
             },
         }
     }
+}
 
-    fn complain(&mut self, complaints: Vec<String>) {
-        for complaint in &complaints {
-            if !self.complaints.contains(complaint) {
-                warn!("{complaint}");
-            }
+/// The targets of a job that rules drop.
+#[derive(Default)]
+struct Dropped {
+    count: u64,
+    shown: Vec<Labels>,
+}
+
+impl Dropped {
+    /// Counts one more, and keeps it to be shown where there is room.
+    fn note(&mut self, job: &ScrapeJob, labels: Labels) {
+        self.count += 1;
+        if self.shown.len() < job.keep_dropped {
+            self.shown.push(labels);
         }
-        self.complaints = complaints.into_iter().collect();
-    }
-}
-
-/// A job with what belongs to it.
-struct Job {
-    settings: Arc<ScrapeJob>,
-    access: Access,
-    files: TargetFiles,
-    /// What its providers say, in their order.
-    provided: Vec<Provided>,
-    gathered: Gathered,
-}
-
-/// What files and providers said at the last look.
-#[derive(Default, PartialEq)]
-struct Gathered {
-    of_files: Vec<TargetGroup>,
-    /// `None` of a provider that has not answered yet.
-    of_providers: Vec<Option<Arc<Vec<TargetGroup>>>>,
-}
-
-impl Job {
-    /// Takes in what files and providers say now; tells whether it is anything new.
-    fn gather(&mut self, complaints: &mut Vec<String>) -> bool {
-        let gathered = Gathered {
-            of_files: self.files.read(&self.settings.file_discovery, complaints),
-            of_providers: self.provided.iter().map(Provided::groups).collect(),
-        };
-        let is_new = gathered != self.gathered;
-        self.gathered = gathered;
-        is_new
-    }
-
-    /// What becomes of every address of the job.
-    fn find(&self, complaints: &mut Vec<String>) -> Vec<Outcome> {
-        let job = &self.settings;
-        let of_files = &self.gathered.of_files;
-        let of_providers = self.gathered.of_providers.iter().flatten();
-        let of_providers = of_providers.flat_map(|groups| groups.iter());
-        let mut outcomes = Vec::new();
-        for group in job.static_targets.iter().chain(of_files).chain(of_providers) {
-            for address in &group.targets {
-                match find_target(job, address, &group.labels) {
-                    Ok(outcome) => outcomes.push(outcome),
-                    Err(complaint) => complaints.push(complaint),
-                }
-            }
-        }
-        outcomes
-    }
-}
-
-/// Counts a target that a rule drops, and keeps it to be shown where there is room.
-fn note_dropped(discovered: &mut Discovered, job: &ScrapeJob, labels: Labels) {
-    let count = discovered.dropped_counts.entry(job.name.clone()).or_default();
-    *count += 1;
-    if *count <= job.keep_dropped as u64 {
-        discovered.dropped.push((job.name.clone(), labels));
     }
 }
 

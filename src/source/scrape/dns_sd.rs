@@ -121,6 +121,10 @@ impl DnsProvider {
 
 #[async_trait]
 impl Provide for DnsProvider {
+    fn mechanism(&self) -> &'static str {
+        "dns"
+    }
+
     fn name(&self) -> String {
         format!("DNS for {}", self.settings.names.join(", "))
     }

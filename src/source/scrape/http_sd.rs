@@ -15,7 +15,7 @@ use super::provider::Provide;
 use super::request::{Access, Requester};
 use super::settings::{HttpDiscovery, TargetGroup};
 use crate::domain::reading::Missing;
-use crate::engine::discovered::shown_url;
+use crate::domain::shown::shown_url;
 
 /// An answer may not be larger than this.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -72,6 +72,10 @@ impl HttpProvider {
 
 #[async_trait]
 impl Provide for HttpProvider {
+    fn mechanism(&self) -> &'static str {
+        "http"
+    }
+
     fn name(&self) -> String {
         shown_url(&self.settings.url)
     }

@@ -9,6 +9,7 @@ mod dns_sd;
 pub mod exposition;
 mod files;
 mod http_sd;
+mod job;
 mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;

@@ -50,6 +50,8 @@ pub(super) struct PageReader<'a> {
     pub native: Vec<NativeSample>,
     hits: Vec<Hit>,
     warnings: Vec<FormatError>,
+    malformed: u64,
+    duplicates: u64,
     process_start: Option<f64>,
     /// The entry that was taken last and the one that probably follows.
     last: u32,
@@ -78,6 +80,8 @@ impl<'a> PageReader<'a> {
             native: Vec::new(),
             hits: Vec::with_capacity(cache.known.len()),
             warnings: Vec::new(),
+            malformed: 0,
+            duplicates: 0,
             process_start: None,
             last: NONE,
             expected: cache.known.first(),
@@ -119,6 +123,8 @@ impl<'a> PageReader<'a> {
             samples_seen: samples,
             bytes,
             warnings,
+            malformed: self.malformed,
+            duplicates: self.duplicates,
             ..Page::default()
         })
     }
@@ -146,7 +152,10 @@ impl<'a> PageReader<'a> {
                     value: hit.value,
                     created,
                 });
-            } else if warnings.len() < WARNINGS_MAX {
+                continue;
+            }
+            self.duplicates += 1;
+            if warnings.len() < WARNINGS_MAX {
                 warnings.push(format!(
                     "{} {}: a series that the page lists twice; its first value counts",
                     self.place, hit.line
@@ -247,6 +256,7 @@ impl Sink for PageReader<'_> {
     }
 
     fn warn(&mut self, warning: FormatError) {
+        self.malformed += 1;
         if self.warnings.len() < WARNINGS_MAX {
             self.warnings.push(warning);
         }

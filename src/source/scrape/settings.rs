@@ -42,7 +42,7 @@ pub struct ScrapeJob {
     pub metric_relabelling: RelabelRules,
     /// `sample_limit` and the limits on labels.
     pub page_limits: PageLimits,
-    /// `target_limit`: with more targets than this, none is visited.
+    /// `target_limit`: with more targets than this, none is visited; [`TARGETS_MAX`] where it is not set.
     pub target_limit: Option<u64>,
     /// `static_configs`
     pub static_targets: Vec<TargetGroup>,
@@ -59,6 +59,9 @@ pub const KEEP_DROPPED: usize = 100;
 
 /// What `keep_dropped_targets` may be at most.
 pub const KEEP_DROPPED_MAX: usize = 10_000;
+
+/// What `target_limit` is where nobody has set it. Prometheus has no limit; every target costs memory.
+pub const TARGETS_MAX: u64 = 100_000;
 
 /// The default of `body_size_limit`.
 pub const BODY_SIZE_LIMIT: u64 = 64 * 1000 * 1000;

@@ -9,6 +9,7 @@ use url::Url;
 use super::settings::{Scheme, ScrapeJob};
 use crate::domain::labels::Labels;
 use crate::domain::reading::Target;
+use crate::domain::shown::shown_address;
 use crate::domain::time::{format_duration, parse_duration};
 
 /// Labels that begin so are for nines and not for the series.
@@ -46,7 +47,7 @@ pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Res
                 discovered,
             }))
         })
-        .map_err(|why| format!("job {}: target {:?} is left out: {why}", job.name, shown(address)))
+        .map_err(|why| format!("target {:?} is left out: {why}", shown_address(address)))
 }
 
 /// What rules see of a target: the labels of its group, its address, and what its job says.
@@ -139,11 +140,6 @@ pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
     (job.honor_labels, job.compression, job.body_size_limit, &job.protocols).hash(&mut hasher);
     (&job.http, &job.metric_relabelling, job.page_limits).hash(&mut hasher);
     hasher.finish()
-}
-
-/// The address without what might be credentials.
-fn shown(address: &str) -> &str {
-    address.rsplit_once('@').map_or(address, |(_, host)| host)
 }
 
 /// The job's URL parameters with those of `__param_*`, which replace the first value, sorted by name.

@@ -10,6 +10,7 @@ use reqwest::header::{
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use super::body::{COMPRESSED, read_pieces};
@@ -115,13 +116,29 @@ impl HttpVisitor {
 #[async_trait]
 impl Visitor for HttpVisitor {
     async fn visit(&self, selection: &Arc<Selection>) -> Reading {
-        let timeout = self.target.timeout;
-        let read = match tokio::time::timeout(timeout, self.read(selection)).await {
-            Ok(read) => read,
-            Err(_) => Err(missing(MissingReason::Timeout, format!("timed out after {timeout:?}"))),
-        };
+        let read = within(self.target.timeout, self.read(selection)).await;
         read.map_or_else(Reading::Missing, Reading::Page)
     }
+}
+
+/// What comes of a visit within its time. What ends too late does not count, even if nothing had to wait for it: the end
+/// of a page may come in time and its reading take too long.
+async fn within<T>(timeout: Duration, visit: impl Future<Output = Result<T, Missing>>) -> Result<T, Missing> {
+    let late = || missing(MissingReason::Timeout, format!("timed out after {timeout:?}"));
+    let began = now();
+    let read = tokio::time::timeout(timeout, visit).await.map_err(|_| late())??;
+    if began.elapsed() > timeout {
+        return Err(late());
+    }
+    Ok(read)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only how long a visit took is measured, on the clock of the runtime, which tests can turn"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// What an answer's head says about the page.
@@ -164,5 +181,27 @@ fn in_megabytes(bytes: u64) -> String {
         bytes if bytes % 1_000_000 == 0 => format!("{} MB", bytes / 1_000_000),
         bytes if bytes % MIB == 0 => format!("{} MiB", bytes / MIB),
         bytes => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visit_that_ends_too_late_is_missing_although_it_has_a_page() {
+        for (takes, expected) in [(999, Ok(())), (1001, Err("timed out after 1s"))] {
+            let visit = async {
+                // As if the last piece had come in time and had been read for so long.
+                tokio::time::advance(Duration::from_millis(takes)).await;
+                Ok(())
+            };
+            let read = within(Duration::from_secs(1), visit).await;
+            assert_eq!(
+                read.map_err(|missing| missing.detail),
+                expected.map_err(str::to_owned),
+                "{takes} ms"
+            );
+        }
     }
 }

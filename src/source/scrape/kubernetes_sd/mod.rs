@@ -23,7 +23,7 @@ use super::failure::broken_body;
 use super::provider::Provide;
 use super::request::{Access, Requester};
 use super::settings::{Auth, HttpSettings, KubernetesDiscovery, KubernetesRole, SecretSource, TargetGroup};
-use crate::engine::discovered::shown_url;
+use crate::domain::shown::shown_url;
 
 /// Where a pod finds its service account.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -201,6 +201,10 @@ impl KubernetesProvider {
 
 #[async_trait]
 impl Provide for KubernetesProvider {
+    fn mechanism(&self) -> &'static str {
+        "kubernetes"
+    }
+
     fn name(&self) -> String {
         format!("Kubernetes at {}", shown_url(self.server()))
     }

@@ -22,12 +22,13 @@ use super::job;
 use crate::domain::relabel::{RelabelAction, RelabelRule, WrittenRule};
 use crate::engine::discovered::Discovered;
 use crate::engine::ports::ListedTarget;
+use crate::engine::stats::Stats;
 use crate::source::scrape::discovery::spawn;
 use crate::source::scrape::dns_sd::DnsProvider;
 use crate::source::scrape::http_sd::HttpProvider;
 use crate::source::scrape::provider::Provide;
 use crate::source::scrape::settings::{
-    DnsDiscovery, HttpDiscovery, HttpSettings, Provider, RecordKind, ScrapeJob, TargetGroup,
+    DnsDiscovery, FileDiscovery, HttpDiscovery, HttpSettings, Provider, RecordKind, ScrapeJob, TargetGroup,
 };
 
 /// What the server answers next, and the headers of the last request.
@@ -198,7 +199,13 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     said.lock().unwrap().hangs = true;
     let (sender, mut receiver) = watch::channel(Arc::default());
     let cancel = CancellationToken::new();
-    let first = spawn(vec![with_provider()], sender.clone(), Arc::default(), cancel.clone());
+    let first = spawn(
+        vec![with_provider()],
+        sender.clone(),
+        Arc::default(),
+        Arc::default(),
+        cancel.clone(),
+    );
     until(&mut receiver, &["static:1"]).await;
     cancel.cancel();
     first.await.unwrap();
@@ -206,7 +213,13 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     said.lock().unwrap().hangs = false;
     say(&said, r#"[{"targets": ["a:1"]}]"#);
     let cancel = CancellationToken::new();
-    let second = spawn(vec![with_provider()], sender.clone(), Arc::default(), cancel.clone());
+    let second = spawn(
+        vec![with_provider()],
+        sender.clone(),
+        Arc::default(),
+        Arc::default(),
+        cancel.clone(),
+    );
     until(&mut receiver, &["static:1", "a:1"]).await;
     let known = Arc::clone(&receiver.borrow()[1].visitor);
     said.lock().unwrap().status = StatusCode::BAD_GATEWAY;
@@ -217,7 +230,13 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
 
     // After a reload the server is still away.
     let cancel = CancellationToken::new();
-    let third = spawn(vec![with_provider()], sender.clone(), Arc::default(), cancel.clone());
+    let third = spawn(
+        vec![with_provider()],
+        sender.clone(),
+        Arc::default(),
+        Arc::default(),
+        cancel.clone(),
+    );
     asked_twice(&said).await;
     until(&mut receiver, &["static:1", "a:1"]).await;
     assert!(Arc::ptr_eq(&known, &receiver.borrow()[1].visitor));
@@ -250,7 +269,13 @@ async fn targets_that_rules_drop_are_counted_and_some_are_shown() {
     let (sender, mut receiver) = watch::channel(Arc::default());
     let shown: Arc<ArcSwap<Discovered>> = Arc::default();
     let cancel = CancellationToken::new();
-    let task = spawn(vec![shop, job("empty")], sender, Arc::clone(&shown), cancel.clone());
+    let task = spawn(
+        vec![shop, job("empty")],
+        sender,
+        Arc::clone(&shown),
+        Arc::default(),
+        cancel.clone(),
+    );
     until(&mut receiver, &["even:2"]).await;
     let discovered = shown.load_full();
     let dropped: Vec<&str> = discovered
@@ -270,6 +295,74 @@ async fn targets_that_rules_drop_are_counted_and_some_are_shown() {
         (of_even.get("__address__"), of_even.get("__scrape_interval__")),
         ("even:2", "15s")
     );
+    cancel.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn why_there_are_no_targets_is_shown_and_counted_without_secrets() {
+    let (said, settings) = list_server().await;
+    say(
+        &said,
+        r#"[{"targets": ["u:hunter2@a:1", "b:1/metrics?token=hunter2", "c:1"]}]"#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, format!(r#"[{{"targets": "{}"}}]"#, "x".repeat(100_000))).unwrap();
+    let shop = ScrapeJob {
+        providers: vec![Provider::Http(Box::new(settings))],
+        file_discovery: vec![FileDiscovery {
+            files: vec![file],
+            refresh_interval: Duration::from_millis(100),
+        }],
+        ..job("shop")
+    };
+    let (sender, mut receiver) = watch::channel(Arc::default());
+    let (shown, stats): (Arc<ArcSwap<Discovered>>, Arc<Stats>) = Default::default();
+    let cancel = CancellationToken::new();
+    let task = spawn(
+        vec![shop],
+        sender,
+        Arc::clone(&shown),
+        Arc::clone(&stats),
+        cancel.clone(),
+    );
+    until(&mut receiver, &["c:1"]).await;
+    let problems = |mechanism: &str| -> Vec<String> {
+        let all = shown.load_full();
+        let found = all.problems.iter().filter(|problem| problem.mechanism == mechanism);
+        found.map(|problem| problem.message.clone()).collect()
+    };
+    assert_eq!(
+        problems("address"),
+        [
+            "target \"<secret>@a:1\" is left out: write `host:port` without credentials, which belong into `basic_auth`",
+            "target \"b:1/metrics?token=<secret>\" is left out: write `host:port` without a path, which belongs into \
+             `metrics_path`",
+        ]
+    );
+    let of_file = problems("file");
+    assert!(of_file.len() == 1 && of_file[0].chars().count() < 600, "{of_file:?}");
+    let failures = |mechanism: &str| {
+        let key = vec!["shop".to_owned(), mechanism.to_owned()];
+        stats.sd_failures.get().get(&key).copied().unwrap_or_default()
+    };
+    assert!(failures("file") > 0 && failures("http") == 0);
+    said.lock().unwrap().status = StatusCode::BAD_GATEWAY;
+    while problems("http").is_empty() {
+        asked_twice(&said).await;
+    }
+    let why = problems("http");
+    assert!(
+        why[0].contains("?token=<secret> gives no targets, 3 known ones are kept: HTTP status 502"),
+        "{why:?}"
+    );
+    assert!(failures("http") > 0);
+    say(&said, r#"[{"targets": ["c:1"]}]"#);
+    while !problems("http").is_empty() {
+        asked_twice(&said).await;
+    }
+    assert!(problems("address").is_empty());
     cancel.cancel();
     task.await.unwrap();
 }

@@ -146,7 +146,7 @@ async fn a_job_with_too_many_targets_visits_none_and_says_so() {
     };
     let mut discovery = Discovery::new(vec![shop(1)]);
     let listed = discovery.list();
-    assert_eq!(listed.len(), 2);
+    assert_eq!(listed.len(), 1);
     for target in &listed {
         let Reading::Missing(missing) = target.visitor.visit(&selection(&["a"])).await else {
             panic!("a page");
@@ -157,6 +157,25 @@ async fn a_job_with_too_many_targets_visits_none_and_says_so() {
     let again = discovery.list();
     assert!(Arc::ptr_eq(&listed[0].visitor, &again[0].visitor));
     assert_ne!(listed[0].config_hash, list_once(vec![shop(2)])[0].config_hash);
+}
+
+#[tokio::test]
+async fn of_too_many_targets_no_more_than_the_limit_are_kept_and_all_are_counted() {
+    let addresses: Vec<String> = (0..5000).map(|number| format!("a{number}:1")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let shop = ScrapeJob {
+        target_limit: Some(10),
+        ..with_targets(RelabelRules::default(), &addresses)
+    };
+    let listed = list_once(vec![shop]);
+    assert_eq!(listed.len(), 10);
+    let Reading::Missing(missing) = listed[9].visitor.visit(&selection(&["a"])).await else {
+        panic!("a page");
+    };
+    assert_eq!(
+        missing.detail,
+        "target_limit exceeded (number of targets: 5000, limit: 10)"
+    );
 }
 
 fn read(rules: &PageRules, text: &str, wanted: &[&str]) -> Result<Page, PageError> {

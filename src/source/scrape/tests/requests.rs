@@ -291,3 +291,50 @@ async fn compression_is_asked_for_first_and_then_only_where_the_target_is_not_on
     visit(&asked).await.unwrap();
     assert_eq!(encodings()[2..], ["zstd, gzip;q=0.5", "zstd, gzip;q=0.5"]);
 }
+
+const BY_THE_ENVIRONMENT: &str = "source::scrape::tests::requests::visits_go_where_the_environment_says";
+
+#[tokio::test]
+#[ignore = "what it sees depends on the environment; the test below runs it in one with a proxy"]
+async fn visits_go_where_the_environment_says() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let through = |from_environment| HttpSettings {
+        proxy: ProxySettings {
+            from_environment,
+            ..ProxySettings::default()
+        },
+        ..HttpSettings::default()
+    };
+    visit(&target(through(true), "target.invalid:9100")).await.unwrap();
+    for (settings, address) in [
+        (through(true), "excepted.invalid:9100"),
+        (through(false), "target.invalid:9100"),
+    ] {
+        let why = visit(&target(settings, address)).await.unwrap_err();
+        assert_eq!(why.reason, MissingReason::Dns, "{address}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_used_where_the_config_says_so() {
+    let proxy = Server::answering("200 OK", TEXT, "a_total 1\n").await;
+    let mut tests = tokio::process::Command::new(std::env::current_exe().unwrap());
+    tests.args(["--exact", BY_THE_ENVIRONMENT, "--ignored", "--nocapture"]);
+    for name in ["HTTP_PROXY", "http_proxy"] {
+        tests.env(name, format!("http://{}", proxy.address));
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        tests.env(name, "excepted.invalid");
+    }
+    // A program that answers web requests does not believe this variable.
+    tests.env_remove("REQUEST_METHOD");
+    let ran = tests.output().await.unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(proxy.count(), 1);
+    assert!(
+        proxy
+            .last_request()
+            .starts_with("GET http://target.invalid:9100/metrics ")
+    );
+}
