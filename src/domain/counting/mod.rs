@@ -325,7 +325,11 @@ fn add(count: &mut VisitCount, unit: &Unit<'_>, deltas: &[i64; 2]) {
             (if_set(total), if_set(good) + if_set(counts_good_by_rest) - if_set(bad))
         }
     };
-    let credit = count.credits.entry(unit.group.clone()).or_default();
+    // Most units go to a group that is there already.
+    let Some(credit) = count.credits.get_mut(unit.group) else {
+        count.credits.insert(unit.group.clone(), (total, good));
+        return;
+    };
     if let (Some(total), Some(good)) = (credit.0.checked_add(total), credit.1.checked_add(good)) {
         *credit = (total, good);
     } else {

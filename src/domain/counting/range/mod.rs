@@ -142,7 +142,7 @@ impl RangeCursor {
             let mut seen: Vec<_> = self.targets.values().map(|memory| memory.last_visit_at).collect();
             seen.sort_unstable_by_key(|at| Reverse(*at));
             // What was seen in the last hour is no target that is gone.
-            let first_kept = seen[TARGETS_UNSEEN_MAX].min(Some(Minute(until.minute().0 - 60).start()));
+            let first_kept = seen[TARGETS_UNSEEN_MAX - 1].min(Some(Minute(until.minute().0 - 60).start()));
             self.targets.retain(|_, memory| memory.last_visit_at >= first_kept);
         }
     }
