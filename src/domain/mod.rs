@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock, logs, or knows SQL or HTTP; whoever needs the time passes it in.
 
 pub mod alert;
+pub mod bounds;
 pub mod counting;
 pub mod counts;
 pub mod digest;

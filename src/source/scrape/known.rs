@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use crate::domain::bounds::Bounds;
 use crate::domain::labels::Labels;
 use crate::domain::reading::Series;
 
@@ -30,7 +31,8 @@ pub(super) struct Entry {
     pub same_as: u32,
     /// The last page for which this series was given out.
     pub given: u32,
-    /// The date that it is, for a `_created` sample; otherwise the one that dates it, if any.
+    /// The date that it is, for a `_created` sample; for a bucket that is passed over, its bound; otherwise the date that
+    /// dates it, if any.
     pub date: u32,
     pub kind: Kind,
 }
@@ -64,6 +66,15 @@ impl Entry {
     }
 }
 
+/// What else an entry belongs to.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// The key of the series that it dates.
+    pub dates: Option<String>,
+    /// The number of its bound, for a bucket of a histogram of which an SLO wants a bucket.
+    pub bound: Option<u32>,
+}
+
 /// When the series of a family with the same labels began.
 #[derive(Debug)]
 pub(super) struct Date {
@@ -79,13 +90,15 @@ pub(super) struct Date {
 pub(super) struct KnownSeries {
     entries: Vec<Entry>,
     dates: Vec<Date>,
+    /// The bounds of histograms of which an SLO wants a bucket.
+    bounds: Arc<Bounds>,
     /// The entries' texts or the hashes that stand for them, one behind the other in the entries' order.
     texts: Vec<u8>,
     /// The entries by their texts.
     places: HashTable<u32>,
     hasher: RandomState,
-    /// How many entries and dates the last page that counted has left.
-    kept: (usize, usize),
+    /// How many entries, dates and bounds the last page that counted has left.
+    kept: (usize, usize, usize),
     /// Entries came or went since they were linked.
     unlinked: bool,
     /// The entry with which a page begins.
@@ -97,10 +110,11 @@ impl Default for KnownSeries {
         Self {
             entries: Vec::new(),
             dates: Vec::new(),
+            bounds: Arc::default(),
             texts: Vec::new(),
             places: HashTable::new(),
             hasher: RandomState::default(),
-            kept: (0, 0),
+            kept: (0, 0, 0),
             unlinked: false,
             first: NONE,
         }
@@ -182,19 +196,23 @@ impl KnownSeries {
         }
     }
 
-    /// Adds an entry that is not there yet; `dates` is the key of the series that it dates. `None` when there is no more
-    /// room.
-    pub(super) fn add(
-        &mut self,
-        text: &str,
-        series: Option<Arc<Series>>,
-        kind: Kind,
-        dates: Option<String>,
-    ) -> Option<u32> {
+    /// The number of a bound that histograms of this family have; `None` where there is no room for it.
+    pub(super) fn bound(&mut self, family: &str, written: &str) -> Option<u32> {
+        let known = self.bounds.find(family, written);
+        known.or_else(|| Arc::make_mut(&mut self.bounds).add(family, written))
+    }
+
+    /// All bounds.
+    pub(super) fn bounds(&self) -> Arc<Bounds> {
+        Arc::clone(&self.bounds)
+    }
+
+    /// Adds an entry that is not there yet. `None` when there is no more room.
+    pub(super) fn add(&mut self, text: &str, series: Option<Arc<Series>>, kind: Kind, links: Links) -> Option<u32> {
         let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE)?;
         let text_at = u32::try_from(self.texts.len()).ok()?;
         let text_length = u32::try_from(text.len()).ok()?;
-        let date = dates.map_or(NONE, |key| {
+        let date = links.dates.map(|key| {
             self.dates.push(Date {
                 key: key.into_boxed_str(),
                 seen: 0,
@@ -204,6 +222,7 @@ impl KnownSeries {
         });
         let text = text.as_bytes();
         let hash = self.hasher.hash_one(text);
+        let bound = links.bound.filter(|_| series.is_none());
         let entry = Entry {
             series,
             text_at,
@@ -212,7 +231,7 @@ impl KnownSeries {
             seen: 0,
             same_as: at,
             given: 0,
-            date,
+            date: date.or(bound).unwrap_or(NONE),
             kind,
         };
         if entry.is_passed_over() {
@@ -230,9 +249,12 @@ impl KnownSeries {
 
     /// Forgets what was added since the last page that counted.
     pub(super) fn unlearn(&mut self) {
-        let (entries, dates) = self.kept;
+        let (entries, dates, bounds) = self.kept;
         if self.entries.len() == entries {
             return;
+        }
+        if self.bounds.len() > bounds {
+            Arc::make_mut(&mut self.bounds).keep(&vec![true; bounds]);
         }
         self.texts.truncate(self.entries[entries].text_at as usize);
         self.entries.truncate(entries);
@@ -246,7 +268,7 @@ impl KnownSeries {
             self.forget_unseen(page);
         }
         self.shrink();
-        self.kept = (self.entries.len(), self.dates.len());
+        self.kept = (self.entries.len(), self.dates.len(), self.bounds.len());
     }
 
     /// Finds, after entries came or went, which are the same series and which dates which.
@@ -273,7 +295,7 @@ impl KnownSeries {
         }
         for (entry, (same_as, date)) in self.entries.iter_mut().zip(links) {
             entry.same_as = same_as;
-            if !entry.kind.created {
+            if entry.series.is_some() && !entry.kind.created {
                 entry.date = date;
             }
         }
@@ -313,7 +335,33 @@ impl KnownSeries {
             *place = moved_to(*place);
             *place != NONE
         });
+        self.forget_bounds();
         self.unlinked = true;
+    }
+
+    /// Forgets the bounds that no bucket has any more.
+    fn forget_bounds(&mut self) {
+        let mut used = vec![false; self.bounds.len()];
+        for entry in &self.entries {
+            let bound = match &entry.series {
+                Some(series) => bound_of(&self.bounds, series),
+                None => Some(entry.date).filter(|_| !entry.kind.created),
+            };
+            if let Some(used) = bound.and_then(|bound| used.get_mut(bound as usize)) {
+                *used = true;
+            }
+        }
+        if used.iter().all(|used| *used) {
+            return;
+        }
+        Arc::make_mut(&mut self.bounds).keep(&used);
+        let mut moved = 0..;
+        let moved: Vec<u32> = used
+            .iter()
+            .map(|used| if *used { moved.next().unwrap_or(NONE) } else { NONE })
+            .collect();
+        let passed_over = self.entries.iter_mut().filter(|entry| entry.is_passed_over());
+        passed_over.for_each(|entry| entry.date = moved.get(entry.date as usize).copied().unwrap_or(NONE));
     }
 
     /// Gives back room that doubling has taken and nothing fills.
@@ -329,6 +377,11 @@ impl KnownSeries {
             self.places.shrink_to_fit(|at| hash_of(entries, texts, hasher, *at));
         }
     }
+}
+
+/// The number of the bound that a selected bucket has.
+fn bound_of(bounds: &Bounds, series: &Series) -> Option<u32> {
+    bounds.find(series.metric.strip_suffix("_bucket")?, series.labels.get("le"))
 }
 
 /// What stands for an entry among the texts.

@@ -8,7 +8,7 @@ use super::exposition::line::RawSample;
 use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
-use super::known::{Kind, NONE, family_key};
+use super::known::{Kind, Links, NONE, family_key};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
 use crate::domain::reading::{NativeSample, Page, Sample, Series};
@@ -115,6 +115,7 @@ impl<'a> PageReader<'a> {
         Ok(Page {
             samples: selected,
             native: mem::take(&mut self.native),
+            bounds: self.cache.known.bounds(),
             process_start: self.process_start,
             samples_seen: samples,
             bytes,
@@ -170,9 +171,14 @@ impl<'a> PageReader<'a> {
         } else {
             None
         };
-        let selected = seen
+        let le = labels.get("le");
+        let choice = seen
             .as_ref()
-            .is_some_and(|(metric, labels)| self.selection.selects(metric, labels));
+            .map(|(metric, labels)| self.selection.choose(metric, labels, le));
+        let choice = choice.unwrap_or_default();
+        // A histogram's parts belong together by what the page calls them.
+        let histogram = metric.strip_suffix("_bucket").filter(|_| choice.of_wanted_histogram);
+        let bound = histogram.and_then(|family| self.cache.known.bound(family, le));
         let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
         let dates = family.map(|family| family_key(family, &labels));
         let kind = Kind {
@@ -180,8 +186,9 @@ impl<'a> PageReader<'a> {
             created: dates.is_some(),
             start: self.wanted.start && text == PROCESS_START,
         };
-        let series = selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
-        let added = self.cache.known.add(text, series, kind, dates);
+        let series = choice.selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
+        let links = Links { dates, bound };
+        let added = self.cache.known.add(text, series, kind, links);
         added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))
     }
 
