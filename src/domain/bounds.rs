@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// More different bounds of one target's histograms are not remembered.
-pub const BOUNDS_MAX: usize = 10_000;
+pub const BOUNDS_MAX: usize = 4000;
 
 /// Whether a bucket's bound is the threshold: the two numbers are the same, however they are spelled.
 pub fn is_threshold(bound: f64, threshold: f64) -> bool {

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod client;
 pub mod discovery;
 mod dns_sd;
+mod entry;
 pub mod exposition;
 mod failure;
 mod files;

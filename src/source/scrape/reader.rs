@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::cache::{SeriesCache, SeriesView};
+use super::entry::Marks;
 use super::exposition::line::RawSample;
 use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
@@ -23,7 +24,7 @@ const PROCESS_START: &str = "process_start_time_seconds";
 /// A sample of a selected series.
 #[derive(Clone, Copy, Debug)]
 struct Hit {
-    entry: u32,
+    taken: u32,
     line: u32,
     value: f64,
 }
@@ -54,8 +55,8 @@ pub(super) struct PageReader<'a> {
     /// The entry that was taken last and the one that probably follows.
     last: u32,
     expected: u32,
-    /// How many different texts of the cache the page had.
-    fresh: usize,
+    /// Which texts of the cache the page had.
+    seen: Marks,
     /// Samples that a rule drops.
     dropped: u64,
     /// Why the page's job does not take it.
@@ -76,12 +77,12 @@ impl<'a> PageReader<'a> {
         Self {
             wanted: Wanted::default(),
             native: Vec::new(),
-            hits: Vec::with_capacity(cache.known.len()),
+            hits: Vec::with_capacity(cache.known.taken_len()),
             warnings: Vec::new(),
             process_start: None,
             last: NONE,
             expected: cache.known.first(),
-            fresh: 0,
+            seen: Marks::with_room(cache.known.len()),
             dropped: 0,
             refused: None,
             reads_all: cache.rules.read_all(),
@@ -111,7 +112,7 @@ impl<'a> PageReader<'a> {
         self.cache.known.link();
         let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         let selected = self.give_out(&mut warnings);
-        self.cache.known.keep(self.cache.page, self.fresh);
+        self.cache.known.keep(&self.seen);
         Ok(Page {
             samples: selected,
             native: mem::take(&mut self.native),
@@ -131,13 +132,13 @@ impl<'a> PageReader<'a> {
         let (known, page) = (&mut self.cache.known, self.cache.page);
         for (at, hit) in hits.iter().enumerate() {
             if at % FETCHED_TOGETHER == 0 {
-                known.fetch(hits[at..].iter().take(FETCHED_TOGETHER).map(|hit| hit.entry));
+                known.fetch(hits[at..].iter().take(FETCHED_TOGETHER).map(|hit| hit.taken));
             }
-            let Some(entry) = known.entry(hit.entry) else { continue };
-            let Some(series) = entry.series.clone() else { continue };
-            let created = known.created(entry, page);
-            let first = entry.same_as;
-            let Some((first, _)) = known.entry_mut(first) else {
+            let Some(taken) = known.taken(hit.taken) else { continue };
+            let Some(series) = taken.series.clone() else { continue };
+            let created = known.created(taken, page);
+            let first = taken.same_as;
+            let Some((first, _)) = known.taken_mut(first) else {
                 continue;
             };
             if first.given != page {
@@ -193,24 +194,27 @@ impl<'a> PageReader<'a> {
     }
 
     fn take(&mut self, at: u32, value: f64, line: u32) {
-        let page = self.cache.page;
-        let Some((entry, date)) = self.cache.known.entry_mut(at) else {
+        let (known, page) = (&mut self.cache.known, self.cache.page);
+        let Some(entry) = known.entry(at) else { return };
+        (self.last, self.expected) = (at, known.next(at));
+        let is_new = self.seen.mark(at);
+        self.dropped += u64::from(entry.is_dropped());
+        let Some(number) = entry.taken_at() else { return };
+        let Some((taken, date)) = known.taken_mut(number) else {
             return;
         };
-        (self.last, self.expected) = (at, entry.next);
-        if entry.seen != page {
-            entry.seen = page;
-            self.fresh += 1;
-            if let Some(date) = date {
-                (date.seen, date.value) = (page, value);
-            }
+        if let Some(date) = date.filter(|_| is_new) {
+            (date.seen, date.value) = (page, value);
         }
-        self.dropped += u64::from(entry.kind.dropped);
-        if entry.kind.start && value.is_finite() {
+        if taken.kind.start && value.is_finite() {
             self.process_start.get_or_insert(value);
         }
-        if entry.series.is_some() {
-            self.hits.push(Hit { entry: at, line, value });
+        if taken.series.is_some() {
+            self.hits.push(Hit {
+                taken: number,
+                line,
+                value,
+            });
         }
     }
 }
