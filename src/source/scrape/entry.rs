@@ -2,7 +2,7 @@
 
 use crate::domain::bounds::BOUNDS_MAX;
 
-/// How long the text is: at most 64 KiB.
+/// How long the text is: at most 64 KiB. All bits are set where there is none.
 const LENGTH: u32 = (1 << 17) - 1;
 /// More comes of it than that it is passed over.
 const TAKEN: u32 = 1 << 17;
@@ -68,6 +68,11 @@ impl Entry {
         (self.flags & TAKEN != 0).then_some(self.words[1])
     }
 
+    /// It is to be learned anew: no text is its own any more.
+    pub(super) fn void(&mut self) {
+        self.flags |= LENGTH;
+    }
+
     /// Other entries have gone.
     pub(super) fn move_to(&mut self, text_at: u32, number: u32) {
         self.words = [text_at, number];
@@ -86,7 +91,7 @@ impl Entry {
 }
 
 fn flags(length: usize, dropped: bool) -> Option<u32> {
-    let length = u32::try_from(length).ok().filter(|length| *length <= LENGTH)?;
+    let length = u32::try_from(length).ok().filter(|length| *length < LENGTH)?;
     Some(length | if dropped { DROPPED } else { 0 })
 }
 
@@ -162,6 +167,9 @@ mod tests {
                 (Some(1), Some(2), None)
             );
         }
+        let mut entry = Entry::passed_over(hash, 7, true, Some(3)).expect("it is not too long");
+        entry.void();
+        assert!(entry.length() > 65_536 && entry.bound() == Some(3) && entry.is_dropped());
         assert!(Entry::taken(0, 0, 1 << 17, false).is_none() && Entry::passed_over(0, 1 << 17, false, None).is_none());
     }
 

@@ -145,6 +145,13 @@ impl KnownSeries {
         self.taken.get(at as usize)
     }
 
+    /// The selected series of a page that had these entries.
+    pub(super) fn selected(&self, seen: &Marks) -> impl Iterator<Item = &Series> {
+        let entries = (0..).zip(&self.entries).filter(|(at, _)| seen.has(*at));
+        let taken = entries.filter_map(|(_, entry)| self.taken(entry.taken_at()?)?.series.as_deref());
+        taken
+    }
+
     /// What is taken and, for a `_created` sample, its date.
     pub(super) fn taken_mut(&mut self, at: u32) -> Option<(&mut Taken, Option<&mut Date>)> {
         let taken = self.taken.get_mut(at as usize)?;
@@ -272,6 +279,13 @@ impl KnownSeries {
             date,
             kind,
         });
+    }
+
+    /// This entry's text is to be learned anew on the next page.
+    pub(super) fn void(&mut self, at: u32) {
+        if let Some(entry) = self.entries.get_mut(at as usize) {
+            entry.void();
+        }
     }
 
     /// Forgets what was added since the last page that counted.

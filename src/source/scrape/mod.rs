@@ -12,6 +12,7 @@ mod entry;
 pub mod exposition;
 mod failure;
 mod files;
+mod halves;
 mod http_sd;
 mod http_settings;
 mod known;

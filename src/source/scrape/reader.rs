@@ -112,7 +112,10 @@ impl<'a> PageReader<'a> {
         self.cache.known.link();
         let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         let selected = self.give_out(&mut warnings);
-        self.cache.known.keep(&self.seen);
+        let SeriesCache { known, halves, .. } = &mut *self.cache;
+        let again = halves.end_page(known.selected(&self.seen));
+        again.into_iter().for_each(|at| known.void(at));
+        known.keep(&self.seen);
         Ok(Page {
             samples: selected,
             native: mem::take(&mut self.native),
@@ -180,6 +183,9 @@ impl<'a> PageReader<'a> {
         // A histogram's parts belong together by what the page calls them.
         let histogram = metric.strip_suffix("_bucket").filter(|_| choice.of_wanted_histogram);
         let bound = histogram.and_then(|family| self.cache.known.bound(family, le));
+        let passed_over = histogram.filter(|_| !choice.selected);
+        let histogram = passed_over.map(|family| self.cache.halves.hash(family, &labels));
+        let is_half = histogram.is_some_and(|histogram| self.cache.halves.has(histogram));
         let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
         let dates = family.map(|family| family_key(family, &labels));
         let kind = Kind {
@@ -187,10 +193,15 @@ impl<'a> PageReader<'a> {
             created: dates.is_some(),
             start: self.wanted.start && text == PROCESS_START,
         };
-        let series = choice.selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
+        let selected = choice.selected || is_half;
+        let series = selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
         let links = Links { dates, bound };
         let added = self.cache.known.add(text, series, kind, links);
-        added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))
+        let at = added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))?;
+        if let Some(histogram) = histogram.filter(|_| !is_half) {
+            self.cache.halves.learn(histogram, at);
+        }
+        Ok(at)
     }
 
     fn take(&mut self, at: u32, value: f64, line: u32) {

@@ -330,3 +330,24 @@ fn more_bounds_than_are_remembered_count_all_the_same() {
     let page = bench.few.read(&histogram("", &buckets, 9), Format::Text);
     assert_eq!((page.samples.len(), page.bounds.len()), (2, BOUNDS_MAX));
 }
+
+/// OpenMetrics lets a histogram have neither count nor sum.
+#[test]
+fn half_a_histogram_does_not_go_unnoticed() {
+    let mut bench = Bench::new(&[within("x", 0.3)], Format::Text);
+    let whole = histogram("path=\"/\"", &[("0.1", 1), ("0.3", 2), ("+Inf", 3)], 3);
+    let half = "x_bucket{le=\"0.1\"} 1\nx_bucket{le=\"0.5\"} 2\n";
+    let few = bench.few.read(&format!("{whole}{half}"), Format::Text);
+    assert_eq!(few.samples.len(), 2, "the first page tells which histograms are halves");
+    bench.all.read(&format!("{whole}{half}"), Format::Text);
+    for _ in 0..3 {
+        let (counted, kept) = bench.visit(&format!("{whole}{half}"));
+        assert_eq!((counted, kept), (vec![missing(&["0.1", "0.5"])], 4));
+    }
+    let both = whole + &histogram("", &[("0.1", 1), ("0.3", 2), ("0.5", 5)], 5);
+    assert_eq!(
+        bench.visit(&both).0,
+        [counted(0, 0)],
+        "what becomes whole begins with a baseline"
+    );
+}

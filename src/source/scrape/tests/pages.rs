@@ -260,13 +260,17 @@ proptest::proptest! {
         let selection = Selection::new([bucket].into_iter().chain(plain), 1);
         let mut cache = SeriesCache::default();
         for (lines, is_broken) in pages {
-            let mut text: String = lines.iter().map(|at| format!("{}\n", LINES[*at])).collect();
-            text += if is_broken { "x_count{} none\n" } else { "" };
+            let last = if is_broken { "x_count{} none\n" } else { "" };
+            let lines = lines.iter().map(|at| LINES[*at]);
+            let text = lines.chain([last]).collect::<Vec<_>>().join("\n");
             let shown = |read: Result<Page, PageError>| read.map(|page| {
                 let mut bounds: Vec<String> = page.bounds.of("x").map(|bound| bound.written.to_string()).collect();
                 bounds.sort();
-                let samples = format!("{:?}", samples(&page));
-                (samples, bounds, page.process_start, page.samples_seen, page.warnings)
+                // Buckets of half a histogram are kept from its second page on.
+                let is_spare = |key: &str| key.starts_with("x_bucket") && !key.contains("0.3");
+                let samples: Vec<_> = samples(&page).into_iter().filter(|sample| !is_spare(sample.0)).collect();
+                let samples = format!("{samples:?}");
+                (samples, bounds, page.process_start, page.samples_seen)
             });
             let fresh = shown(read(&mut SeriesCache::default(), &text, &selection));
             let known = shown(read(&mut cache, &text, &selection));
