@@ -3,6 +3,7 @@
 use super::labels::{Group, Labels};
 use super::matcher::Selector;
 use super::objective::Objective;
+use super::selection::Wanted;
 use super::slo::SloId;
 
 /// The definition of an SLI.
@@ -221,22 +222,25 @@ impl CompareOp {
 }
 
 impl Indicator {
-    /// Every selector whose series a scrape must keep. A latency indicator needs `<family>_bucket` (any `le`, so that
-    /// a missing bound can be explained) and `<family>_count`. What a server keeps is not scraped.
-    pub fn selectors(&self) -> Vec<Selector> {
+    /// The series that a scrape must keep. A latency indicator needs `<family>_count` and, of `<family>_bucket`, its
+    /// threshold's. What a server keeps is not scraped.
+    pub fn wanted(&self) -> Vec<Wanted> {
         if self.source.is_some() {
             return Vec::new();
         }
         match &self.kind {
-            IndicatorKind::Ratio { total, part, .. } => vec![total.clone(), part.clone()],
-            IndicatorKind::Latency { histogram, .. } => {
+            IndicatorKind::Ratio { total, part, .. } => vec![total.clone().into(), part.clone().into()],
+            IndicatorKind::Latency {
+                histogram, threshold, ..
+            } => {
                 let family = histogram.metric.as_deref().unwrap_or("");
-                vec![
-                    histogram.with_metric(format!("{family}_bucket")),
-                    histogram.with_metric(format!("{family}_count")),
-                ]
+                let buckets = Wanted {
+                    selector: histogram.with_metric(format!("{family}_bucket")),
+                    threshold: Some(*threshold),
+                };
+                vec![buckets, histogram.with_metric(format!("{family}_count")).into()]
             }
-            IndicatorKind::Gauge { gauge, .. } => vec![gauge.clone()],
+            IndicatorKind::Gauge { gauge, .. } => vec![gauge.clone().into()],
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events

@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod answer;
+pub mod bounds;
 pub mod counting;
 pub mod counts;
 pub mod digest;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::digest::fnv1a;
 use super::labels::Labels;
 use super::native_histogram::NativeHistogram;
@@ -101,6 +102,8 @@ pub struct Page {
     pub samples: Vec<Sample>,
     /// The selected native histograms; their families' other series are among the samples.
     pub native: Vec<NativeSample>,
+    /// The bounds of histograms that SLOs with a threshold want, also of buckets that are not among the samples.
+    pub bounds: Arc<Bounds>,
     /// The page's `process_start_time_seconds`, where it has one.
     pub process_start: Option<f64>,
     /// How many samples the page held in all.

@@ -135,9 +135,12 @@ impl Catalog {
             })
             .collect();
         entries.sort_by(|a, b| a.slo.id.cmp(&b.slo.id));
-        let selectors = entries.iter().flat_map(|entry| entry.slo.indicator.selectors());
-        let selection = Arc::new(Selection::new(selectors, revision));
-        let uses_reports = |(_, entry): &(usize, &Entry)| reports::may_use(&entry.slo.indicator.kind);
+        let wanted = entries.iter().flat_map(|entry| entry.slo.indicator.wanted());
+        let selection = Arc::new(Selection::new(wanted, revision));
+        let uses_reports = |(_, entry): &(usize, &Entry)| {
+            let indicator = &entry.slo.indicator;
+            indicator.source.is_none() && reports::may_use(&indicator.kind)
+        };
         let gauges = entries.iter().enumerate().filter(uses_reports).map(|(at, _)| at);
         let gauges = gauges.collect();
         let (by_metric, any_metric) = index_by_metric(&entries);
@@ -180,8 +183,10 @@ impl Catalog {
 fn index_by_metric(entries: &[Entry]) -> (HashMap<String, Vec<usize>>, Vec<usize>) {
     let mut by_metric: HashMap<String, Vec<usize>> = HashMap::new();
     let mut any_metric = Vec::new();
-    for (at, entry) in entries.iter().enumerate() {
-        let mut selectors = entry.slo.indicator.selectors();
+    let is_scraped = |(_, entry): &(usize, &Entry)| entry.slo.indicator.source.is_none();
+    for (at, entry) in entries.iter().enumerate().filter(is_scraped) {
+        let wanted = entry.slo.indicator.wanted().into_iter();
+        let mut selectors: Vec<_> = wanted.map(|wanted| wanted.selector).collect();
         if let IndicatorKind::Latency { histogram, .. } = &entry.slo.indicator.kind {
             // A native histogram bears the family's own name.
             selectors.push(histogram.clone());

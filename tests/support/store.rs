@@ -162,6 +162,7 @@ pub fn read(target: i64, expected_seq: i64, keys: &[KeyId], span: (i64, i64), mi
             to: Minute(span.1),
         }),
         minutes: minutes.to_vec(),
+        added: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The counting rules, one by one.
 
 use super::*;
+use crate::domain::bounds::Bounds;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -245,11 +246,17 @@ fn bucket_and_count_are_credited_together() {
         created: None,
         native: None,
     };
-    let (found, missing) =
-        units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.3);
+    let (found, missing) = units::histogram_units(
+        &[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)],
+        0.3,
+        &Bounds::default(),
+    );
     assert_eq!((found[0].values, missing.len()), ([9.0, 5.0], 0));
-    let (found, missing) =
-        units::histogram_units(&[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)], 0.5);
+    let (found, missing) = units::histogram_units(
+        &[sample(&count, 9.0), sample(&bucket, 5.0), sample(&other, 9.0)],
+        0.5,
+        &Bounds::default(),
+    );
     assert_eq!(
         (found.len(), &missing[0].nearest[..]),
         (0, &["0.30".to_owned(), "1".to_owned()][..])

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::text::SharedText;
+use crate::domain::bounds::{Bounds, is_threshold, parse_bound};
 use crate::domain::counts::to_micro;
 use crate::domain::indicator::{Indicator, IndicatorKind, RatioPart};
 use crate::domain::labels::{Group, Labels};
@@ -137,7 +138,7 @@ impl Indicator {
                     "_bucket" => {
                         let written = series.labels.get("le").to_owned();
                         SeriesRole::HistogramBucket {
-                            le: written.parse().ok()?,
+                            le: parse_bound(&written)?,
                             written,
                         }
                     }
@@ -236,24 +237,29 @@ struct Parts<'s, 'a> {
     count: Option<&'s UsedSample<'a>>,
     /// The threshold's bucket.
     bucket: Option<f64>,
-    /// All bounds of its buckets, as numbers and as written.
+    family: &'s str,
+    /// The bounds of its buckets that somebody uses, as numbers and as written.
     bounds: Vec<(f64, &'s str)>,
     native: Option<(&'s UsedSample<'a>, &'a NativeHistogram)>,
 }
 
 /// The histograms of a page as units: count and threshold's bucket together or not at all (rule 8). Where a histogram
 /// has no bucket of the threshold and is a native one too, its native buckets tell: both count the same observations,
-/// so the unit is the same.
-pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<Unit<'a>>, Vec<MissingBucket>) {
+/// so the unit is the same. `bounds` are those of the page, also of buckets that nobody uses.
+pub fn histogram_units<'a>(
+    samples: &[UsedSample<'a>],
+    threshold: f64,
+    bounds: &Bounds,
+) -> (Vec<Unit<'a>>, Vec<MissingBucket>) {
     let mut histograms: BTreeMap<&str, Parts<'_, 'a>> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| is_count(sample.value)) {
         let parts = histograms.entry(sample.series.key.as_str()).or_default();
+        parts.family = &sample.series.family;
         match &sample.series.role {
             SeriesRole::HistogramCount => parts.count = Some(sample),
             SeriesRole::HistogramBucket { le, written } => {
                 parts.bounds.push((*le, written));
-                // The bound is the threshold when the two numbers are the same, however they are spelled.
-                if (*le - threshold).abs() <= threshold.abs() * 1e-12 {
+                if is_threshold(*le, threshold) {
                     parts.bucket = Some(sample.value);
                 }
             }
@@ -272,7 +278,7 @@ pub fn histogram_units<'a>(samples: &[UsedSample<'a>], threshold: f64) -> (Vec<U
             (_, _, Some(native)) => units.push(native),
             (_, None, None) => missing.push(MissingBucket {
                 histogram: key.to_owned(),
-                nearest: nearest(&parts, threshold),
+                nearest: nearest(&parts, threshold, bounds),
             }),
             // A histogram without a count is half a histogram: it counts when it is whole.
             (None, Some(_), None) => {}
@@ -294,11 +300,13 @@ fn histogram_unit<'a>(sample: &UsedSample<'a>, values: [f64; 2]) -> Unit<'a> {
 }
 
 /// The bounds next to the threshold, of both kinds of buckets.
-fn nearest(parts: &Parts<'_, '_>, threshold: f64) -> Vec<String> {
+fn nearest(parts: &Parts<'_, '_>, threshold: f64, bounds: &Bounds) -> Vec<String> {
     let native = parts.native.map(|(_, native)| native.nearest_bounds(threshold));
     let native = native.into_iter().flatten().map(|bound| (bound, bound.to_string()));
     let classic = parts.bounds.iter().map(|(le, written)| (*le, (*written).to_owned()));
-    let mut bounds: Vec<(f64, String)> = classic.chain(native).collect();
+    let of_family = bounds.of(parts.family);
+    let unused = of_family.map(|bound| (bound.le, bound.written.to_string()));
+    let mut bounds: Vec<(f64, String)> = classic.chain(unused).chain(native).collect();
     bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let below = bounds.iter().rev().find(|(le, _)| *le < threshold);
     let above = bounds.iter().find(|(le, _)| *le > threshold);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::pending::PendingCredit;
+use crate::domain::bounds::Bounds;
 use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
 use crate::domain::counting::units::{
     MissingBucket, UsedSample, counter_units, counters_without_value, histogram_units,
@@ -56,6 +57,7 @@ impl Cursor {
         &mut self,
         entry: &Entry,
         samples: &[UsedSample<'_>],
+        bounds: &Bounds,
         facts: &VisitFacts,
         with: &CountedWith,
     ) -> SloCount {
@@ -70,7 +72,7 @@ impl Cursor {
                 cursor.forget_values_beside(&shown, facts.at);
                 (cursor.known, facts.loaded_at) = (false, BASELINE);
             }
-            count_counters(&mut cursor, entry, samples, &facts)
+            count_counters(&mut cursor, entry, samples, bounds, &facts)
         };
         self.keep(entry.id, cursor);
         count
@@ -136,9 +138,15 @@ fn count_gauges(
     }
 }
 
-fn count_counters(cursor: &mut SloCursor, entry: &Entry, samples: &[UsedSample<'_>], facts: &VisitFacts) -> SloCount {
+fn count_counters(
+    cursor: &mut SloCursor,
+    entry: &Entry,
+    samples: &[UsedSample<'_>],
+    bounds: &Bounds,
+    facts: &VisitFacts,
+) -> SloCount {
     let (units, missing) = match &entry.slo.indicator.kind {
-        IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold),
+        IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold, bounds),
         _ => (counter_units(samples, entry.slo.indicator.good_is_rest()), Vec::new()),
     };
     let mut count = cursor.count(&units, facts);

@@ -247,7 +247,14 @@ impl TargetState {
                 by_slo.entry(slo).or_default().push(sample);
             }
             let slos: Vec<i64> = by_slo.keys().copied().collect();
-            self.count_slos(&slos, &by_slo, visit, StartVerdict::Unknown, None, &mut outcome);
+            self.count_slos(
+                &slos,
+                &by_slo,
+                visit,
+                StartVerdict::Unknown,
+                &Page::default(),
+                &mut outcome,
+            );
             if let Some(cursor) = self.cursor.as_mut().filter(|_| !slos.is_empty()) {
                 cursor.visited = true;
             }
@@ -300,7 +307,7 @@ impl TargetState {
         slos.extend(by_slo.keys());
         slos.sort_unstable();
         slos.dedup();
-        self.count_slos(&slos, &by_slo, visit, start, page.process_start, &mut outcome);
+        self.count_slos(&slos, &by_slo, visit, start, page, &mut outcome);
         self.report_uses = Some(uses);
         if let Some(cursor) = &mut self.cursor {
             cursor.header = TargetHeader {
@@ -321,7 +328,7 @@ impl TargetState {
         by_slo: &HashMap<i64, Vec<UsedSample<'_>>>,
         visit: &VisitContext<'_>,
         start: StartVerdict,
-        process_start: Option<f64>,
+        page: &Page,
         outcome: &mut VisitOutcome,
     ) {
         let with = counted_with(&self.target, self.labels_digest, visit.catalog);
@@ -332,7 +339,7 @@ impl TargetState {
                 at: visit.at,
                 previous_at: cursor.header.last_visit_at,
                 start,
-                process_start,
+                process_start: page.process_start,
                 interval: self.target.interval,
                 listed_at: cursor.listed_at,
                 // A new baseline counts nothing, however young its process is.
@@ -343,7 +350,7 @@ impl TargetState {
                 },
                 busiest_rate: visit.busiest.get(&entry.id).copied().unwrap_or(0.0),
             };
-            let count = cursor.count_slo(entry, samples, &facts, &with);
+            let count = cursor.count_slo(entry, samples, &page.bounds, &facts, &with);
             let matched_at = (!samples.is_empty()).then_some(visit.at);
             self.health.note_slo(entry.id, matched_at, count.resets);
             if !count.notes.is_empty() {

@@ -113,7 +113,8 @@ impl Reader {
         self.target = (cursor.target, cursor.seq);
         let stored = ReadState::decode(&cursor.header).ok();
         let wanted_from = boundary(now - reach(&self.entry.slo).0);
-        let holds = |state: &ReadState| state.indicator == self.entry.indicator && state.read_until() >= wanted_from;
+        let ours = (self.entry.indicator, self.keys.sum);
+        let holds = |state: &ReadState| (state.indicator, state.key) == ours && state.read_until() >= wanted_from;
         self.state = match stored.filter(holds) {
             Some(state) => Some(state),
             None => Some(self.begin(server, now).await?),
@@ -160,6 +161,7 @@ impl Reader {
         };
         Ok(ReadState {
             indicator: self.entry.indicator,
+            key: self.keys.sum,
             from,
             way,
         })

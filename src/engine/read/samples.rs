@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::answer::{AnsweredSeries, ServerTarget};
+use crate::domain::counting::Note;
 use crate::domain::counting::range::{Asides, Questions, RangeCount, RangeCursor};
 use crate::domain::indicator::{Indicator, IndicatorKind};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
@@ -101,11 +102,45 @@ pub async fn read(
     let samples = answer.iter().map(|series| series.samples.len() as u64).sum();
     let questions = cursor.questions(indicator, &answer);
     let asides = ask_asides(server, &questions, until).await?;
-    Ok(ChunkRead {
-        count: cursor.count(indicator, &answer, &asides, until),
-        samples,
-        notes,
-    })
+    let mut count = cursor.count(indicator, &answer, &asides, until);
+    name_bounds(server, indicator, &mut count.notes, until).await?;
+    Ok(ChunkRead { count, samples, notes })
+}
+
+/// Where histograms lack the threshold's bucket, the server tells which bounds they have.
+async fn name_bounds(
+    server: &dyn QueryServer,
+    indicator: &Indicator,
+    notes: &mut [Note],
+    at: Timestamp,
+) -> Result<(), QueryFailure> {
+    let IndicatorKind::Latency {
+        histogram, threshold, ..
+    } = &indicator.kind
+    else {
+        return Ok(());
+    };
+    let mut lacking: Vec<&mut Vec<String>> = Vec::new();
+    for note in notes {
+        if let Note::MissingBucket { nearest, .. } = note {
+            lacking.push(nearest);
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let buckets = histogram.with_metric(format!("{}_bucket", histogram.metric.as_deref().unwrap_or_default()));
+    let answer = server
+        .instant(&format!("group by (le) (last_over_time({buckets}[1h]))"), at)
+        .await?;
+    let bounds = answer.series.iter().map(|series| series.labels.get("le").to_owned());
+    let mut bounds: Vec<(f64, String)> = bounds.filter_map(|le| Some((le.parse().ok()?, le))).collect();
+    bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let above = bounds.partition_point(|(le, _)| le <= threshold);
+    let around = bounds.iter().take(above).last().into_iter().chain(bounds.get(above));
+    let around: Vec<String> = around.map(|(_, le)| le.clone()).collect();
+    lacking.into_iter().for_each(|nearest| nearest.clone_from(&around));
+    Ok(())
 }
 
 /// The selectors whose samples an SLO needs. Of a histogram only the threshold's bucket is asked for, in every spelling

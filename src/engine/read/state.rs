@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::counting::range::RangeCursor;
 use crate::domain::time::Timestamp;
+use crate::engine::ports::KeyId;
 
 /// Where the reading of one SLO stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadState {
     /// The digest of the indicator for which it holds.
     pub indicator: u64,
+    /// The SLO's own ledger key, which another generation changes.
+    pub key: KeyId,
     /// History before this is not read.
     pub from: Timestamp,
     /// How it reads.
@@ -53,6 +56,7 @@ pub struct StateError;
 struct Head {
     version: u8,
     indicator: u64,
+    key: KeyId,
     from: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     samples: Option<SamplesHead>,
@@ -82,6 +86,7 @@ impl ReadState {
         let mut head = Head {
             version: VERSION,
             indicator: self.indicator,
+            key: self.key,
             from: self.from.0,
             samples: None,
             steps: None,
@@ -141,6 +146,7 @@ impl ReadState {
         };
         Ok(Self {
             indicator: head.indicator,
+            key: head.key,
             from: Timestamp(head.from),
             way,
         })
@@ -206,6 +212,7 @@ mod tests {
         for way in ways {
             let state = ReadState {
                 indicator: u64::MAX,
+                key: 7,
                 from: Timestamp(-1),
                 way,
             };

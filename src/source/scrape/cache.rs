@@ -5,6 +5,7 @@
 
 use super::exposition::page::{Framing, Scanner};
 use super::exposition::protobuf;
+use super::halves::Halves;
 use super::known::KnownSeries;
 use super::native::NativeCache;
 use super::reader::PageReader;
@@ -39,6 +40,8 @@ pub struct SeriesCache {
     pub(super) known: KnownSeries,
     /// The number of the present page.
     pub(super) page: u32,
+    /// Histograms of which nothing else is kept.
+    pub(super) halves: Halves,
     /// Native histograms have no text.
     pub(super) native: NativeCache,
 }
@@ -75,10 +78,11 @@ impl SeriesCache {
     ) -> PageInPieces<'a> {
         self.native.begin_page(self.revision != Some(selection.revision()));
         if self.revision != Some(selection.revision()) {
-            self.known = KnownSeries::default();
+            (self.known, self.halves) = (KnownSeries::default(), Halves::default());
             self.revision = Some(selection.revision());
         }
         self.page = self.page.wrapping_add(1);
+        self.halves.begin_page();
         let place = match scanner {
             PageScanner::Text(_) => "line",
             PageScanner::Protobuf(_) => "byte",

@@ -1,4 +1,4 @@
-//! The series of a target's last page: their texts in one piece, what came of each, and which follows which.
+//! The series of a target's last page: what came of each text, and which follows which.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -8,34 +8,32 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::entry::{Entry, Marks};
+use crate::domain::bounds::Bounds;
 use crate::domain::labels::Labels;
 use crate::domain::reading::Series;
 
 /// No entry, no date.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What came of one series' text. There may be very many of them: each byte counts.
+/// After so many pages in whose order nothing has changed, the places of the texts are given up until they are asked for.
+const PAGES_IN_ORDER: u8 = 8;
+
+/// What comes of a text that is more than passed over.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Taken {
     /// The series, when it is selected.
     pub series: Option<Arc<Series>>,
-    /// Where its text stands among all texts, or its text's hash where it is passed over; and how long its text is.
-    text_at: u32,
-    text_length: u32,
-    /// The entry that followed on the last page that had this one.
-    pub next: u32,
-    /// The last page that had this text.
-    pub seen: u32,
-    /// The first entry of the same series: a page may write it in two ways.
+    /// The first one of the same series: a page may write it in two ways.
     pub same_as: u32,
     /// The last page for which this series was given out.
     pub given: u32,
     /// The date that it is, for a `_created` sample; otherwise the one that dates it, if any.
-    pub date: u32,
+    date: u32,
     pub kind: Kind,
 }
 
-/// What else there is to an entry.
+/// What else there is to a text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kind {
     /// A rule drops it: it is not counted among the page's samples either.
@@ -46,22 +44,13 @@ pub(super) struct Kind {
     pub start: bool,
 }
 
-impl Entry {
-    /// Nothing comes of it: it is only recognised, by a hash of its text. There may be many more of these than others,
-    /// and that one of them is taken for another of the same length has a chance of one in 2^64: the hash is seeded anew
-    /// for each target.
-    fn is_passed_over(&self) -> bool {
-        self.series.is_none() && !self.kind.created && !self.kind.start
-    }
-
-    /// How many bytes stand for it among the texts.
-    fn stored_length(&self) -> usize {
-        if self.is_passed_over() {
-            size_of::<u64>()
-        } else {
-            self.text_length as usize
-        }
-    }
+/// What else an entry belongs to.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// The key of the series that it dates.
+    pub dates: Option<String>,
+    /// The number of its bound, for a bucket of a histogram of which an SLO wants a bucket.
+    pub bound: Option<u32>,
 }
 
 /// When the series of a family with the same labels began.
@@ -78,31 +67,52 @@ pub(super) struct Date {
 #[derive(Debug)]
 pub(super) struct KnownSeries {
     entries: Vec<Entry>,
-    dates: Vec<Date>,
-    /// The entries' texts or the hashes that stand for them, one behind the other in the entries' order.
+    /// In the order of their entries, as their texts and dates are.
+    taken: Vec<Taken>,
+    /// The texts of what is taken, one behind the other.
     texts: Vec<u8>,
-    /// The entries by their texts.
-    places: HashTable<u32>,
-    hasher: RandomState,
-    /// How many entries and dates the last page that counted has left.
-    kept: (usize, usize),
-    /// Entries came or went since they were linked.
-    unlinked: bool,
+    dates: Vec<Date>,
+    /// The bounds of histograms of which an SLO wants a bucket.
+    bounds: Arc<Bounds>,
+    /// Which entry follows which; empty as long as that is their order.
+    next: Vec<u32>,
     /// The entry with which a page begins.
     first: u32,
+    /// The entries by their texts; empty while nobody asks.
+    places: HashTable<u32>,
+    /// For how many pages nobody has asked.
+    unasked: u8,
+    hasher: RandomState,
+    /// How much of all that the last page that counted has left.
+    kept: Kept,
+    /// Entries came or went since they were linked.
+    unlinked: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    entries: usize,
+    taken: usize,
+    texts: usize,
+    dates: usize,
+    bounds: usize,
 }
 
 impl Default for KnownSeries {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
-            dates: Vec::new(),
+            taken: Vec::new(),
             texts: Vec::new(),
-            places: HashTable::new(),
-            hasher: RandomState::default(),
-            kept: (0, 0),
-            unlinked: false,
+            dates: Vec::new(),
+            bounds: Arc::default(),
+            next: Vec::new(),
             first: NONE,
+            places: HashTable::new(),
+            unasked: 0,
+            hasher: RandomState::default(),
+            kept: Kept::default(),
+            unlinked: false,
         }
     }
 }
@@ -112,114 +122,139 @@ impl KnownSeries {
         self.entries.len()
     }
 
+    /// How many series are more than passed over.
+    pub(super) fn taken_len(&self) -> usize {
+        self.taken.len()
+    }
+
     /// The entry with which a page probably begins.
     pub(super) fn first(&self) -> u32 {
         self.first
     }
 
-    pub(super) fn entry(&self, at: u32) -> Option<&Entry> {
-        self.entries.get(at as usize)
+    /// The entry that followed on the last page that had this one.
+    pub(super) fn next(&self, at: u32) -> u32 {
+        self.next.get(at as usize).copied().unwrap_or(at.saturating_add(1))
     }
 
-    /// Looks at the series of these entries before they are counted one by one, so that the processor fetches them from
-    /// memory together.
-    pub(super) fn fetch(&self, entries: impl Iterator<Item = u32>) {
-        let series = entries.filter_map(|at| self.entry(at)?.series.as_ref());
-        black_box(series.map(Arc::strong_count).fold(0, usize::wrapping_add));
+    pub(super) fn entry(&self, at: u32) -> Option<Entry> {
+        self.entries.get(at as usize).copied()
     }
 
-    /// The entry and, for a `_created` sample, its date.
-    pub(super) fn entry_mut(&mut self, at: u32) -> Option<(&mut Entry, Option<&mut Date>)> {
-        let entry = self.entries.get_mut(at as usize)?;
-        let date = if entry.kind.created {
-            self.dates.get_mut(entry.date as usize)
+    pub(super) fn taken(&self, at: u32) -> Option<&Taken> {
+        self.taken.get(at as usize)
+    }
+
+    /// The selected series of a page that had these entries.
+    pub(super) fn selected(&self, seen: &Marks) -> impl Iterator<Item = &Series> {
+        let entries = (0..).zip(&self.entries).filter(|(at, _)| seen.has(*at));
+        let taken = entries.filter_map(|(_, entry)| self.taken(entry.taken_at()?)?.series.as_deref());
+        taken
+    }
+
+    /// What is taken and, for a `_created` sample, its date.
+    pub(super) fn taken_mut(&mut self, at: u32) -> Option<(&mut Taken, Option<&mut Date>)> {
+        let taken = self.taken.get_mut(at as usize)?;
+        let date = if taken.kind.created {
+            self.dates.get_mut(taken.date as usize)
         } else {
             None
         };
-        Some((entry, date))
+        Some((taken, date))
+    }
+
+    /// Looks at these series before they are counted one by one, so that the processor fetches them from memory together.
+    pub(super) fn fetch(&self, taken: impl Iterator<Item = u32>) {
+        let series = taken.filter_map(|at| self.taken(at)?.series.as_ref());
+        black_box(series.map(Arc::strong_count).fold(0, usize::wrapping_add));
     }
 
     /// Whether this is the text of that entry.
     pub(super) fn is(&self, at: u32, text: &[u8]) -> bool {
-        let Some(entry) = self.entry(at).filter(|entry| entry.text_length as usize == text.len()) else {
-            return false;
-        };
-        let stored = stored(&self.texts, entry);
-        if entry.is_passed_over() {
-            stored == self.hasher.hash_one(text).to_ne_bytes()
-        } else {
-            stored == text
-        }
+        let entry = self.entries.get(at as usize);
+        entry.is_some_and(|entry| entry.length() == text.len() && self.is_text_of(*entry, text))
     }
 
     /// How long the text of an entry is, where a line begins with it and a blank behind it.
     pub(super) fn begins(&self, at: u32, line: &[u8]) -> Option<usize> {
-        let length = self.entry(at)?.text_length as usize;
-        (line.get(length) == Some(&b' ') && self.is(at, &line[..length])).then_some(length)
+        let entry = *self.entries.get(at as usize)?;
+        let length = entry.length();
+        (line.get(length) == Some(&b' ') && self.is_text_of(entry, &line[..length])).then_some(length)
     }
 
-    /// When the series of this entry began, by what the page says.
-    pub(super) fn created(&self, entry: &Entry, page: u32) -> Option<f64> {
-        if entry.kind.created {
+    /// Whether a text that is as long as the entry's is the entry's.
+    fn is_text_of(&self, entry: Entry, text: &[u8]) -> bool {
+        match entry.hash() {
+            Some(hash) => hash == self.hasher.hash_one(text),
+            None => stored(&self.texts, entry) == text,
+        }
+    }
+
+    /// When this series began, by what the page says.
+    pub(super) fn created(&self, taken: &Taken, page: u32) -> Option<f64> {
+        if taken.kind.created {
             return None;
         }
-        let date = self.dates.get(entry.date as usize)?;
+        let date = self.dates.get(taken.date as usize)?;
         (date.seen == page && date.value.is_finite() && date.value > 0.0).then_some(date.value)
     }
 
     /// The entry with this text.
-    pub(super) fn find(&self, text: &str) -> Option<u32> {
+    pub(super) fn find(&mut self, text: &str) -> Option<u32> {
+        self.unasked = 0;
+        if self.places.is_empty() && !self.entries.is_empty() {
+            self.find_places();
+        }
         let text = text.as_bytes();
         let found = self.places.find(self.hasher.hash_one(text), |at| self.is(*at, text));
         found.copied()
     }
 
-    /// Remembers that `at` comes behind `last`, or first where there is no such entry.
-    pub(super) fn follow(&mut self, last: u32, at: u32) {
-        match self.entries.get_mut(last as usize) {
-            Some(last) => last.next = at,
-            None => self.first = at,
+    fn find_places(&mut self) {
+        let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
+        let hash_of = |at: &u32| hash_of(entries, texts, hasher, *at);
+        self.places.reserve(entries.len(), hash_of);
+        for at in 0..entries.len() as u32 {
+            self.places.insert_unique(hash_of(&at), at, hash_of);
         }
     }
 
-    /// Adds an entry that is not there yet; `dates` is the key of the series that it dates. `None` when there is no more
-    /// room.
-    pub(super) fn add(
-        &mut self,
-        text: &str,
-        series: Option<Arc<Series>>,
-        kind: Kind,
-        dates: Option<String>,
-    ) -> Option<u32> {
+    /// Remembers that `at` comes behind `last`, or first where there is no such entry.
+    pub(super) fn follow(&mut self, last: u32, at: u32) {
+        if last as usize >= self.entries.len() {
+            self.first = at;
+        } else if self.next(last) != at {
+            let entries = self.entries.len() as u32;
+            self.next.extend(self.next.len() as u32 + 1..=entries);
+            self.next[last as usize] = at;
+        }
+    }
+
+    /// The number of a bound that histograms of this family have; `None` where there is no room for it.
+    pub(super) fn bound(&mut self, family: &str, written: &str) -> Option<u32> {
+        let known = self.bounds.find(family, written);
+        known.or_else(|| Arc::make_mut(&mut self.bounds).add(family, written))
+    }
+
+    /// All bounds.
+    pub(super) fn bounds(&self) -> Arc<Bounds> {
+        Arc::clone(&self.bounds)
+    }
+
+    /// Adds an entry that was not found. `None` when there is no more room.
+    pub(super) fn add(&mut self, text: &str, series: Option<Arc<Series>>, kind: Kind, links: Links) -> Option<u32> {
         let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE)?;
-        let text_at = u32::try_from(self.texts.len()).ok()?;
-        let text_length = u32::try_from(text.len()).ok()?;
-        let date = dates.map_or(NONE, |key| {
-            self.dates.push(Date {
-                key: key.into_boxed_str(),
-                seen: 0,
-                value: 0.0,
-            });
-            self.dates.len() as u32 - 1
-        });
         let text = text.as_bytes();
         let hash = self.hasher.hash_one(text);
-        let entry = Entry {
-            series,
-            text_at,
-            text_length,
-            next: NONE,
-            seen: 0,
-            same_as: at,
-            given: 0,
-            date,
-            kind,
-        };
-        if entry.is_passed_over() {
-            self.texts.extend(hash.to_ne_bytes());
-        } else {
+        let entry = if series.is_some() || kind.created || kind.start {
+            let (text_at, number) = (u32::try_from(self.texts.len()).ok()?, self.taken.len() as u32);
+            let entry = Entry::taken(text_at, number, text.len(), kind.dropped)?;
+            self.take(series, kind, links.dates);
             self.texts.extend(text);
-        }
+            entry
+        } else {
+            Entry::passed_over(hash, text.len(), kind.dropped, links.bound)?
+        };
         self.entries.push(entry);
         let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
         self.places
@@ -228,25 +263,65 @@ impl KnownSeries {
         Some(at)
     }
 
-    /// Forgets what was added since the last page that counted.
-    pub(super) fn unlearn(&mut self) {
-        let (entries, dates) = self.kept;
-        if self.entries.len() == entries {
-            return;
-        }
-        self.texts.truncate(self.entries[entries].text_at as usize);
-        self.entries.truncate(entries);
-        self.dates.truncate(dates);
-        self.places.retain(|at| (*at as usize) < entries);
+    fn take(&mut self, series: Option<Arc<Series>>, kind: Kind, dates: Option<String>) {
+        let date = dates.map_or(NONE, |key| {
+            self.dates.push(Date {
+                key: key.into_boxed_str(),
+                seen: 0,
+                value: 0.0,
+            });
+            self.dates.len() as u32 - 1
+        });
+        self.taken.push(Taken {
+            series,
+            same_as: self.taken.len() as u32,
+            given: 0,
+            date,
+            kind,
+        });
     }
 
-    /// Keeps what this page had, of which `fresh` texts are different, and nothing else.
-    pub(super) fn keep(&mut self, page: u32, fresh: usize) {
-        if fresh < self.entries.len() {
-            self.forget_unseen(page);
+    /// This entry's text is to be learned anew on the next page.
+    pub(super) fn void(&mut self, at: u32) {
+        if let Some(entry) = self.entries.get_mut(at as usize) {
+            entry.void();
+        }
+    }
+
+    /// Forgets what was added since the last page that counted.
+    pub(super) fn unlearn(&mut self) {
+        let kept = self.kept;
+        if self.entries.len() == kept.entries {
+            return;
+        }
+        self.entries.truncate(kept.entries);
+        self.taken.truncate(kept.taken);
+        self.texts.truncate(kept.texts);
+        self.dates.truncate(kept.dates);
+        self.next.truncate(kept.entries);
+        if self.bounds.len() > kept.bounds {
+            Arc::make_mut(&mut self.bounds).keep(&vec![true; kept.bounds]);
+        }
+        self.places.retain(|at| (*at as usize) < kept.entries);
+    }
+
+    /// Keeps what this page had and nothing else.
+    pub(super) fn keep(&mut self, seen: &Marks) {
+        if seen.count() < self.entries.len() {
+            self.forget_unseen(seen);
+        }
+        self.unasked = self.unasked.saturating_add(1);
+        if self.unasked > PAGES_IN_ORDER {
+            self.places = HashTable::new();
         }
         self.shrink();
-        self.kept = (self.entries.len(), self.dates.len());
+        self.kept = Kept {
+            entries: self.entries.len(),
+            taken: self.taken.len(),
+            texts: self.texts.len(),
+            dates: self.dates.len(),
+            bounds: self.bounds.len(),
+        };
     }
 
     /// Finds, after entries came or went, which are the same series and which dates which.
@@ -255,14 +330,14 @@ impl KnownSeries {
             return;
         }
         let mut first_of: HashMap<&str, u32, RandomState> = HashMap::default();
-        first_of.reserve(self.entries.len());
+        first_of.reserve(self.taken.len());
         let mut dates: HashMap<&str, u32, RandomState> = HashMap::default();
         for (at, date) in (0..).zip(&self.dates) {
             dates.entry(&date.key).or_insert(at);
         }
-        let mut links: Vec<(u32, u32)> = Vec::with_capacity(self.entries.len());
-        for (at, entry) in (0..).zip(&self.entries) {
-            let Some(series) = &entry.series else {
+        let mut links: Vec<(u32, u32)> = Vec::with_capacity(self.taken.len());
+        for (at, taken) in (0..).zip(&self.taken) {
+            let Some(series) = &taken.series else {
                 links.push((at, NONE));
                 continue;
             };
@@ -271,49 +346,78 @@ impl KnownSeries {
             let date = dated_key.and_then(|key| dates.get(key.as_str()).copied());
             links.push((same_as, date.unwrap_or(NONE)));
         }
-        for (entry, (same_as, date)) in self.entries.iter_mut().zip(links) {
-            entry.same_as = same_as;
-            if !entry.kind.created {
-                entry.date = date;
+        for (taken, (same_as, date)) in self.taken.iter_mut().zip(links) {
+            taken.same_as = same_as;
+            if !taken.kind.created {
+                taken.date = date;
             }
         }
         self.unlinked = false;
     }
 
-    fn forget_unseen(&mut self, page: u32) {
-        let mut moved: Vec<u32> = Vec::with_capacity(self.entries.len());
-        let (mut entries, mut dates) = (0, 0);
-        let mut texts = Vec::with_capacity(self.texts.len());
-        let mut dates_kept = Vec::with_capacity(self.dates.len());
-        for entry in &mut self.entries {
-            let keep = entry.seen == page;
-            moved.push(if keep { entries } else { NONE });
-            entries += u32::from(keep);
-            if entry.kind.created {
+    fn forget_unseen(&mut self, seen: &Marks) {
+        let moved = moved((0..self.entries.len()).map(|at| seen.has(at as u32)));
+        let moved_to = |at: u32| moved.get(at as usize).copied().unwrap_or(NONE);
+        let (mut texts, mut taken_kept, mut dates_kept) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut number, mut date) = (0, 0);
+        for (entry, moved) in self.entries.iter_mut().zip(&moved) {
+            let Some(taken) = entry.taken_at().and_then(|at| self.taken.get_mut(at as usize)) else {
+                continue;
+            };
+            let keep = *moved != NONE;
+            taken_kept.push(keep);
+            if taken.kind.created {
                 dates_kept.push(keep);
-                entry.date = dates;
-                dates += u32::from(keep);
+                taken.date = date;
+                date += u32::from(keep);
             }
             if keep {
-                let at = texts.len() as u32;
-                texts.extend(stored(&self.texts, entry));
-                entry.text_at = at;
+                let text_at = texts.len() as u32;
+                texts.extend(stored(&self.texts, *entry));
+                entry.move_to(text_at, number);
+                number += 1;
             }
         }
-        let moved_to = |at: u32| moved.get(at as usize).copied().unwrap_or(NONE);
-        self.texts = texts;
-        self.entries.retain(|entry| entry.seen == page);
-        for entry in &mut self.entries {
-            entry.next = moved_to(entry.next);
+        if !self.next.is_empty() {
+            let next = (0..).zip(&self.next).filter(|(at, _)| moved_to(*at) != NONE);
+            self.next = next.map(|(_, next)| moved_to(*next)).collect();
         }
+        self.texts = texts;
         self.first = moved_to(self.first);
-        let mut kept = dates_kept.iter();
-        self.dates.retain(|_| kept.next() == Some(&true));
+        retain(&mut self.entries, moved.iter().map(|moved| *moved != NONE));
+        retain(&mut self.taken, taken_kept.into_iter());
+        retain(&mut self.dates, dates_kept.into_iter());
         self.places.retain(|place| {
             *place = moved_to(*place);
             *place != NONE
         });
+        self.forget_bounds();
         self.unlinked = true;
+    }
+
+    /// Forgets the bounds that no bucket has any more.
+    fn forget_bounds(&mut self) {
+        let mut used = vec![false; self.bounds.len()];
+        let of_taken = self
+            .taken
+            .iter()
+            .filter_map(|taken| bound_of(&self.bounds, taken.series.as_ref()?));
+        let of_passed_over = self.entries.iter().filter_map(|entry| entry.bound());
+        for bound in of_taken.chain(of_passed_over) {
+            if let Some(used) = used.get_mut(bound as usize) {
+                *used = true;
+            }
+        }
+        if used.iter().all(|used| *used) {
+            return;
+        }
+        Arc::make_mut(&mut self.bounds).keep(&used);
+        let moved = moved(used.into_iter());
+        for entry in &mut self.entries {
+            if let Some(bound) = entry.bound() {
+                entry.set_bound(moved.get(bound as usize).copied());
+            }
+        }
     }
 
     /// Gives back room that doubling has taken and nothing fills.
@@ -321,8 +425,10 @@ impl KnownSeries {
         let entries = self.entries.len();
         if self.entries.capacity() > entries + entries / 4 {
             self.entries.shrink_to_fit();
+            self.taken.shrink_to_fit();
             self.texts.shrink_to_fit();
             self.dates.shrink_to_fit();
+            self.next.shrink_to_fit();
         }
         if self.places.capacity() > 2 * entries {
             let (entries, texts, hasher) = (&self.entries, &self.texts, &self.hasher);
@@ -331,11 +437,30 @@ impl KnownSeries {
     }
 }
 
-/// What stands for an entry among the texts.
-fn stored<'a>(texts: &'a [u8], entry: &Entry) -> &'a [u8] {
-    let from = texts.get(entry.text_at as usize..);
-    from.and_then(|from| from.get(..entry.stored_length()))
-        .unwrap_or_default()
+/// Where each one is when only these are kept; [`NONE`] for the others.
+fn moved(is_kept: impl Iterator<Item = bool>) -> Vec<u32> {
+    let mut kept = 0;
+    let place = |is_kept: bool| {
+        let at = if is_kept { kept } else { NONE };
+        kept += u32::from(is_kept);
+        at
+    };
+    is_kept.map(place).collect()
+}
+
+fn retain<T>(all: &mut Vec<T>, mut is_kept: impl Iterator<Item = bool>) {
+    all.retain(|_| is_kept.next() == Some(true));
+}
+
+/// The number of the bound that a selected bucket has.
+fn bound_of(bounds: &Bounds, series: &Series) -> Option<u32> {
+    bounds.find(series.metric.strip_suffix("_bucket")?, series.labels.get("le"))
+}
+
+/// The text of an entry that is taken.
+fn stored(texts: &[u8], entry: Entry) -> &[u8] {
+    let from = entry.text_at().and_then(|at| texts.get(at as usize..));
+    from.and_then(|from| from.get(..entry.length())).unwrap_or_default()
 }
 
 /// The hash of an entry's text.
@@ -343,11 +468,7 @@ fn hash_of(entries: &[Entry], texts: &[u8], hasher: &RandomState, at: u32) -> u6
     let Some(entry) = entries.get(at as usize) else {
         return 0;
     };
-    let stored = stored(texts, entry);
-    match stored.try_into() {
-        Ok(hash) if entry.is_passed_over() => u64::from_ne_bytes(hash),
-        _ => hasher.hash_one(stored),
-    }
+    entry.hash().unwrap_or_else(|| hasher.hash_one(stored(texts, *entry)))
 }
 
 /// The key under which a `_created` sample of this family with these labels dates series.

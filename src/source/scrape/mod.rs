@@ -6,8 +6,10 @@
 pub mod cache;
 pub mod discovery;
 mod dns_sd;
+mod entry;
 pub mod exposition;
 mod files;
+mod halves;
 mod http_sd;
 mod job;
 mod known;

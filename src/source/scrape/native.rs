@@ -48,8 +48,7 @@ impl PageReader<'_> {
             self.refused = Some(refusal);
             Fault::new(0, "the page is not taken")
         })?;
-        let is_selected = |metric: &str, labels: &Labels| self.selection.selects(&format!("{metric}_bucket"), labels);
-        let selected = seen.is_some_and(|(metric, labels)| is_selected(&metric, &labels));
+        let selected = seen.is_some_and(|(metric, labels)| self.selection.selects_native(&metric, &labels));
         Ok(selected.then(|| Arc::new(Series::new(parsed.metric.as_ref(), labels))))
     }
 }

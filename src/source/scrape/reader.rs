@@ -4,11 +4,12 @@ use std::mem;
 use std::sync::Arc;
 
 use super::cache::{SeriesCache, SeriesView};
+use super::entry::Marks;
 use super::exposition::line::RawSample;
 use super::exposition::page::Sink;
 use super::exposition::series::parse_series;
 use super::exposition::{Fault, FormatError};
-use super::known::{Kind, NONE, family_key};
+use super::known::{Kind, Links, NONE, family_key};
 use super::rules::PageError;
 use crate::domain::labels::Labels;
 use crate::domain::reading::{NativeSample, Page, Sample, Series};
@@ -23,7 +24,7 @@ const PROCESS_START: &str = "process_start_time_seconds";
 /// A sample of a selected series.
 #[derive(Clone, Copy, Debug)]
 struct Hit {
-    entry: u32,
+    taken: u32,
     line: u32,
     value: f64,
 }
@@ -56,8 +57,8 @@ pub(super) struct PageReader<'a> {
     /// The entry that was taken last and the one that probably follows.
     last: u32,
     expected: u32,
-    /// How many different texts of the cache the page had.
-    fresh: usize,
+    /// Which texts of the cache the page had.
+    seen: Marks,
     /// Samples that a rule drops.
     dropped: u64,
     /// Why the page's job does not take it.
@@ -78,14 +79,14 @@ impl<'a> PageReader<'a> {
         Self {
             wanted: Wanted::default(),
             native: Vec::new(),
-            hits: Vec::with_capacity(cache.known.len()),
+            hits: Vec::with_capacity(cache.known.taken_len()),
             warnings: Vec::new(),
             malformed: 0,
             duplicates: 0,
             process_start: None,
             last: NONE,
             expected: cache.known.first(),
-            fresh: 0,
+            seen: Marks::with_room(cache.known.len()),
             dropped: 0,
             refused: None,
             reads_all: cache.rules.read_all(),
@@ -115,10 +116,14 @@ impl<'a> PageReader<'a> {
         self.cache.known.link();
         let mut warnings: Vec<String> = self.warnings.iter().map(ToString::to_string).collect();
         let selected = self.give_out(&mut warnings);
-        self.cache.known.keep(self.cache.page, self.fresh);
+        let SeriesCache { known, halves, .. } = &mut *self.cache;
+        let again = halves.end_page(known.selected(&self.seen));
+        again.into_iter().for_each(|at| known.void(at));
+        known.keep(&self.seen);
         Ok(Page {
             samples: selected,
             native: mem::take(&mut self.native),
+            bounds: self.cache.known.bounds(),
             process_start: self.process_start,
             samples_seen: samples,
             bytes,
@@ -136,13 +141,13 @@ impl<'a> PageReader<'a> {
         let (known, page) = (&mut self.cache.known, self.cache.page);
         for (at, hit) in hits.iter().enumerate() {
             if at % FETCHED_TOGETHER == 0 {
-                known.fetch(hits[at..].iter().take(FETCHED_TOGETHER).map(|hit| hit.entry));
+                known.fetch(hits[at..].iter().take(FETCHED_TOGETHER).map(|hit| hit.taken));
             }
-            let Some(entry) = known.entry(hit.entry) else { continue };
-            let Some(series) = entry.series.clone() else { continue };
-            let created = known.created(entry, page);
-            let first = entry.same_as;
-            let Some((first, _)) = known.entry_mut(first) else {
+            let Some(taken) = known.taken(hit.taken) else { continue };
+            let Some(series) = taken.series.clone() else { continue };
+            let created = known.created(taken, page);
+            let first = taken.same_as;
+            let Some((first, _)) = known.taken_mut(first) else {
                 continue;
             };
             if first.given != page {
@@ -179,9 +184,17 @@ impl<'a> PageReader<'a> {
         } else {
             None
         };
-        let selected = seen
+        let le = labels.get("le");
+        let choice = seen
             .as_ref()
-            .is_some_and(|(metric, labels)| self.selection.selects(metric, labels));
+            .map(|(metric, labels)| self.selection.choose(metric, labels, le));
+        let choice = choice.unwrap_or_default();
+        // A histogram's parts belong together by what the page calls them.
+        let histogram = metric.strip_suffix("_bucket").filter(|_| choice.of_wanted_histogram);
+        let bound = histogram.and_then(|family| self.cache.known.bound(family, le));
+        let passed_over = histogram.filter(|_| !choice.selected);
+        let histogram = passed_over.map(|family| self.cache.halves.hash(family, &labels));
+        let is_half = histogram.is_some_and(|histogram| self.cache.halves.has(histogram));
         let family = metric.strip_suffix("_created").filter(|_| self.wanted.created);
         let dates = family.map(|family| family_key(family, &labels));
         let kind = Kind {
@@ -189,30 +202,39 @@ impl<'a> PageReader<'a> {
             created: dates.is_some(),
             start: self.wanted.start && text == PROCESS_START,
         };
+        let selected = choice.selected || is_half;
         let series = selected.then(|| Arc::new(Series::new(metric.as_ref(), labels)));
-        let added = self.cache.known.add(text, series, kind, dates);
-        added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))
+        let links = Links { dates, bound };
+        let added = self.cache.known.add(text, series, kind, links);
+        let at = added.ok_or(Fault::new(0, "the page's wanted series have more than 4 GiB"))?;
+        if let Some(histogram) = histogram.filter(|_| !is_half) {
+            self.cache.halves.learn(histogram, at);
+        }
+        Ok(at)
     }
 
     fn take(&mut self, at: u32, value: f64, line: u32) {
-        let page = self.cache.page;
-        let Some((entry, date)) = self.cache.known.entry_mut(at) else {
+        let (known, page) = (&mut self.cache.known, self.cache.page);
+        let Some(entry) = known.entry(at) else { return };
+        (self.last, self.expected) = (at, known.next(at));
+        let is_new = self.seen.mark(at);
+        self.dropped += u64::from(entry.is_dropped());
+        let Some(number) = entry.taken_at() else { return };
+        let Some((taken, date)) = known.taken_mut(number) else {
             return;
         };
-        (self.last, self.expected) = (at, entry.next);
-        if entry.seen != page {
-            entry.seen = page;
-            self.fresh += 1;
-            if let Some(date) = date {
-                (date.seen, date.value) = (page, value);
-            }
+        if let Some(date) = date.filter(|_| is_new) {
+            (date.seen, date.value) = (page, value);
         }
-        self.dropped += u64::from(entry.kind.dropped);
-        if entry.kind.start && value.is_finite() {
+        if taken.kind.start && value.is_finite() {
             self.process_start.get_or_insert(value);
         }
-        if entry.series.is_some() {
-            self.hits.push(Hit { entry: at, line, value });
+        if taken.series.is_some() {
+            self.hits.push(Hit {
+                taken: number,
+                line,
+                value,
+            });
         }
     }
 }

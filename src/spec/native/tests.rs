@@ -93,7 +93,12 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
         ));
         let scraped = read.fed_by(&crate::domain::indicator::Sources::default());
         assert_eq!(
-            (scraped.fingerprint().as_str(), scraped.idle_reason(&crate::domain::indicator::Sources::default()).is_some()),
+            (
+                scraped.fingerprint().as_str(),
+                scraped
+                    .idle_reason(&crate::domain::indicator::Sources::default())
+                    .is_some()
+            ),
             (fingerprint, is_idle)
         );
     }

@@ -152,7 +152,10 @@ fn selectors_are_counters_and_understood_queries_keep_their_text() {
         panic!("{indicator:?}");
     };
     assert!(matches!(promql.scraped.as_deref(), Some(IndicatorKind::Ratio { .. })));
-    assert!(matches!(indicator.fed_by(&crate::domain::indicator::Sources::default()).kind, IndicatorKind::Ratio { .. }));
+    assert!(matches!(
+        indicator.fed_by(&crate::domain::indicator::Sources::default()).kind,
+        IndicatorKind::Ratio { .. }
+    ));
 }
 
 #[test]
@@ -228,7 +231,8 @@ fn single_queries_become_shares_and_gauges() {
     let root = root(text);
     let mut reader = Reader::new(text, "f.yaml");
     let found = query(&mut reader, &root);
-    let indicator = raw_ratio(&mut reader, &found, RatioPart::Bad).fed_by(&crate::domain::indicator::Sources::default());
+    let indicator =
+        raw_ratio(&mut reader, &found, RatioPart::Bad).fed_by(&crate::domain::indicator::Sources::default());
     assert!(matches!(
         indicator.kind,
         IndicatorKind::Ratio {

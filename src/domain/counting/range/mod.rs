@@ -22,6 +22,7 @@ use super::text::SharedText;
 use super::units::{UsedSample, counter_units, counters_without_value, histogram_units};
 use super::{Note, VisitFacts, placement};
 use crate::domain::answer::{AnsweredSeries, ServerTarget};
+use crate::domain::bounds::Bounds;
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind};
 use crate::domain::labels::{Group, Labels};
 use crate::domain::time::{Minute, Timestamp};
@@ -223,7 +224,8 @@ fn count_counters(
     tally: &mut Tally,
 ) {
     let (units, missing) = match &indicator.kind {
-        IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold),
+        // Which bounds there are is the reader's to ask: only the threshold's bucket was.
+        IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold, &Bounds::default()),
         _ => (counter_units(samples, indicator.good_is_rest()), Vec::new()),
     };
     let count = slo.count(&units, facts);

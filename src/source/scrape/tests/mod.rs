@@ -1,5 +1,6 @@
 //! Tests of scraping as a whole; what concerns one file alone stands there.
 
+mod buckets;
 mod compressed;
 mod conformance;
 mod differential;

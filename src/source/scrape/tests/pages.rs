@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{labels, selection, selector};
 use crate::domain::reading::Page;
-use crate::domain::selection::Selection;
+use crate::domain::selection::{Selection, Wanted};
 use crate::source::scrape::cache::{SeriesCache, SeriesView};
 use crate::source::scrape::exposition::Format;
 use crate::source::scrape::exposition::page::Framing;
@@ -226,4 +226,55 @@ fn a_page_of_unknown_length_must_end_with_a_newline() {
     assert!(SeriesCache::default().read("a 12", cut, &wanted, &view).is_err());
     assert!(SeriesCache::default().read("a 12\n", cut, &wanted, &view).is_ok());
     assert!(SeriesCache::default().read("a 12", WHOLE, &wanted, &view).is_ok());
+}
+
+/// Series of which some are selected, dated, passed over, buckets, or the same in two spellings.
+const LINES: [&str; 14] = [
+    "a_total{code=\"200\",path=\"/\"} 1",
+    "a_total{path=\"/\",code=\"200\"} 2",
+    "a_total{code=\"500\"} 3",
+    "a_created{code=\"500\"} 1700000000",
+    "a_total{code=\"404\",path=\"/\"} 4",
+    "x_bucket{le=\"0.1\"} 1",
+    "x_bucket{le=\"0.3\"} 2",
+    "x_bucket{le=\"1\"} 3",
+    "x_bucket{path=\"/\",le=\"0.30\"} 2",
+    "x_bucket{path=\"/\",le=\"2\"} 3",
+    "x_count 3",
+    "x_created 1700000001",
+    "b 5",
+    "process_start_time_seconds 1699999999",
+];
+
+proptest::proptest! {
+    /// Whatever came before, a page gives what it gives to a cache that knows nothing.
+    #[test]
+    fn what_is_known_of_earlier_pages_changes_nothing(
+        pages in proptest::collection::vec(
+            (proptest::collection::vec(0..LINES.len(), 0..24), proptest::bool::weighted(0.2)),
+            1..14,
+        ),
+    ) {
+        let bucket = Wanted { selector: selector("x_bucket"), threshold: Some(0.3) };
+        let plain = ["a_total{path=/}", "a_total{code=500}", "x_count"].map(|text| selector(text).into());
+        let selection = Selection::new([bucket].into_iter().chain(plain), 1);
+        let mut cache = SeriesCache::default();
+        for (lines, is_broken) in pages {
+            let last = if is_broken { "x_count{} none\n" } else { "" };
+            let lines = lines.iter().map(|at| LINES[*at]);
+            let text = lines.chain([last]).collect::<Vec<_>>().join("\n");
+            let shown = |read: Result<Page, PageError>| read.map(|page| {
+                let mut bounds: Vec<String> = page.bounds.of("x").map(|bound| bound.written.to_string()).collect();
+                bounds.sort();
+                // Buckets of half a histogram are kept from its second page on.
+                let is_spare = |key: &str| key.starts_with("x_bucket") && !key.contains("0.3");
+                let samples: Vec<_> = samples(&page).into_iter().filter(|sample| !is_spare(sample.0)).collect();
+                let samples = format!("{samples:?}");
+                (samples, bounds, page.process_start, page.samples_seen)
+            });
+            let fresh = shown(read(&mut SeriesCache::default(), &text, &selection));
+            let known = shown(read(&mut cache, &text, &selection));
+            proptest::prop_assert_eq!(format!("{known:?}"), format!("{fresh:?}"), "{}", text);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::server::Server;
 use super::{job, labels, selection};
 use crate::domain::reading::{MissingReason, Page, Reading};
 use crate::domain::relabel::{RelabelAction, RelabelRule, RelabelRules, WrittenRule};
+use crate::domain::selection::{Selection, Wanted};
 use crate::source::scrape::cache::{SeriesCache, SeriesView};
 use crate::source::scrape::discovery::{Discovery, list_once};
 use crate::source::scrape::exposition::Format;
@@ -314,4 +315,35 @@ async fn a_visit_beyond_a_limit_is_missing_with_its_reason() {
     };
     assert_eq!((missing.reason, missing.reason.word()), (MissingReason::Limit, "limit"));
     assert_eq!(missing.detail, "sample_limit exceeded (number of samples: 2, limit: 1)");
+}
+
+#[test]
+fn of_a_relabelled_histogram_the_bound_that_the_page_writes_is_kept() {
+    use RelabelAction::{LabelDrop, Replace};
+    let selector = |metric: &str| super::selector(metric);
+    let bucket = Wanted {
+        selector: selector("new_bucket"),
+        threshold: Some(0.3),
+    };
+    let selection = Selection::new([bucket, selector("new_count").into()], 1);
+    let rules = rules(&[
+        (Replace, "__name__", "old_(.*)", "__name__", "new_$1"),
+        (LabelDrop, "", "le", "", ""),
+    ]);
+    let mut cache = SeriesCache::new(PageRules {
+        relabelling: rules,
+        limits: PageLimits::default(),
+    });
+    let text = "old_bucket{le=\"0.1\"} 1\nold_bucket{le=\"0.30\"} 2\nold_bucket{le=\"1\"} 3\nold_count 3\n";
+    for _ in 0..2 {
+        let framing = Framing {
+            format: Format::Text,
+            whole: true,
+        };
+        let page = cache.read(text, framing, &selection, &SeriesView::default()).unwrap();
+        let kept: Vec<_> = page.samples.iter().map(|sample| sample.series.key.as_str()).collect();
+        assert_eq!(kept, ["old_bucket{le=\"0.30\"}", "old_count"]);
+        let bounds: Vec<_> = page.bounds.of("old").map(|bound| &*bound.written).collect();
+        assert_eq!(bounds, ["0.1", "0.30", "1"], "under the page's own name");
+    }
 }

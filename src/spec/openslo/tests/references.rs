@@ -89,7 +89,11 @@ fn the_type_of_a_source_is_looked_up() {
         ("Datadog", "it asks Datadog"),
     ] {
         let set = files(&[("a.yaml", &slo), ("b.yaml", &source(kind))], false);
-        let idle = set.slos().next().and_then(|slo| slo.clone().fed_by(&crate::domain::indicator::Sources::default()).idle_reason(&crate::domain::indicator::Sources::default()));
+        let idle = set.slos().next().and_then(|slo| {
+            slo.clone()
+                .fed_by(&crate::domain::indicator::Sources::default())
+                .idle_reason(&crate::domain::indicator::Sources::default())
+        });
         assert!(
             idle.as_ref().is_some_and(|idle| idle.starts_with(reason)),
             "{kind}: {idle:?}"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::{labels, selector};
 use super::encoder::{HISTOGRAM, Message, classic, family, metric, page, with_created, with_native};
+use crate::domain::bounds::Bounds;
 use crate::domain::counting::cursor::{SloCursor, TargetHeader};
 use crate::domain::counting::start::StartVerdict;
 use crate::domain::counting::units::{SeriesRole, UsedSample, histogram_units};
@@ -43,7 +44,7 @@ impl Bench {
             group_by: Vec::new(),
         };
         Self {
-            selection: Selection::new(indicator.selectors(), 1),
+            selection: Selection::new(indicator.wanted(), 1),
             indicator,
             cache: SeriesCache::default(),
             cursor: SloCursor::default(),
@@ -103,7 +104,7 @@ impl Bench {
                 })
             })
             .collect();
-        let (units, missing) = histogram_units(&samples, 0.5);
+        let (units, missing) = histogram_units(&samples, 0.5, &page.bounds);
         let facts = VisitFacts {
             at: Timestamp(self.now),
             previous_at: self.header.last_visit_at,
@@ -263,7 +264,7 @@ fn native_histograms_are_selected_by_their_labels_as_rules_leave_them() {
         let read = bench.read(&bytes);
         let keys: Vec<_> = read.native.iter().map(|sample| sample.series.key.as_str()).collect();
         assert_eq!(keys, ["x_seconds{path=\"/\"}"]);
-        assert_eq!(read.warnings.len(), 2, "{:?}", read.warnings);
+        assert_eq!(read.warnings.len(), 1, "{:?}", read.warnings);
         assert_eq!(read.samples_seen, 3 * 3 + 3 + 4);
     }
     let view = SeriesView {
@@ -332,6 +333,6 @@ fn a_plain_series_of_the_family_s_name_is_no_histogram() {
         created: None,
         native: None,
     };
-    let (units, missing) = histogram_units(&[sample], 0.5);
+    let (units, missing) = histogram_units(&[sample], 0.5, &Bounds::default());
     assert_eq!((units.len(), missing.len()), (0, 1));
 }
