@@ -37,7 +37,7 @@ fn written() -> Vec<Written> {
         series("b:1", 0, |number| {
             (!(80..120).contains(&number)).then_some(123_456_789.0 + number as f64 / 4.0)
         }),
-        series("c:1", 4_321, |number| Some(-1e-3 * number as f64)),
+        series("c:1", 4_321, |number| Some(-(number as f64) / 1e3)),
     ]
 }
 
@@ -60,6 +60,20 @@ fn expected(written: &[Written], keep: impl Fn(i64) -> bool) -> Samples {
     series
         .filter(|(_, samples): &(_, Vec<_>)| !samples.is_empty())
         .collect()
+}
+
+/// Says where the two first differ: there are many samples.
+fn assert_same(found: &Samples, expected: &Samples, what: &str) {
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "{what}"
+    );
+    for (instance, samples) in found {
+        let difference = samples.iter().zip(&expected[instance]).find(|(a, b)| a != b);
+        assert_eq!(difference, None, "{what}: {instance}");
+        assert_eq!(samples.len(), expected[instance].len(), "{what}: {instance}");
+    }
 }
 
 fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
@@ -95,11 +109,8 @@ async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
             add(&mut all, &answer.expect("an answer"));
         }
         let end = first + chunks * length;
-        assert_eq!(
-            all,
-            expected(written, |at| at > first && at <= end),
-            "chunks of {length} ms"
-        );
+        let kept = expected(written, |at| at > first && at <= end);
+        assert_same(&all, &kept, &format!("chunks of {length} ms"));
     }
     let long_ago = Timestamp(BEGIN_MS - 86_400_000);
     let nothing = server
@@ -119,7 +130,11 @@ async fn steps_come_back(server: &dyn QueryServer, written: &[Written]) {
         let mut all = Samples::new();
         add(&mut all, &answer.expect("an answer"));
         let on_step = |at: i64| (at - BEGIN_MS) % step_ms == 0;
-        assert_eq!(all, expected(&written[..1], on_step), "steps of {step_ms} ms");
+        assert_same(
+            &all,
+            &expected(&written[..1], on_step),
+            &format!("steps of {step_ms} ms"),
+        );
     }
     let at = Timestamp(BEGIN_MS + 60_000);
     let scalar = server.instant("6 * 7", at).await.expect("an answer");
