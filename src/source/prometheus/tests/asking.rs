@@ -13,6 +13,9 @@ use crate::source::prometheus::list;
 use crate::source::prometheus::settings::{PartialResponse, ServerSettings};
 use crate::source::testing::{Act, Server, response};
 
+/// What a server does at request after request.
+type Script = Vec<Vec<Act>>;
+
 /// Five in a row put a server to rest.
 const OPENS_AFTER: usize = 5;
 
@@ -99,7 +102,7 @@ async fn who_takes_no_post_is_asked_by_get_and_remembered() {
 #[tokio::test]
 async fn what_fails_in_passing_is_tried_three_times() {
     let down = json("503 Service Unavailable", "");
-    let cases: [(&str, Vec<Vec<Act>>, Option<QueryFailureReason>, usize); 4] = [
+    let cases: [(&str, Script, Option<QueryFailureReason>, usize); 4] = [
         ("it is back at once", vec![down.clone(), json("200 OK", ONE)], None, 2),
         (
             "it is back soon",
