@@ -90,7 +90,9 @@ fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
         answer_bytes_max: 64_000_000,
         is_default: true,
     };
-    list(&[settings], &Arc::default(), &Arc::default()).remove(0).server
+    list(&[settings], &[], &Arc::default(), &Arc::default())
+        .remove(0)
+        .server
 }
 
 /// Raw samples in chunks of several lengths, whose ends fall on samples, beside them, and between milliseconds.

@@ -1,5 +1,6 @@
 //! How a server is asked: with what, how often, and when not at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -243,26 +244,22 @@ async fn samples_outside_of_the_range_are_dropped_and_values_off_the_steps_are_r
 }
 
 #[test]
-fn servers_are_listed_and_a_changed_setting_changes_the_hash() {
+fn servers_are_listed_and_those_that_have_not_changed_stay() {
     let first = settings("http://h:9090/p?token=hunter2");
-    let other = ServerSettings {
-        pace: Duration::from_secs(1),
-        ..first.clone()
-    };
-    let of = |settings: &ServerSettings| {
-        list(
-            std::slice::from_ref(settings),
-            &std::sync::Arc::default(),
-            &std::sync::Arc::default(),
-        )
-        .remove(0)
-    };
-    let listed = of(&first);
+    let mut second = first.clone();
+    second.name = "other".to_owned();
+    let (clients, stats) = (Arc::default(), Arc::default());
+    let listed = list(&[first.clone(), second.clone()], &[], &clients, &stats);
+    let main = &listed[0];
     assert_eq!(
-        (listed.name.as_str(), listed.shown_url.as_str()),
+        (main.name.as_str(), main.shown_url.as_str()),
         ("main", "http://h:9090/p?token=<secret>")
     );
-    assert!(listed.is_default && listed.concurrency == 4);
-    assert_eq!(listed.config_hash, of(&first).config_hash);
-    assert_ne!(listed.config_hash, of(&other).config_hash);
+    assert!(main.is_default && main.concurrency == 4);
+    second.pace = Duration::from_secs(1);
+    let again = list(&[second, first], &listed, &clients, &stats);
+    assert_eq!(again[1].config_hash, main.config_hash);
+    assert!(Arc::ptr_eq(&again[1].server, &main.server));
+    assert_ne!(again[0].config_hash, listed[1].config_hash);
+    assert!(!Arc::ptr_eq(&again[0].server, &listed[1].server));
 }
