@@ -37,7 +37,7 @@ fn written() -> Vec<Written> {
         series("b:1", 0, |number| {
             (!(80..120).contains(&number)).then_some(123_456_789.0 + number as f64 / 4.0)
         }),
-        series("c:1", 4_321, |number| Some(-1e-3 * number as f64)),
+        series("c:1", 4_321, |number| Some(-(number as f64) / 1e3)),
     ]
 }
 
@@ -62,6 +62,20 @@ fn expected(written: &[Written], keep: impl Fn(i64) -> bool) -> Samples {
         .collect()
 }
 
+/// Says where the two first differ: there are many samples.
+fn assert_same(found: &Samples, expected: &Samples, what: &str) {
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "{what}"
+    );
+    for (instance, samples) in found {
+        let difference = samples.iter().zip(&expected[instance]).find(|(a, b)| a != b);
+        assert_eq!(difference, None, "{what}: {instance}");
+        assert_eq!(samples.len(), expected[instance].len(), "{what}: {instance}");
+    }
+}
+
 fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
     let settings = ServerSettings {
         name: "main".to_owned(),
@@ -76,7 +90,9 @@ fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
         answer_bytes_max: 64_000_000,
         is_default: true,
     };
-    list(&[settings], &Arc::default(), &Arc::default()).remove(0).server
+    list(&[settings], &[], &Arc::default(), &Arc::default())
+        .remove(0)
+        .server
 }
 
 /// Raw samples in chunks of several lengths, whose ends fall on samples, beside them, and between milliseconds.
@@ -95,11 +111,8 @@ async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
             add(&mut all, &answer.expect("an answer"));
         }
         let end = first + chunks * length;
-        assert_eq!(
-            all,
-            expected(written, |at| at > first && at <= end),
-            "chunks of {length} ms"
-        );
+        let kept = expected(written, |at| at > first && at <= end);
+        assert_same(&all, &kept, &format!("chunks of {length} ms"));
     }
     let long_ago = Timestamp(BEGIN_MS - 86_400_000);
     let nothing = server
@@ -110,16 +123,19 @@ async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
 
 /// Values on steps; more than fifty of them, for which VictoriaMetrics would move the range.
 async fn steps_come_back(server: &dyn QueryServer, written: &[Written]) {
-    let last = BEGIN_MS + (SAMPLES - 1) * STEP_MS;
-    for step_ms in [STEP_MS, 60_000] {
-        let last = BEGIN_MS + (last - BEGIN_MS) / step_ms * step_ms;
+    for (first, step_ms) in [(BEGIN_MS, STEP_MS), (BEGIN_MS, 60_000), (BEGIN_MS + 15_000, 60_000)] {
+        let last = first + (SAMPLES * STEP_MS - 60_000) / step_ms * step_ms;
         let query = "shop_requests{instance=~\"a:1.*\"}";
         let step = Duration::from_millis(step_ms.unsigned_abs());
-        let answer = server.steps(query, Timestamp(BEGIN_MS), Timestamp(last), step).await;
+        let answer = server.steps(query, Timestamp(first), Timestamp(last), step).await;
         let mut all = Samples::new();
         add(&mut all, &answer.expect("an answer"));
-        let on_step = |at: i64| (at - BEGIN_MS) % step_ms == 0;
-        assert_eq!(all, expected(&written[..1], on_step), "steps of {step_ms} ms");
+        let on_step = |at: i64| at >= first && at <= last && (at - first) % step_ms == 0;
+        assert_same(
+            &all,
+            &expected(&written[..1], on_step),
+            &format!("steps of {step_ms} ms from {first}"),
+        );
     }
     let at = Timestamp(BEGIN_MS + 60_000);
     let scalar = server.instant("6 * 7", at).await.expect("an answer");

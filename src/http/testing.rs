@@ -134,6 +134,10 @@ fn stats() -> Stats {
     stats.scrapes.add(120);
     stats.scrape_failures.add(&["timeout"], 3);
     stats.scrape_duration.observe(Duration::from_millis(4));
+    stats.source_queries.add(&["main", "ok"], 7);
+    stats.source_query_duration.observe(&["main"], Duration::from_secs(20));
+    stats.source_samples.add(&["main"], 1000);
+    stats.source_breakers.set(&["main"], 1);
     stats.commits.add(&["ok"], 12);
     stats.transitions.add(&["firing"], 1);
     stats.notifications.add(&["oncall", "webhook"], 1);

@@ -29,6 +29,20 @@ async fn the_documented_families_have_their_values() {
         ("nines_slo_spec_valid{file=\"slos/export.yaml\"}".to_owned(), "0"),
         ("nines_scrape_duration_seconds_bucket{le=\"+Inf\"}".to_owned(), "1"),
         ("nines_scrape_failures_total{reason=\"timeout\"}".to_owned(), "3"),
+        (
+            r#"nines_source_queries_total{source="main",outcome="ok"}"#.to_owned(),
+            "7",
+        ),
+        (
+            r#"nines_source_query_duration_seconds_bucket{source="main",le="10"}"#.to_owned(),
+            "0",
+        ),
+        (
+            r#"nines_source_query_duration_seconds_bucket{source="main",le="30"}"#.to_owned(),
+            "1",
+        ),
+        (r#"nines_source_samples_total{source="main"}"#.to_owned(), "1000"),
+        (r#"nines_source_breaker_open{source="main"}"#.to_owned(), "1"),
         ("nines_config_last_reload_successful".to_owned(), "1"),
         ("nines_lease_epoch".to_owned(), "4"),
     ] {

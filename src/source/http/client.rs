@@ -23,6 +23,9 @@ const REDIRECTS_MAX: usize = 10;
 /// How long an idle connection is kept, as in Prometheus: longer than usual scrape intervals.
 const IDLE: Duration = Duration::from_mins(5);
 
+/// How many idle connections to a host are kept where one question follows the other.
+pub const IDLE_MAX: usize = 2;
+
 /// What tells clients apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientKey {
@@ -34,6 +37,8 @@ pub struct ClientKey {
     pub redirects: Redirects,
     /// With `server_name`: the host that is connected to, while requests are made to `server_name`.
     pub host_behind_name: Option<String>,
+    /// How many idle connections to a host are kept.
+    pub idle_max: usize,
 }
 
 /// Which redirects a client follows.
@@ -191,7 +196,7 @@ fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
         .no_gzip()
         .redirect(redirects)
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(2)
+        .pool_max_idle_per_host(key.idle_max)
         .tls_danger_accept_invalid_certs(key.tls.insecure_skip_verify);
     let version = |version: TlsVersion| match version {
         TlsVersion::Tls12 => tls::Version::TLS_1_2,

@@ -15,7 +15,7 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::body::read_whole;
-use super::client::{ClientKey, Clients, Redirects};
+use super::client::{ClientKey, Clients, IDLE_MAX, Redirects};
 use super::failure::missing;
 use super::now;
 use super::request::{expose, send, sendable};
@@ -142,6 +142,7 @@ impl Tokens {
             proxy: settings.proxy.clone(),
             redirects: Redirects::SameOrigin,
             host_behind_name: None,
+            idle_max: IDLE_MAX,
         };
         let client = self.clients.get(&key).await?;
         let url = Url::parse(&settings.token_url);

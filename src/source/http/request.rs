@@ -6,7 +6,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use super::client::{ClientKey, Clients, Redirects};
+use super::client::{ClientKey, Clients, IDLE_MAX, Redirects};
 use super::failure::{missing, no_answer};
 use super::oauth2::Tokens;
 use super::settings::{Auth, HttpSettings, SecretSource};
@@ -18,6 +18,7 @@ pub struct Access {
     settings: Arc<HttpSettings>,
     clients: Arc<Clients>,
     tokens: Option<Arc<Tokens>>,
+    idle_max: usize,
 }
 
 impl Access {
@@ -31,6 +32,16 @@ impl Access {
             settings: Arc::new(settings),
             clients,
             tokens,
+            idle_max: IDLE_MAX,
+        }
+    }
+
+    /// The same for somebody who asks so many questions at once: as many connections are kept for the next ones.
+    #[must_use]
+    pub fn for_many(self, at_once: usize) -> Self {
+        Self {
+            idle_max: at_once.max(IDLE_MAX),
+            ..self
         }
     }
 }
@@ -60,6 +71,7 @@ impl Requester {
                 (false, false) => Redirects::Anywhere,
             },
             host_behind_name: None,
+            idle_max: access.idle_max,
         };
         let (mut requested, mut host) = (url.clone(), None);
         // A proxy is told the host that it is to reach, so that there the name cannot stand in for it.

@@ -23,10 +23,19 @@ use crate::domain::shown::shown_url;
 use crate::engine::ports::ListedServer;
 use crate::engine::stats::Stats;
 
-/// The servers of a configuration. One whose `config_hash` is that of a server that is asked already had better be asked
-/// through that one: it knows how the server has behaved.
-pub fn list(settings: &[ServerSettings], clients: &Arc<Clients>, stats: &Arc<Stats>) -> Vec<ListedServer> {
+/// The servers of a configuration. One of the `known` ones whose settings have not changed stays as it is: it knows how
+/// the server has behaved.
+pub fn list(
+    settings: &[ServerSettings],
+    known: &[ListedServer],
+    clients: &Arc<Clients>,
+    stats: &Arc<Stats>,
+) -> Vec<ListedServer> {
     let listed = settings.iter().filter_map(|settings| {
+        let config_hash = config_hash(settings);
+        if let Some(known) = known.iter().find(|known| known.config_hash == config_hash) {
+            return Some(known.clone());
+        }
         let server = PrometheusServer::new(Arc::new(settings.clone()), Arc::clone(clients), Arc::clone(stats))?;
         Some(ListedServer {
             name: settings.name.clone(),
@@ -36,7 +45,7 @@ pub fn list(settings: &[ServerSettings], clients: &Arc<Clients>, stats: &Arc<Sta
             interval: settings.interval,
             concurrency: settings.concurrency,
             server: Arc::new(server),
-            config_hash: config_hash(settings),
+            config_hash,
         })
     });
     listed.collect()

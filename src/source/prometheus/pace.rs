@@ -52,7 +52,7 @@ mod tests {
             pace.turn().await;
             assert_eq!(begun.elapsed().as_millis(), millis, "turn {turn}");
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         let begun = now();
         for _ in 0..11 {
             pace.turn().await;

@@ -93,6 +93,9 @@ impl PrometheusServer {
                 _ => return Err(failure),
             }
             self.pace.turn().await;
+            if now() >= end {
+                return Err(failure);
+            }
         }
     }
 

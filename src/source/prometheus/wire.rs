@@ -53,7 +53,7 @@ pub(super) struct Wire {
 impl Wire {
     /// The way to the server at this URL; `None` where no path can be added to it.
     pub fn new(settings: &Arc<ServerSettings>, url: &Url, clients: Arc<Clients>) -> Option<Self> {
-        let access = Access::new(settings.http.clone(), clients);
+        let access = Access::new(settings.http.clone(), clients).for_many(settings.concurrency);
         let requester = |endpoint: &str| {
             let mut url = url.clone();
             let mut path = url.path_segments_mut().ok()?;
@@ -84,7 +84,10 @@ impl Wire {
         let partial = self.settings.partial_response;
         // Tens of megabytes take a while; others must not wait for that.
         let read = task::spawn_blocking(move || read(&body, partial)).await;
-        read.unwrap_or_else(|_| Err(Failure::new(QueryFailureReason::Format, "the answer could not be read")))
+        let mut answer =
+            read.unwrap_or_else(|_| Err(Failure::new(QueryFailureReason::Format, "the answer could not be read")))?;
+        answer.notes = answer.notes.into_iter().map(|note| self.discreet(note)).collect();
+        Ok(answer)
     }
 
     /// A text without the secrets that questions are asked with, should somebody repeat them.

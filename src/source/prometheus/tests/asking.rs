@@ -1,5 +1,6 @@
 //! How a server is asked: with what, how often, and when not at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,6 +13,9 @@ use crate::source::http::settings::{Auth, SecretSource};
 use crate::source::prometheus::list;
 use crate::source::prometheus::settings::{PartialResponse, ServerSettings};
 use crate::source::testing::{Act, Server, response};
+
+/// What a server does at request after request.
+type Script = Vec<Vec<Act>>;
 
 /// Five in a row put a server to rest.
 const OPENS_AFTER: usize = 5;
@@ -99,7 +103,7 @@ async fn who_takes_no_post_is_asked_by_get_and_remembered() {
 #[tokio::test]
 async fn what_fails_in_passing_is_tried_three_times() {
     let down = json("503 Service Unavailable", "");
-    let cases: [(&str, Vec<Vec<Act>>, Option<QueryFailureReason>, usize); 4] = [
+    let cases: [(&str, Script, Option<QueryFailureReason>, usize); 4] = [
         ("it is back at once", vec![down.clone(), json("200 OK", ONE)], None, 2),
         (
             "it is back soon",
@@ -240,26 +244,22 @@ async fn samples_outside_of_the_range_are_dropped_and_values_off_the_steps_are_r
 }
 
 #[test]
-fn servers_are_listed_and_a_changed_setting_changes_the_hash() {
+fn servers_are_listed_and_those_that_have_not_changed_stay() {
     let first = settings("http://h:9090/p?token=hunter2");
-    let other = ServerSettings {
-        pace: Duration::from_secs(1),
-        ..first.clone()
-    };
-    let of = |settings: &ServerSettings| {
-        list(
-            std::slice::from_ref(settings),
-            &std::sync::Arc::default(),
-            &std::sync::Arc::default(),
-        )
-        .remove(0)
-    };
-    let listed = of(&first);
+    let mut second = first.clone();
+    second.name = "other".to_owned();
+    let (clients, stats) = (Arc::default(), Arc::default());
+    let listed = list(&[first.clone(), second.clone()], &[], &clients, &stats);
+    let main = &listed[0];
     assert_eq!(
-        (listed.name.as_str(), listed.shown_url.as_str()),
+        (main.name.as_str(), main.shown_url.as_str()),
         ("main", "http://h:9090/p?token=<secret>")
     );
-    assert!(listed.is_default && listed.concurrency == 4);
-    assert_eq!(listed.config_hash, of(&first).config_hash);
-    assert_ne!(listed.config_hash, of(&other).config_hash);
+    assert!(main.is_default && main.concurrency == 4);
+    second.pace = Duration::from_secs(1);
+    let again = list(&[second, first], &listed, &clients, &stats);
+    assert_eq!(again[1].config_hash, main.config_hash);
+    assert!(Arc::ptr_eq(&again[1].server, &main.server));
+    assert_ne!(again[0].config_hash, listed[1].config_hash);
+    assert!(!Arc::ptr_eq(&again[0].server, &listed[1].server));
 }

@@ -333,7 +333,7 @@ async fn retry_after_is_handed_on() {
 
 #[tokio::test]
 async fn a_partial_answer_is_refused_or_noted() {
-    let with = |more: &str| ONE.replacen("{", &format!("{{{more},"), 1);
+    let with = |more: &str| ONE.replacen('{', &format!("{{{more},"), 1);
     let thanos = with(r#""warnings":["No StoreAPIs matched for this query: store b is down"]"#);
     let victoria = with(r#""isPartial":true"#);
     for (what, body, refused, noted) in [
@@ -342,6 +342,12 @@ async fn a_partial_answer_is_refused_or_noted() {
             &thanos,
             Some("store b is down"),
             "store b is down",
+        ),
+        (
+            "a store that repeats its tenant",
+            &with(r#""warnings":["no store of hunter2"]"#),
+            Some("no store of <secret>"),
+            "no store of <secret>",
         ),
         ("nodes that are down", &victoria, Some("isPartial"), "isPartial"),
         (
