@@ -32,9 +32,9 @@ fn read(truths: &[Truth], kind: Kind, indicator: &Indicator, ends: &[Timestamp])
         let chunk = answer(cursor.read_until(), *until);
         let mut asides = Asides::default();
         let questions = cursor.questions(indicator, &chunk);
-        truths
-            .iter()
-            .for_each(|truth| truth.aside(&questions, *until, &mut asides));
+        for truth in truths {
+            truth.aside(&questions, *until, &mut asides);
+        }
         let mut stored = RangeCursor::decode(&cursor.encode()).expect("it is read");
         let count = cursor.count(indicator, &chunk, &asides, *until);
         // Once more from the older state, with all that the server has.

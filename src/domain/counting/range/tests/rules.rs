@@ -290,7 +290,9 @@ fn the_interval_is_the_median_of_the_last_differences() {
         (&[60_000, 60_000, 60_000], 15),
         (&[60_000, 60_000, 60_000], 60),
     ] {
-        differences.iter().for_each(|difference| interval.learn(*difference));
+        for difference in differences {
+            interval.learn(*difference);
+        }
         assert_eq!(interval.get(), Duration::from_secs(seconds), "after {differences:?}");
     }
 }
