@@ -151,6 +151,13 @@ pub async fn a_read_sets_what_visits_counted_wherever_it_is(f: Fixture) {
         "and what lies beyond the span is as it was"
     );
     assert_eq!(f.store.prove().await.expect("a proof"), 0);
+    // A settled minute that is loose, and right already, is packed on the way.
+    let alone = [credit(keys[1], HOUR_AGO - 3 * DAY_MINUTES, 7)];
+    f.credit(targets[0], alone.to_vec()).await;
+    let minute = alone[0].minute.0;
+    assert_eq!(f.set(targets[1], &keys[1..], (minute, minute), &alone).await, []);
+    assert_eq!(f.store.prove().await.expect("a proof"), 0);
+    assert_eq!(f.set(targets[1], &keys[1..], (minute, minute), &[]).await.len(), 1);
     assert_eq!(f.set(targets[1], &keys, (minutes[0], now_minute), &[]).await.len(), 5);
     assert_eq!(buckets(&f, &keys).await.len(), 1);
     pack_all(&f, later(2)).await;
@@ -251,9 +258,10 @@ pub async fn hours_without_detail_are_set_as_wholes(f: Fixture) {
     f.set(target, &keys, (hour(0), hour(3)), &held).await;
     f.store.prune(f.epoch, RETENTION, NOW).await.expect("pruned");
     assert_eq!(buckets(&f, &keys).await.len(), 0, "the detail is gone");
-    f.credit(target, vec![credit(keys[0], hour(2) + 2, 4)]).await;
+    let late = [hour(0) + 25, hour(2) + 2].map(|m| credit(keys[0], m, 4));
+    f.credit(target, late.to_vec()).await;
 
-    // Half of an hour, an hour that held nothing, a whole one (with a late visit), and the beginning of another.
+    // Half of an hour, an hour that held nothing, a whole one, and the beginning of another.
     let minutes: Vec<Credit> = [hour(0) + 40, hour(1), hour(1) + 59, hour(2) + 5, hour(3)]
         .map(|m| credit(keys[0], m, 6))
         .to_vec();
@@ -286,7 +294,7 @@ pub async fn hours_without_detail_are_set_as_wholes(f: Fixture) {
         observed,
     };
     let wanted = [
-        (0, total(8, 6, 2)),
+        (0, total(12, 9, 3)),
         (1, total(12, 10, 2)),
         (2, total(6, 5, 1)),
         (3, total(6, 5, 1)),
