@@ -88,7 +88,8 @@ contract! {
         hours_without_detail_are_set_as_wholes,
         a_clock_that_goes_back_finds_its_minutes_packed,
         reads_visits_and_packing_at_once_lose_nothing,
-        a_day_of_minutes;
+        a_day_of_minutes,
+        the_last_ten_minutes_of_a_hundred;
     read_history:
         any_reads_follow_a_map_of_minutes;
     simulation:

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nines::domain::counts::{Bucket, HourTotal, MICRO};
-use nines::domain::time::{DAY_MINUTES, Hour, Minute};
+use nines::domain::time::{DAY_MINUTES, Hour, MINUTE_MS, Minute, Timestamp};
 use nines::engine::ports::{Credit, KeyId, LedgerStore, Lifetime, ReadCommit, RetainStore, Retention, StoreError};
 
 use super::ledger::{HOUR_AGO, buckets, later, pack_all, stopwatch};
@@ -151,6 +151,13 @@ pub async fn a_read_sets_what_visits_counted_wherever_it_is(f: Fixture) {
         "and what lies beyond the span is as it was"
     );
     assert_eq!(f.store.prove().await.expect("a proof"), 0);
+    // A settled minute that is loose, and right already, is packed on the way.
+    let alone = [credit(keys[1], HOUR_AGO - 3 * DAY_MINUTES, 7)];
+    f.credit(targets[0], alone.to_vec()).await;
+    let minute = alone[0].minute.0;
+    assert_eq!(f.set(targets[1], &keys[1..], (minute, minute), &alone).await, []);
+    assert_eq!(f.store.prove().await.expect("a proof"), 0);
+    assert_eq!(f.set(targets[1], &keys[1..], (minute, minute), &[]).await.len(), 1);
     assert_eq!(f.set(targets[1], &keys, (minutes[0], now_minute), &[]).await.len(), 5);
     assert_eq!(buckets(&f, &keys).await.len(), 1);
     pack_all(&f, later(2)).await;
@@ -251,9 +258,10 @@ pub async fn hours_without_detail_are_set_as_wholes(f: Fixture) {
     f.set(target, &keys, (hour(0), hour(3)), &held).await;
     f.store.prune(f.epoch, RETENTION, NOW).await.expect("pruned");
     assert_eq!(buckets(&f, &keys).await.len(), 0, "the detail is gone");
-    f.credit(target, vec![credit(keys[0], hour(2) + 2, 4)]).await;
+    let late = [hour(0) + 25, hour(2) + 2].map(|m| credit(keys[0], m, 4));
+    f.credit(target, late.to_vec()).await;
 
-    // Half of an hour, an hour that held nothing, a whole one (with a late visit), and the beginning of another.
+    // Half of an hour, an hour that held nothing, a whole one, and the beginning of another.
     let minutes: Vec<Credit> = [hour(0) + 40, hour(1), hour(1) + 59, hour(2) + 5, hour(3)]
         .map(|m| credit(keys[0], m, 6))
         .to_vec();
@@ -286,7 +294,7 @@ pub async fn hours_without_detail_are_set_as_wholes(f: Fixture) {
         observed,
     };
     let wanted = [
-        (0, total(8, 6, 2)),
+        (0, total(12, 9, 3)),
         (1, total(12, 10, 2)),
         (2, total(6, 5, 1)),
         (3, total(6, 5, 1)),
@@ -392,18 +400,43 @@ pub async fn a_day_of_minutes(f: Fixture) {
         let each = started.elapsed().as_secs_f64() * 1e3 / DAYS as f64;
         took.push(format!("{what} {each:.1} ms"));
     }
-    let now = NOW.minute().0;
-    let recent: Vec<Credit> = (now - 10..now).map(|minute| credit(keys[0], minute, 5)).collect();
+    let (from, to) = (span(today - DAYS).0, span(today - 1).1);
+    let month: Vec<Credit> = (today - DAYS..today).flat_map(|day| minutes(day, 8_000)).collect();
     let started = stopwatch();
-    for _ in 0..DAYS {
-        f.set(target, &keys, (now - 10, now - 1), &recent).await;
-    }
-    let each = started.elapsed().as_secs_f64() * 1e3 / DAYS as f64;
+    f.set(target, &keys, (from, to), &month).await;
+    let at_once = started.elapsed().as_secs_f64() * 1e3;
+    let days = took.join(", ");
     println!(
-        "{}: a day of 1440 minutes: {}; ten loose minutes {each:.1} ms",
-        f.store.kind(),
-        took.join(", ")
+        "{}: a day of 1440 minutes: {days}; {DAYS} days at once {at_once:.0} ms",
+        f.store.kind()
     );
-    assert_eq!(buckets(&f, &keys).await.len() as i64, DAYS * DAY_MINUTES + 10);
+    assert_eq!(buckets(&f, &keys).await.len() as i64, DAYS * DAY_MINUTES);
+    assert_eq!(f.store.prove().await.expect("a proof"), 0);
+}
+
+/// Neither is this: what a hundred SLOs read every minute.
+pub async fn the_last_ten_minutes_of_a_hundred(f: Fixture) {
+    const ROUNDS: i64 = 20;
+    let (keys, targets) = (f.keys(100).await, f.targets(100).await);
+    let first = HOUR_AGO + 60;
+    let started = stopwatch();
+    for round in 0..ROUNDS {
+        let span = (first + round - 10, first + round - 1);
+        let minutes = |key: KeyId| -> Vec<Credit> { (span.0..=span.1).map(|m| credit(key, m, 9)).collect() };
+        let pairs = keys.iter().zip(&targets);
+        let reads = pairs.map(|(key, target)| read(*target, round, &[*key], span, &minutes(*key)));
+        let now = Timestamp(NOW.0 + round * MINUTE_MS);
+        let told = f
+            .store
+            .commit_reads(f.epoch, &reads.collect::<Vec<_>>(), now)
+            .await
+            .expect("committed");
+        assert_eq!(told.len(), if round == 0 { 1_000 } else { 100 }, "one minute is new");
+    }
+    let each = started.elapsed().as_secs_f64() * 1e3 / ROUNDS as f64;
+    println!(
+        "{}: ten minutes of 100 SLOs, one of them new: {each:.1} ms",
+        f.store.kind()
+    );
     assert_eq!(f.store.prove().await.expect("a proof"), 0);
 }
