@@ -233,7 +233,10 @@ impl Reloader {
             revision: before.revision + 1,
         }));
         self.routing.send_replace(Arc::new(routing));
-        self.list_servers(&config);
+        // One that has not changed is asked through the same client, which knows how it behaves.
+        let known = Arc::clone(&self.servers.borrow());
+        let servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        self.servers.send_replace(Arc::new(servers));
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;
         discovering.cancel();
@@ -248,21 +251,6 @@ impl Reloader {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
         Ok(warnings)
-    }
-}
-
-impl Reloader {
-    /// Takes over the servers. One that has not changed is asked through the same client, which knows how it behaves.
-    fn list_servers(&self, config: &Config) {
-        let before = Arc::clone(&self.servers.borrow());
-        let mut listed = prometheus::list(&config.servers, &self.clients, &self.stats);
-        for server in &mut listed {
-            let same = |known: &&ListedServer| known.name == server.name && known.config_hash == server.config_hash;
-            if let Some(known) = before.iter().find(same) {
-                *server = known.clone();
-            }
-        }
-        self.servers.send_replace(Arc::new(listed));
     }
 }
 

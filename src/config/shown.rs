@@ -115,14 +115,21 @@ fn mask_line(line: &str, doubtful: &[usize]) -> String {
         let is_of_headers = word.ends_with("headers");
         if is_key && (is_doubtful || is_of_headers || is_secret_key(&word)) {
             let end = mask_value(&mut characters, at);
-            // Nobody knows what a list or a map below an unknown key holds, and any header may be a secret.
-            if (is_doubtful || is_of_headers) && matches!(characters.get(end), Some('{' | '[')) {
-                characters[end + 1..].fill('*');
+            match characters.get(end) {
+                // Nobody knows what a list or a map below an unknown key holds, and any header may be a secret.
+                Some('{' | '[') if is_doubtful || is_of_headers => characters[end + 1..].fill('*'),
+                Some('[') => {
+                    let close = (end..characters.len()).find(|index| characters[*index] == ']');
+                    let close = close.unwrap_or(characters.len());
+                    characters[end + 1..close].fill('*');
+                }
+                _ => {}
             }
             at = end;
         }
     }
     mask_addresses(&mut characters);
+    mask_parameters(&mut characters);
     characters.into_iter().collect()
 }
 
@@ -160,6 +167,24 @@ fn mask_addresses(characters: &mut [char]) {
     }
 }
 
+/// Masks the values of parameters of URLs whose names sound like secrets.
+fn mask_parameters(characters: &mut [char]) {
+    let is_end = |character: char| "&#;'\" ,}]".contains(character);
+    let mut from = 0;
+    while let Some(sign) = (from..characters.len()).find(|index| characters[*index] == '=') {
+        let name = characters[..sign]
+            .iter()
+            .rev()
+            .take_while(|c| !"?&#;".contains(**c) && !is_end(**c));
+        let name: String = name.collect::<Vec<_>>().into_iter().rev().collect();
+        let end = (sign + 1..characters.len()).find(|index| is_end(characters[*index]));
+        from = end.unwrap_or(characters.len());
+        if sounds_secret(&name) {
+            characters[sign + 1..from].fill('*');
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +202,8 @@ mod tests {
                 "basic_auth: {username: a, password: *}",
             ),
             ("x: 'http://u:p@h/'", "x: 'http://***@h/'"),
+            ("x: 'http://h/?a=1&token=abc&b=2'", "x: 'http://h/?a=1&token=***&b=2'"),
+            ("params: {token: [abc], x: [y]}", "params: {token: [***], x: [y]}"),
             ("scrape_intervall: 1s", "scrape_intervall: 1s"),
             ("tokens:", "tokens:"),
             ("- {headers: {X-A: b}, a: c}", "- {headers: {**************"),

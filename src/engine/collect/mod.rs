@@ -353,11 +353,19 @@ impl Collector {
     /// Takes what waits. Until `committed` or `failed` is called the cursors move on in memory only.
     pub fn take_batch(&self) -> Batch {
         let mut guard = self.lock();
-        let State { targets, keys, .. } = &mut *guard;
-        let mut taken: Vec<_> = targets
-            .values_mut()
-            .filter_map(|target| target.take_commit(|slo, group| keys.get(slo, group)))
-            .collect();
+        let State {
+            targets, keys, notes, ..
+        } = &mut *guard;
+        let mut taken = Vec::new();
+        for (key, target) in targets.iter_mut() {
+            let Some(of_target) = target.take_commit(|slo, group| keys.get(slo, group)) else {
+                continue;
+            };
+            for slo in &of_target.beyond {
+                notes.beyond(*slo, key, target.health.last_visit_at.unwrap_or_default());
+            }
+            taken.push((of_target.commit, of_target.log));
+        }
         taken.sort_by_key(|(commit, _)| commit.target);
         let (commits, visits) = taken.into_iter().unzip();
         Batch { commits, visits }

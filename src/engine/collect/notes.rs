@@ -62,13 +62,27 @@ impl Notes {
         self.pass(slo, OVERFLOW, target, message, at);
     }
 
+    /// A target's events fit each by itself, but not together.
+    pub fn beyond(&mut self, slo: i64, target: &str, at: Timestamp) {
+        let message = format!(
+            "the events of one minute on {} do not fit the ledger together: some were not counted, the minute is not \
+             observed",
+            shown_url(target)
+        );
+        self.pass(slo, OVERFLOW, target, message, at);
+    }
+
     fn pass(&mut self, slo: i64, code: &'static str, target: &str, message: String, at: Timestamp) {
         let shown = Shown {
             message,
             hint: None,
             until: Some(Timestamp(at.0 + SHOWN_MS)),
         };
-        self.0.entry(slo).or_default().insert((code, target.to_owned()), shown);
+        let known = self.0.entry(slo).or_default();
+        if !known.contains_key(&(code, target.to_owned())) {
+            tracing::warn!(code, diagnostic = shown.message, "data");
+        }
+        known.insert((code, target.to_owned()), shown);
     }
 
     /// The notes of one SLO.

@@ -79,6 +79,16 @@ pub struct VisitOutcome {
     pub warnings: [(&'static str, u64); 2],
 }
 
+/// What a target gives to a commit.
+pub struct Taken {
+    /// What the store gets.
+    pub commit: TargetCommit,
+    /// For the log that proofs replay.
+    pub log: serde_json::Value,
+    /// SLOs of which some events do not fit the ledger together.
+    pub beyond: BTreeSet<i64>,
+}
+
 impl TargetState {
     /// A target whose cursor has not been read yet.
     pub fn new(target: Target) -> Self {
@@ -397,15 +407,12 @@ impl TargetState {
 
     /// Takes what waits; `None` when there is nothing, or a commit is under way, or a group has appeared since keys were
     /// made: all of it waits for the next commit then, as the cursor moves with the last of its events.
-    pub fn take_commit(
-        &mut self,
-        key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>,
-    ) -> Option<(TargetCommit, serde_json::Value)> {
+    pub fn take_commit(&mut self, key_of: impl Fn(i64, Option<&Group>) -> Option<KeyId>) -> Option<Taken> {
         let cursor = self
             .cursor
             .as_mut()
             .filter(|cursor| cursor.visited && !cursor.in_flight)?;
-        let credits = to_credits(&self.pending, key_of)?;
+        let (credits, beyond) = to_credits(&self.pending, key_of)?;
         self.pending.clear();
         let mut slos: BTreeMap<i64, Option<Vec<u8>>> = std::mem::take(&mut cursor.removed)
             .into_iter()
@@ -428,7 +435,7 @@ impl TargetState {
         };
         let visits = std::mem::take(&mut self.visit_log);
         let log = serde_json::json!({ "job": self.target.job, "url": self.target.url, "visits": visits });
-        Some((commit, log))
+        Some(Taken { commit, log, beyond })
     }
 
     /// The commit that was under way took effect.

@@ -299,6 +299,7 @@ mod tests {
             tls: TlsSettings::default(),
             proxy: ProxySettings::default(),
             redirects: Redirects::No,
+            idle_max: 2,
             host_behind_name: Some(host.to_owned()),
         };
         let clients = Clients::default();

@@ -86,14 +86,14 @@ fn read_file(path: &Path) -> Result<Option<Vec<TargetGroup>>, String> {
     let written: Vec<WrittenGroup> = if text.trim().is_empty() {
         Vec::new()
     } else {
-        serde_saphyr::from_str(&text).map_err(|error| first_line(&error.to_string()))?
+        serde_saphyr::from_str(&text).map_err(|error| without_content(&first_line(&error.to_string())))?
     };
     Ok(Some(as_meant(written)))
 }
 
 /// Groups as JSON has them.
 pub(super) fn read_json(text: &str) -> Result<Vec<TargetGroup>, String> {
-    let written = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let written = serde_json::from_str(text).map_err(|error| without_content(&error.to_string()))?;
     Ok(as_meant(written))
 }
 
@@ -110,6 +110,12 @@ fn read_text(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("the file is larger than 16 MiB"));
     }
     fs::read_to_string(path)
+}
+
+/// What was expected where, without what stands there instead: a list may hold secrets.
+pub(super) fn without_content(why: &str) -> String {
+    let expected = why.rsplit_once(", expected ");
+    expected.map_or_else(|| why.to_owned(), |(_, expected)| format!("expected {expected}"))
 }
 
 /// Diagnostics with snippets are for people at a terminal, not for a log line.

@@ -20,6 +20,7 @@ use self::objects::{EndpointSlice, Endpoints, Ingress, Node, Page, Pod, Service}
 use super::body::read_whole;
 use super::client::Clients;
 use super::failure::broken_body;
+use super::files::without_content;
 use super::provider::Provide;
 use super::request::{Access, Requester};
 use super::settings::{Auth, HttpSettings, KubernetesDiscovery, KubernetesRole, SecretSource, TargetGroup};
@@ -143,7 +144,8 @@ impl KubernetesProvider {
         let answer = self.ask(url).await?;
         let body = read_whole(answer, PAGE_BYTES_MAX, "a page of the list is larger than 64 MiB").await;
         let body = body.map_err(|missing| missing.detail)?;
-        serde_json::from_slice(&body).map_err(|error| format!("the list is not understood: {error}"))
+        serde_json::from_slice(&body)
+            .map_err(|error| format!("the list is not understood: {}", without_content(&error.to_string())))
     }
 
     async fn ask(&self, url: &Url) -> Result<Response, String> {

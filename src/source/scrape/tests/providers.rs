@@ -154,13 +154,19 @@ async fn a_url_answers_with_groups_or_with_what_is_wrong() {
             "expected a sequence",
         ),
         (StatusCode::OK, "application/json", "[", "EOF"),
+        (
+            StatusCode::OK,
+            "application/json",
+            "[{\"targets\": \"hunter2\"}]",
+            "expected a sequence",
+        ),
     ] {
         {
             let mut said = said.lock().unwrap();
             (said.status, said.content_type, said.body) = (status, content_type, body.to_owned());
         }
         let found = provider.look().await.unwrap_err();
-        assert!(found.contains(why), "{found}");
+        assert!(found.contains(why) && !found.contains("hunter2"), "{found}");
     }
     say(&said, &format!("[{}", " ".repeat(17 << 20)));
     assert_eq!(provider.look().await.unwrap_err(), "the answer is larger than 16 MiB");
