@@ -121,7 +121,8 @@ impl QueryServer for FakeServer {
     async fn instant(&self, _: &str, at: Timestamp) -> Result<Answer, QueryFailure> {
         self.fail()?;
         let series = AnsweredSeries {
-            samples: vec![(at, 1.0)],
+            // Four samples a minute; many a series.
+            samples: vec![(at, 40.0)],
             ..AnsweredSeries::default()
         };
         Ok(Answer {
