@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::state::HttpState;
 use super::testing::{self, get};
 use crate::domain::alert::policy::AlertPolicy;
-use crate::domain::indicator::{Indicator, IndicatorKind};
+use crate::domain::indicator::{Indicator, IndicatorKind, Sources};
 use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
 use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
@@ -55,9 +55,7 @@ fn paused(invalid: bool) -> SloView {
         origin: Origin::default(),
         source_text: String::new(),
     };
-    let reason = slo
-        .idle_reason(&crate::domain::indicator::Sources::default())
-        .expect("it is not computed");
+    let reason = slo.idle_reason(&Sources::default()).expect("it is not computed");
     idle_view(&IdleSlo {
         reason: reason.clone(),
         service: Some("billing".to_owned()),

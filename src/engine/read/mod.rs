@@ -7,6 +7,7 @@
 pub mod books;
 pub mod chunk;
 pub mod keys;
+pub mod plan;
 pub mod progress;
 pub mod reader;
 pub mod samples;

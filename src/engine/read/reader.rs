@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::books::Books;
 use super::chunk::Chunk;
 use super::keys::{SloKeys, credits};
+use super::plan::{counted, form, reach};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
 use super::{samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
 use crate::domain::counts::Bucket;
-use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm};
-use crate::domain::slo::Slo;
+use crate::domain::indicator::IndicatorKind;
 use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
 use crate::engine::catalog::Entry;
 use crate::engine::ports::{
@@ -469,46 +469,6 @@ impl StepDone {
             notes: count.notes,
             server_notes,
         }
-    }
-}
-
-/// How far back an SLO reaches: its longest window, and its longest alert window.
-fn reach(slo: &Slo) -> (Duration, Duration) {
-    let of_alerts = slo
-        .alerting
-        .windows()
-        .into_iter()
-        .map(|window| window.length.duration());
-    let alerting = of_alerts.max().unwrap_or_default();
-    (slo.window.length().duration().max(alerting), alerting)
-}
-
-/// The expressions by which a server can compute an SLO; those of a latency read native histograms.
-fn form(slo: &Slo) -> Option<PromQlForm> {
-    match &slo.indicator.kind {
-        IndicatorKind::PromQl(promql) => Some(promql.form.clone()),
-        IndicatorKind::Latency {
-            histogram,
-            threshold,
-            written,
-        } => Some(PromQlForm::Latency {
-            histogram: histogram.clone(),
-            threshold: *threshold,
-            written: written.clone(),
-        }),
-        _ => None,
-    }
-}
-
-/// What the raw samples of an SLO are counted for; `None` where only a server can tell what its expressions count.
-fn counted(slo: &Slo) -> Option<Indicator> {
-    match &slo.indicator.kind {
-        IndicatorKind::PromQl(promql) if matches!(promql.form, PromQlForm::Latency { .. }) => None,
-        IndicatorKind::PromQl(promql) => promql.scraped.as_ref().map(|kind| Indicator {
-            kind: (**kind).clone(),
-            ..slo.indicator.clone()
-        }),
-        _ => Some(slo.indicator.clone()),
     }
 }
 

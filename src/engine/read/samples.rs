@@ -137,9 +137,11 @@ async fn name_bounds(
     let mut bounds: Vec<(f64, String)> = bounds.filter_map(|le| Some((le.parse().ok()?, le))).collect();
     bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let above = bounds.partition_point(|(le, _)| le <= threshold);
-    let around = bounds.iter().take(above).last().into_iter().chain(bounds.get(above));
+    let around = bounds[..above].last().into_iter().chain(bounds.get(above));
     let around: Vec<String> = around.map(|(_, le)| le.clone()).collect();
-    lacking.into_iter().for_each(|nearest| nearest.clone_from(&around));
+    for nearest in lacking {
+        nearest.clone_from(&around);
+    }
     Ok(())
 }
 
