@@ -139,7 +139,9 @@ impl Reader {
         let at = boundary(now - server.query_offset);
         let asked = server.server.as_ref();
         let is_computed = match (&slo.indicator.kind, counted(slo)) {
-            (IndicatorKind::PromQl(_), Some(counted)) => !samples::can_be_read(asked, &counted, at).await?,
+            (IndicatorKind::PromQl(promql), Some(counted)) => {
+                !samples::can_be_read(asked, &counted, &promql.form, at).await?
+            }
             (IndicatorKind::Latency { histogram, .. }, _) => samples::is_native(asked, histogram, at).await?,
             (_, counted) => counted.is_none(),
         };
