@@ -11,6 +11,7 @@ pub mod plan;
 pub mod progress;
 pub mod reader;
 pub mod samples;
+pub mod span;
 pub mod state;
 pub mod steps;
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm};
 use crate::domain::slo::Slo;
 
+/// Farther back nothing is read: hour totals are kept for 400 days.
+const PAST_MAX: Duration = Duration::from_hours(399 * 24);
+
 /// How far back an SLO reaches: its longest window, and its longest alert window.
 pub fn reach(slo: &Slo) -> (Duration, Duration) {
     let of_alerts = slo
@@ -13,7 +16,8 @@ pub fn reach(slo: &Slo) -> (Duration, Duration) {
         .into_iter()
         .map(|window| window.length.duration());
     let alerting = of_alerts.max().unwrap_or_default();
-    (slo.window.length().duration().max(alerting), alerting)
+    let longest = slo.window.length().duration().max(alerting).min(PAST_MAX);
+    (longest, alerting.min(longest))
 }
 
 /// The expressions by which a server can compute an SLO; those of a latency read native histograms.

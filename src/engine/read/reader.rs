@@ -8,6 +8,7 @@ use super::books::Books;
 use super::chunk::Chunk;
 use super::keys::{SloKeys, credits};
 use super::plan::{counted, form, reach};
+use super::span::{boundary, gather, part_end};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
 use super::{samples, steps};
@@ -401,7 +402,7 @@ impl Reader {
         let old = self.state.as_ref().map(ReadState::encode).unwrap_or_default();
         let mut from = first;
         loop {
-            let to = Minute((from.0 + minutes_at_a_time - 1).min(last.0));
+            let to = Minute(part_end(from.0, minutes_at_a_time).min(last.0));
             let is_last = to >= last;
             let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
             let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
@@ -479,19 +480,5 @@ fn no_such_way() -> QueryFailure {
         reason: QueryFailureReason::BadQuery,
         detail: "the SLO cannot be read in this way".to_owned(),
         retry_after: None,
-    }
-}
-
-/// The last moment of a minute before `at`: samples up to it lie in whole minutes.
-fn boundary(at: Timestamp) -> Timestamp {
-    Timestamp(at.0.div_euclid(MINUTE_MS) * MINUTE_MS - 1)
-}
-
-/// Puts what lies before a minute into it.
-fn gather(count: &mut RangeCount, first: Minute) {
-    let later = std::mem::take(&mut count.minutes);
-    for ((group, minute), (total, good)) in later {
-        let sum = count.minutes.entry((group, minute.max(first))).or_default();
-        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
     }
 }
