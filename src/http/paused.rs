@@ -52,6 +52,7 @@ fn paused(invalid: bool) -> SloView {
         policy: None,
         previous_names: Vec::new(),
         public: false,
+        asks_server: false,
         origin: Origin::default(),
         source_text: String::new(),
     };

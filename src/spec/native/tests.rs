@@ -50,7 +50,7 @@ fn each_form_is_read() {
                 ratio_of: RatioPart::Bad,
                 ..
             },
-            scraped: None
+            scraped: Some(_)
         })
     ));
     for (text, fingerprint) in [
