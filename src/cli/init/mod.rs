@@ -11,6 +11,7 @@ mod tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
@@ -26,7 +27,7 @@ use super::convert::save;
 use super::visible;
 use crate::app::clock::SystemClock;
 use crate::config;
-use crate::domain::time::{MINUTE_MS, Timestamp};
+use crate::domain::time::{SECOND_MS, Timestamp};
 use crate::engine::clock::Clock;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 use crate::source::prometheus;
@@ -80,7 +81,7 @@ pub async fn run(args: InitArgs, out: &mut dyn Write, err: &mut dyn Write) -> an
         Ok(server) => server,
         Err(why) => return refuse(&why, err),
     };
-    let now = whole_minute(SystemClock.now());
+    let now = whole_second(SystemClock.now());
     // What is told must not stand between the files that are printed.
     let told: &mut dyn Write = if args.stdout { &mut *err } else { &mut *out };
     let mut plan = match propose(&*server, &args, now, told).await {
@@ -171,7 +172,7 @@ impl Plan {
 
 /// The server that the configuration names, asked as the daemon will ask it. What the file must not hold is taken from the
 /// flags.
-fn server_of(written: &Written, folder: &Path) -> Result<std::sync::Arc<dyn QueryServer>, String> {
+fn server_of(written: &Written, folder: &Path) -> Result<Arc<dyn QueryServer>, String> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the command line is where the environment is read"
@@ -245,7 +246,7 @@ fn existing(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Whole minutes are steps on every server.
-fn whole_minute(now: Timestamp) -> Timestamp {
-    Timestamp(now.0 - now.0.rem_euclid(MINUTE_MS))
+/// Some servers know no parts of seconds.
+fn whole_second(now: Timestamp) -> Timestamp {
+    Timestamp(now.0 - now.0.rem_euclid(SECOND_MS))
 }
