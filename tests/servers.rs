@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
+use nines::app::clock::SystemClock;
+use nines::cli::{Cli, Command, init};
 use nines::domain::answer::Answer;
 use nines::domain::time::Timestamp;
+use nines::engine::clock::Clock;
 use nines::engine::ports::{QueryFailureReason, QueryServer};
 use nines::secret::Secret;
 use nines::source::http::settings::HttpSettings;
@@ -195,4 +199,73 @@ async fn victoria_metrics_gives_back_what_was_written() {
         Some(QueryFailureReason::TooMuch),
         "86,401 points are more than 30,000"
     );
+}
+
+/// A shop for fifty hours before now: 600 requests in a minute, of which one fails and six are slow.
+fn shop() -> Vec<Written> {
+    const MINUTE_MS: i64 = 60_000;
+    let minutes = 50 * 60;
+    let end = SystemClock.now().0 / MINUTE_MS * MINUTE_MS;
+    let series = |metric: &'static str, label: &'static str, value: &str, each: i64| Written {
+        metric,
+        labels: vec![("job", "shop".to_owned()), (label, value.to_owned())],
+        samples: (0..=minutes)
+            .map(|minute| (end + (minute - minutes) * MINUTE_MS, (minute * each) as f64))
+            .collect(),
+    };
+    vec![
+        series("http_requests_total", "code", "200", 599),
+        series("http_requests_total", "code", "503", 1),
+        series("http_request_duration_seconds_bucket", "le", "0.1", 300),
+        series("http_request_duration_seconds_bucket", "le", "0.25", 594),
+        series("http_request_duration_seconds_bucket", "le", "1", 600),
+        series("http_request_duration_seconds_bucket", "le", "+Inf", 600),
+    ]
+}
+
+/// What `nines init` makes of a real server: the objectives follow from the data, and what it writes loads.
+async fn a_first_configuration_is_made_of(url: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flags = ["nines", "init", "--prometheus-url", url, "--output-dir"].map(std::ffi::OsStr::new);
+    let cli = Cli::try_parse_from(flags.into_iter().chain([folder.path().as_os_str()])).expect("flags");
+    let Command::Init(args) = cli.command else {
+        panic!("another command");
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = init::run(*args, &mut out, &mut err).await.expect("it runs");
+    let (out, err) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+    assert_eq!((status, &*err), (0, ""), "{out}");
+    assert!(out.contains("nines serve --config.file="), "{out}");
+    let text = std::fs::read_to_string(folder.path().join("slos/first.yaml")).expect("SLOs");
+    let loaded = nines::spec::load(&text, "first.yaml");
+    assert!(loaded.is_valid(), "{:?}", loaded.diagnostics);
+    let found: Vec<String> = loaded.slos.iter().map(|slo| slo.id.to_string()).collect();
+    assert_eq!(found, ["shop/availability", "shop/latency"], "{text}");
+    assert!(text.contains("# measured: 99.833 % of about 1,8"), "{text}");
+    assert!(
+        text.contains("    objective: 99.5\n") && text.contains("    objective: 99\n"),
+        "{text}"
+    );
+    assert!(text.contains(" within 250ms in the last 2 days\n"), "{text}");
+    assert!(text.contains("      threshold: 250ms\n"), "{text}");
+}
+
+#[tokio::test]
+async fn init_makes_a_first_configuration_of_what_prometheus_has() {
+    if !are_wanted() {
+        return;
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let running = prometheus(&shop()).await;
+    a_first_configuration_is_made_of(&running.url).await;
+}
+
+#[tokio::test]
+async fn init_makes_a_first_configuration_of_what_victoria_metrics_has() {
+    if !are_wanted() {
+        return;
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let running = victoria_metrics(&shop()).await;
+    a_first_configuration_is_made_of(&format!("{}/prometheus", running.url)).await;
 }

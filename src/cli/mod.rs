@@ -9,6 +9,7 @@ pub mod explain;
 pub mod export;
 pub mod generate;
 pub mod import;
+pub mod init;
 pub mod serve;
 pub mod silence;
 pub mod status;
@@ -40,6 +41,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look at a Prometheus, and write a first nines.yml and SLOs for what it has.
+    Init(Box<init::InitArgs>),
     /// Run the daemon.
     Serve(Box<serve::ServeArgs>),
     /// Check SLO files of all formats, folders and nines.yml, before they run.
@@ -105,6 +108,7 @@ impl ReadArgs {
 /// cannot be reached.
 pub fn run(cli: Cli) -> anyhow::Result<i32> {
     match cli.command {
+        Command::Init(args) => block_on(init::run(*args, &mut io::stdout(), &mut io::stderr())),
         Command::Serve(args) => block_on(serve::run(*args)),
         Command::Check(args) => Ok(with_streams(|streams| check::run(&args, streams))),
         Command::Explain(args) => Ok(with_streams(|streams| explain::run(&args, streams))),

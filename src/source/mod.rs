@@ -4,4 +4,4 @@ pub mod http;
 pub mod prometheus;
 pub mod scrape;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -21,6 +21,8 @@ use crate::spec::detect::DocumentKind;
 use crate::spec::write::{self, Written};
 use crate::spec::{Loaded, SourceFile, load_files};
 
+pub(super) use target::save;
+
 use report::{Fate, Report};
 
 /// The formats that nines writes.

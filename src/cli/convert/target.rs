@@ -34,7 +34,7 @@ pub(super) fn name(file: &Path, asked: &[PathBuf], taken: &mut HashSet<PathBuf>)
 
 /// Writes a text to a file below a folder, which is made where it is missing; gives back the file's path as people see
 /// it, or why it is not written. Links are not followed: they may lead anywhere.
-pub(super) fn save(folder: &Path, name: &Path, text: &str, force: bool) -> Result<String, String> {
+pub(in crate::cli) fn save(folder: &Path, name: &Path, text: &str, force: bool) -> Result<String, String> {
     let target = folder.join(name);
     let shown = target.display().to_string();
     write(folder, name, text, force).map_err(|error| match error.kind() {
