@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -238,8 +239,12 @@ def answers(url):
 def ask(server, query, at):
     body = urllib.parse.urlencode({"query": query, "time": at}).encode()
     began = time.monotonic()
-    with urllib.request.urlopen(f"{server.url}/api/v1/query", data=body, timeout=300) as answer:
-        result = json.load(answer)["data"]["result"]
+    try:
+        with urllib.request.urlopen(f"{server.url}/api/v1/query", data=body, timeout=300) as answer:
+            result = json.load(answer)["data"]["result"]
+    except urllib.error.HTTPError as refused:
+        print(f"the server refuses {query}: {refused.read().decode(errors='replace')[:300]}")
+        result = []
     return (float(result[0]["value"][1]) if result else 0.0), time.monotonic() - began
 
 
