@@ -376,6 +376,8 @@ def main():
     options = parser.parse_args()
     options.nines = str(Path(options.nines).resolve())
     folder = tempfile.mkdtemp(prefix="nines-history-")
+    # Postgres runs as another user.
+    Path(folder).chmod(0o755)
     try:
         return run(options, folder)
     except Failed as failed:
