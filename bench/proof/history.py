@@ -298,16 +298,15 @@ def run(options, folder):
     truth, samples = history(rng, begin, end, text, not options.no_gaps)
     print(f"{sum(map(len, samples.values())):,} samples of {len(samples)} series written in {time.monotonic() - began:.0f} s", flush=True)
     server = (Prometheus if options.server == "prometheus" else Victoria)(folder, text)
-    cluster = None
-    if options.storage == "postgres":
-        cluster = Cluster(folder)
-        storage = cluster.create("history")
-    else:
-        storage = f"sqlite:{folder}/nines.db"
-    config = {"global": {"evaluation_interval": "2s"}, "prometheus_servers": [{"name": "main", "url": server.url, "query_offset": "1m", "queries_per_second": 1000}]}
-    spec = {"version": "nines/v1", "service": "history", "slos": slos(f"{options.days}d")}
-    daemon = Daemon(options.nines, folder, storage, config, spec)
+    cluster = daemon = None
     try:
+        if options.storage == "postgres":
+            cluster = Cluster(folder)
+        storage = cluster.create("history") if cluster else f"sqlite:{folder}/nines.db"
+        config = {"global": {"evaluation_interval": "2s"},
+                  "prometheus_servers": [{"name": "main", "url": server.url, "query_offset": "1m", "queries_per_second": 1000}]}
+        spec = {"version": "nines/v1", "service": "history", "slos": slos(f"{options.days}d")}
+        daemon = Daemon(options.nines, folder, storage, config, spec)
         before, began = cpu_seconds(server.process.pid), time.monotonic()
         daemon.start()
         if options.kill:
@@ -320,7 +319,8 @@ def run(options, folder):
         time.sleep(5)
         return judge(daemon, server, truth, (took, cpu), end, options)
     finally:
-        daemon.stop()
+        if daemon:
+            daemon.stop()
         server.process.terminate()
         server.process.wait(20)
         if cluster:

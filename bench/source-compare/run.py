@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What SLOs cost a Prometheus: nines asks it, or it evaluates the rules that Sloth makes of the same SLOs.
+"""What SLOs cost a Prometheus: nines asks it, or it evaluates the rules that Sloth or Pyrra makes of them.
 
-    run.py --nines target/release/nines [--slos 500] [--days 3] [--interval 60] [--duration 180] [-o json]
+    run.py --nines target/release/nines [--shape sloth|pyrra] [--slos 500] [--days 3] [--interval 60] [--duration 180] [-o json]
 
 One real Prometheus with the history of 500 services, three times on the same blocks: alone, with nines asking, with the
 rules. It scrapes an exporter that goes on with the same series. What it costs alone is taken off both.
@@ -21,11 +21,13 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import pyrra  # noqa: E402
 import workload  # noqa: E402
 from measure import MIB, Failed, Process, fetch, free_port, machine, metric, say, table, wait_until  # noqa: E402
 
 CYCLE_S = workload.EVALUATED_EVERY_S
 READ_WITHIN_S = 1800
+SHAPES = {"sloth": workload, "pyrra": pyrra}
 
 
 class Exporter:
@@ -77,7 +79,7 @@ class Prometheus:
                   "scrape_configs": [{"job_name": "exporter", "honor_labels": True,
                                       "static_configs": [{"targets": [f"127.0.0.1:{exporter.port}"]}]}]}
         if name == "rules":
-            workload.write_rules(os.path.join(home, "rules.yml"), services)
+            SHAPES[options.shape].write_rules(os.path.join(home, "rules.yml"), services)
             config["rule_files"] = ["rules.yml"]
         write(os.path.join(home, "prometheus.yml"), config)
         # Compaction would come in one of the runs and not in the others.
@@ -96,7 +98,7 @@ class Prometheus:
 def start_nines(options, folder, server, services):
     home, port = os.path.join(folder, "nines"), free_port()
     os.makedirs(home)
-    workload.write_slos(os.path.join(home, "slos"), services)
+    SHAPES[options.shape].write_slos(os.path.join(home, "slos"), services)
     write(os.path.join(home, "nines.yml"),
           {"global": {"evaluation_interval": f"{CYCLE_S}s"}, "slo_files": ["slos/*.yml"],
            "prometheus_servers": [{"name": "main", "url": f"http://127.0.0.1:{server.port}",
@@ -147,9 +149,9 @@ def run_alone(options, server, _folder, _services):
 def run_rules(options, server, _folder, services):
     time.sleep(options.warm_up)
     result = {"server": measure([server.process], options.duration)[0], "load": os.getloadavg()[0]}
-    kept = int(server.ask("count(slo:period_error_budget_remaining:ratio)"))
+    kept = int(server.ask(SHAPES[options.shape].KEPT))
     if kept != services.count:
-        raise Failed(f"the rules gave budgets for {kept} of {services.count} SLOs")
+        raise Failed(f"the rules have a result for {kept} of {services.count} SLOs")
     page = fetch(server.port, "/metrics")
     result["missed"] = metric(page, "prometheus_rule_group_iterations_missed_total")
     failed = metric(page, "prometheus_rule_evaluation_failures_total")
@@ -212,7 +214,7 @@ def show(results, options):
     alone = results["alone"]["server"]["cpu_s_per_cycle"]
     net = {name: results[name]["server"]["cpu_s_per_cycle"] - alone for name in ("nines", "rules")}
     rows = [("Prometheus", f"CPU s / {CYCLE_S} s", "without its own", "RSS MiB, most", "mean", "load")]
-    for name, words in (("alone", "alone"), ("nines", "nines asks"), ("rules", "Sloth's rules")):
+    for name, words in (("alone", "alone"), ("nines", "nines asks"), ("rules", f"{options.shape.title()}'s rules")):
         one = results[name]["server"]
         rows.append((words, f"{one['cpu_s_per_cycle']:.3f}", f"{net[name]:.3f}" if name in net else "",
                      f"{one['rss_max_mib']:.0f}", f"{one['rss_mean_mib']:.0f}", f"{results[name]['load']:.1f}"))
@@ -234,6 +236,7 @@ def main():
     parser.add_argument("--nines", required=True, metavar="PATH", help="the release binary")
     parser.add_argument("--prometheus", metavar="PATH", default="prometheus")
     parser.add_argument("--promtool", metavar="PATH", default="promtool")
+    parser.add_argument("--shape", choices=tuple(SHAPES), default="sloth", help="whose files and rules")
     parser.add_argument("--slos", type=int, default=500)
     parser.add_argument("--instances", type=int, default=2, help="of each service; each has three codes")
     parser.add_argument("--days", type=int, default=3, help="of history")
@@ -259,7 +262,7 @@ def main():
         print()
         return 0
     print(where)
-    print(f"{options.slos} SLOs, {options.slos * options.instances * len(workload.CODES)} series every {options.interval} s, "
+    print(f"{options.slos} SLOs as {options.shape.title()} has them, {options.slos * options.instances * len(workload.CODES)} series every {options.interval} s, "
           f"{options.days} days of history ({results['samples'] / 1e6:.1f} M samples), {options.duration} s each")
     show(results, options)
     return 0

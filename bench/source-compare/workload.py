@@ -11,6 +11,8 @@ OBJECTIVE = 99.9
 # Sloth's arithmetic: (100 - objective) / 100 in alerts, 1 - objective / 100 in rules.
 ALERTED_BUDGET, RULED_OBJECTIVE = (100 - OBJECTIVE) / 100, OBJECTIVE / 100
 EVALUATED_EVERY_S = 30
+# Of each SLO there is one budget.
+KEPT = "count(slo:period_error_budget_remaining:ratio)"
 
 
 class Services:
