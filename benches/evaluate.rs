@@ -139,6 +139,7 @@ fn tick(criterion: &mut Criterion) {
                     resets: 0,
                     coverage: 1.0,
                     diagnostics: Vec::new(),
+                    backfill: None,
                     budget_history: Vec::new(),
                 };
                 slo_view(entry, evaluation, facts, now)

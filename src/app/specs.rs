@@ -288,8 +288,9 @@ impl Specs {
                 // What keeps a file from loading concerns all that it had.
                 _ => invalid || owner(&lines, found.line) == Some(slo.origin.line),
             };
-            let diagnostics = diagnostics.iter().filter(is_own).map(view).collect();
+            let mut diagnostics: Vec<DiagnosticView> = diagnostics.iter().filter(is_own).map(view).collect();
             if let Some(reason) = idle_reason {
+                self.tell_idle(&slo, &reason, &mut diagnostics);
                 self.desired.idle.push(IdleSlo {
                     reason,
                     service: Some(slo.id.service.clone()),
@@ -308,6 +309,20 @@ impl Specs {
                 });
             }
         }
+    }
+
+    /// Why an SLO does not run stands among its diagnostics, also where only the configuration tells.
+    fn tell_idle(&mut self, slo: &Slo, reason: &str, diagnostics: &mut Vec<DiagnosticView>) {
+        if diagnostics.iter().any(|found| found.code == IDLE.code) {
+            return;
+        }
+        let message = format!("{} is not computed: {reason}", slo.id);
+        let found = Diagnostic {
+            line: slo.origin.line,
+            ..Diagnostic::of_file(&IDLE, &slo.origin.file, message)
+        };
+        self.warnings.push(found.concise());
+        diagnostics.push(view(&found));
     }
 
     /// A file that loads, and whose last good revision needed something that broke or went away. It is no good revision

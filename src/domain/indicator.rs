@@ -89,7 +89,7 @@ impl Sources {
 pub struct PromQlIndicator {
     /// What the expressions mean.
     pub form: PromQlForm,
-    /// The same over scraped series, where the expressions were understood.
+    /// The same over series themselves, scraped or a server's, where the expressions were understood.
     pub scraped: Option<Box<IndicatorKind>>,
 }
 

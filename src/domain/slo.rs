@@ -138,6 +138,8 @@ pub struct Slo {
     pub previous_names: Vec<String>,
     /// It may be shown without authentication.
     pub public: bool,
+    /// Its format knows the metrics of a Prometheus server only: its selectors ask the default one, where there is one.
+    pub asks_server: bool,
     /// File and line.
     pub origin: Origin,
     /// The YAML of this SLO's document, for its page.
@@ -178,6 +180,9 @@ impl Slo {
     /// The SLO as it runs where these servers can be asked.
     #[must_use]
     pub fn fed_by(mut self, sources: &Sources) -> Self {
+        if self.asks_server && self.indicator.source.is_none() {
+            self.indicator.source.clone_from(&sources.default);
+        }
         self.indicator = self.indicator.fed_by(sources);
         self
     }

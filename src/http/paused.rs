@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::state::HttpState;
 use super::testing::{self, get};
 use crate::domain::alert::policy::AlertPolicy;
-use crate::domain::indicator::{Indicator, IndicatorKind};
+use crate::domain::indicator::{Indicator, IndicatorKind, Sources};
 use crate::domain::labels::Labels;
 use crate::domain::objective::Objective;
 use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Origin, Slo, SloId};
@@ -52,12 +52,11 @@ fn paused(invalid: bool) -> SloView {
         policy: None,
         previous_names: Vec::new(),
         public: false,
+        asks_server: false,
         origin: Origin::default(),
         source_text: String::new(),
     };
-    let reason = slo
-        .idle_reason(&crate::domain::indicator::Sources::default())
-        .expect("it is not computed");
+    let reason = slo.idle_reason(&Sources::default()).expect("it is not computed");
     idle_view(&IdleSlo {
         reason: reason.clone(),
         service: Some("billing".to_owned()),

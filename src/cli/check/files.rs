@@ -230,8 +230,12 @@ fn check_config(path: &Path, text: &str, warnings: &mut Vec<String>) -> (Checked
     let mut files = Vec::new();
     let mut contents = String::new();
     if let Some(config) = config {
+        let servers = match config.servers.len() {
+            0 => String::new(),
+            number => format!("{}, ", counted(number, "Prometheus server")),
+        };
         contents = format!(
-            "{}, {}",
+            "{}, {servers}{}",
             counted(config.jobs.len(), "scrape config"),
             counted(config.receivers.len(), "receiver")
         );

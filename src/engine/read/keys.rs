@@ -48,7 +48,7 @@ impl SloKeys {
         }
         let mut came: Vec<(Minute, &Group)> = Vec::new();
         let mut seen = BTreeSet::new();
-        for ((group, minute), _) in &count.minutes {
+        for (group, minute) in count.minutes.keys() {
             if seen.insert(group) && !self.groups.contains_key(group) {
                 came.push((*minute, group));
             }

@@ -7,9 +7,11 @@
 pub mod books;
 pub mod chunk;
 pub mod keys;
+pub mod plan;
 pub mod progress;
 pub mod reader;
 pub mod samples;
+pub mod span;
 pub mod state;
 pub mod steps;
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 use super::books::Books;
 use super::chunk::Chunk;
 use super::keys::{SloKeys, credits};
+use super::plan::{counted, form, reach};
+use super::span::{boundary, gather, part_end};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
 use super::{samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
 use crate::domain::counts::Bucket;
-use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm};
-use crate::domain::slo::Slo;
+use crate::domain::indicator::IndicatorKind;
 use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
 use crate::engine::catalog::Entry;
 use crate::engine::ports::{
@@ -139,7 +140,9 @@ impl Reader {
         let at = boundary(now - server.query_offset);
         let asked = server.server.as_ref();
         let is_computed = match (&slo.indicator.kind, counted(slo)) {
-            (IndicatorKind::PromQl(_), Some(counted)) => !samples::can_be_read(asked, &counted, at).await?,
+            (IndicatorKind::PromQl(promql), Some(counted)) => {
+                !samples::can_be_read(asked, &counted, &promql.form, at).await?
+            }
             (IndicatorKind::Latency { histogram, .. }, _) => samples::is_native(asked, histogram, at).await?,
             (_, counted) => counted.is_none(),
         };
@@ -399,7 +402,7 @@ impl Reader {
         let old = self.state.as_ref().map(ReadState::encode).unwrap_or_default();
         let mut from = first;
         loop {
-            let to = Minute((from.0 + minutes_at_a_time - 1).min(last.0));
+            let to = Minute(part_end(from.0, minutes_at_a_time).min(last.0));
             let is_last = to >= last;
             let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
             let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
@@ -472,64 +475,10 @@ impl StepDone {
     }
 }
 
-/// How far back an SLO reaches: its longest window, and its longest alert window.
-fn reach(slo: &Slo) -> (Duration, Duration) {
-    let of_alerts = slo
-        .alerting
-        .windows()
-        .into_iter()
-        .map(|window| window.length.duration());
-    let alerting = of_alerts.max().unwrap_or_default();
-    (slo.window.length().duration().max(alerting), alerting)
-}
-
-/// The expressions by which a server can compute an SLO; those of a latency read native histograms.
-fn form(slo: &Slo) -> Option<PromQlForm> {
-    match &slo.indicator.kind {
-        IndicatorKind::PromQl(promql) => Some(promql.form.clone()),
-        IndicatorKind::Latency {
-            histogram,
-            threshold,
-            written,
-        } => Some(PromQlForm::Latency {
-            histogram: histogram.clone(),
-            threshold: *threshold,
-            written: written.clone(),
-        }),
-        _ => None,
-    }
-}
-
-/// What the raw samples of an SLO are counted for; `None` where only a server can tell what its expressions count.
-fn counted(slo: &Slo) -> Option<Indicator> {
-    match &slo.indicator.kind {
-        IndicatorKind::PromQl(promql) if matches!(promql.form, PromQlForm::Latency { .. }) => None,
-        IndicatorKind::PromQl(promql) => promql.scraped.as_ref().map(|kind| Indicator {
-            kind: (**kind).clone(),
-            ..slo.indicator.clone()
-        }),
-        _ => Some(slo.indicator.clone()),
-    }
-}
-
 fn no_such_way() -> QueryFailure {
     QueryFailure {
         reason: QueryFailureReason::BadQuery,
         detail: "the SLO cannot be read in this way".to_owned(),
         retry_after: None,
-    }
-}
-
-/// The last moment of a minute before `at`: samples up to it lie in whole minutes.
-fn boundary(at: Timestamp) -> Timestamp {
-    Timestamp(at.0.div_euclid(MINUTE_MS) * MINUTE_MS - 1)
-}
-
-/// Puts what lies before a minute into it.
-fn gather(count: &mut RangeCount, first: Minute) {
-    let later = std::mem::take(&mut count.minutes);
-    for ((group, minute), (total, good)) in later {
-        let sum = count.minutes.entry((group, minute.max(first))).or_default();
-        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
     }
 }

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::domain::answer::{AnsweredSeries, ServerTarget};
+use super::chunk::CHUNK_MIN;
+use super::steps::{self, aligned};
+use crate::domain::answer::{Answer, AnsweredSeries, ServerTarget};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{Asides, Questions, RangeCount, RangeCursor};
-use crate::domain::indicator::{Indicator, IndicatorKind};
+use crate::domain::indicator::{Indicator, IndicatorKind, PromQlForm};
 use crate::domain::matcher::{MatchOp, Matcher, Selector};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 
 /// So far before the first sample lies what may be its baseline; a target that was scraped within it was known.
 pub const LOOKBACK: Duration = Duration::from_mins(10);
-/// So much is read to find out whether raw samples can be had.
-const PROBED: Duration = Duration::from_mins(1);
 /// Targets of one question.
 const TARGETS_AT_A_TIME: usize = 50;
 
@@ -23,19 +23,35 @@ const SERIES_MAX: f64 = 2000.0;
 
 /// Whether expressions are counted from raw samples: where it was understood what they count, the server gives raw
 /// samples, and there are not too many of them. Then they count exactly, where `increase()` extrapolates and sees nothing
-/// of what happens across a gap.
-pub async fn can_be_read(server: &dyn QueryServer, indicator: &Indicator, at: Timestamp) -> Result<bool, QueryFailure> {
+/// of what happens across a gap. A server that computes values of what it has no raw samples of is asked to compute.
+pub async fn can_be_read(
+    server: &dyn QueryServer,
+    indicator: &Indicator,
+    form: &PromQlForm,
+    at: Timestamp,
+) -> Result<bool, QueryFailure> {
+    use QueryFailureReason as Reason;
+    let mut raw = Some(0);
     for selector in asked_selectors(indicator) {
-        match server.samples(&selector, at - PROBED, at).await {
-            Ok(_) => {}
-            Err(failure) if is_refusal(failure.reason) => return Ok(false),
+        match server.samples(&selector, at - LOOKBACK, at).await {
+            Ok(answer) => raw = raw.map(|found| found + answer.series.len()),
+            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => raw = None,
             Err(failure) => return Err(failure),
         }
         if largest(server, &count_query(&selector), at).await? > SERIES_MAX {
             return Ok(false);
         }
     }
-    Ok(true)
+    if raw.is_some_and(|found| found > 0) {
+        return Ok(true);
+    }
+    let (until, step) = (aligned(at, CHUNK_MIN), CHUNK_MIN);
+    match steps::read(server, (form, &indicator.group_by), step, until - LOOKBACK, until).await {
+        Ok(read) => Ok(raw.is_some() && read.samples == 0),
+        Err(failure) if raw.is_some() && failure.reason == Reason::BadQuery => Ok(true),
+        // Who answers nothing has shown nothing of what it can.
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Whether a server has the histogram as a native one only.
@@ -45,33 +61,28 @@ pub async fn is_native(server: &dyn QueryServer, histogram: &Selector, at: Times
     if largest(server, &count_query(&count), at).await? > 0.0 {
         return Ok(false);
     }
+    // A server that does not know the function has no native histograms.
     let native = format!("count(histogram_count(last_over_time({histogram}[1h])))");
-    match largest(server, &native, at).await {
-        Ok(series) => Ok(series > 0.0),
-        // A server that does not know the function has no native histograms.
-        Err(failure) if is_refusal(failure.reason) => Ok(false),
-        Err(failure) => Err(failure),
-    }
+    Ok(largest(server, &native, at).await? > 0.0)
 }
 
 fn count_query(selector: &str) -> String {
     format!("count(last_over_time({selector}[1h]))")
 }
 
-/// The largest value of an expression; 0 where it has none.
+/// The largest value of an expression; 0 where it has none, or the server does not understand it.
 pub async fn largest(server: &dyn QueryServer, query: &str, at: Timestamp) -> Result<f64, QueryFailure> {
-    let answer = server.instant(query, at).await?;
+    let answer = unless_refused(server.instant(query, at).await)?;
     let values = answer.series.iter().flat_map(|series| &series.samples);
     Ok(values.map(|(_, value)| *value).fold(0.0, f64::max))
 }
 
-/// The server understands questions, but not this one.
-fn is_refusal(reason: QueryFailureReason) -> bool {
-    use QueryFailureReason as Reason;
-    matches!(
-        reason,
-        Reason::BadQuery | Reason::Format | Reason::Status | Reason::TooMuch
-    )
+/// What a server refuses to say besides is not known; it does not keep from counting.
+fn unless_refused(answer: Result<Answer, QueryFailure>) -> Result<Answer, QueryFailure> {
+    match answer {
+        Err(failure) if failure.reason == QueryFailureReason::BadQuery => Ok(Answer::default()),
+        other => other,
+    }
 }
 
 /// What came of reading a chunk.
@@ -130,16 +141,17 @@ async fn name_bounds(
         return Ok(());
     }
     let buckets = histogram.with_metric(format!("{}_bucket", histogram.metric.as_deref().unwrap_or_default()));
-    let answer = server
-        .instant(&format!("group by (le) (last_over_time({buckets}[1h]))"), at)
-        .await?;
+    let query = format!("group by (le) (last_over_time({buckets}[1h]))");
+    let answer = unless_refused(server.instant(&query, at).await)?;
     let bounds = answer.series.iter().map(|series| series.labels.get("le").to_owned());
     let mut bounds: Vec<(f64, String)> = bounds.filter_map(|le| Some((le.parse().ok()?, le))).collect();
     bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let above = bounds.partition_point(|(le, _)| le <= threshold);
-    let around = bounds.iter().take(above).last().into_iter().chain(bounds.get(above));
+    let around = bounds[..above].last().into_iter().chain(bounds.get(above));
     let around: Vec<String> = around.map(|(_, le)| le.clone()).collect();
-    lacking.into_iter().for_each(|nearest| nearest.clone_from(&around));
+    for nearest in lacking {
+        nearest.clone_from(&around);
+    }
     Ok(())
 }
 
@@ -210,7 +222,8 @@ async fn ask_asides(server: &dyn QueryServer, questions: &Questions, until: Time
     let mut asides = Asides::default();
     let since = questions.starts.values().min().copied().unwrap_or(until);
     for selector in of_targets("process_start_time_seconds", questions.starts.keys().collect()) {
-        for series in server.samples(&selector, since, until).await?.series {
+        let answer = unless_refused(server.samples(&selector, since, until).await)?;
+        for series in answer.series {
             let target = ServerTarget::of(&series.labels);
             asides.starts.entry(target).or_default().extend(series.samples);
         }
@@ -224,7 +237,8 @@ async fn ask_asides(server: &dyn QueryServer, questions: &Questions, until: Time
         return Ok(asides);
     };
     for selector in of_targets("up", questions.newcomers.keys().collect()) {
-        for series in server.samples(&selector, *first - LOOKBACK, *last).await?.series {
+        let answer = unless_refused(server.samples(&selector, *first - LOOKBACK, *last).await)?;
+        for series in answer.series {
             let target = ServerTarget::of(&series.labels);
             let Some(first) = questions.newcomers.get(&target) else {
                 continue;

@@ -174,18 +174,22 @@ impl SloPage {
             }),
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
-            backfill: slo
-                .backfill
-                .as_ref()
-                .filter(|it| it.missing.is_some())
-                .map(|it| Backfill {
-                    source: it.source.clone(),
-                    percent: format::percent(it.done_ratio, 0),
-                    from: Time::of(it.from, now),
-                }),
+            backfill: backfill(slo, now),
             read_until: slo.backfill.as_ref().map(|it| Time::of(it.read_until, now)),
         }
     }
+}
+
+/// How far the window was filled, while it is.
+fn backfill(slo: &SloView, now: Timestamp) -> Option<Backfill> {
+    let backfill = slo.backfill.as_ref().filter(|it| it.missing.is_some())?;
+    // Rounded down: not whole before all of it was read.
+    let percent = (backfill.done_ratio * 100.0).floor();
+    Some(Backfill {
+        source: backfill.source.clone(),
+        percent: format!("{percent} %"),
+        from: Time::of(backfill.from, now),
+    })
 }
 
 fn why_unknown(slo: &SloView) -> &'static str {

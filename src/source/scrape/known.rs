@@ -148,8 +148,7 @@ impl KnownSeries {
     /// The selected series of a page that had these entries.
     pub(super) fn selected(&self, seen: &Marks) -> impl Iterator<Item = &Series> {
         let entries = (0..).zip(&self.entries).filter(|(at, _)| seen.has(*at));
-        let taken = entries.filter_map(|(_, entry)| self.taken(entry.taken_at()?)?.series.as_deref());
-        taken
+        entries.filter_map(|(_, entry)| self.taken(entry.taken_at()?)?.series.as_deref())
     }
 
     /// What is taken and, for a `_created` sample, its date.

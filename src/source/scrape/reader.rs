@@ -118,7 +118,9 @@ impl<'a> PageReader<'a> {
         let selected = self.give_out(&mut warnings);
         let SeriesCache { known, halves, .. } = &mut *self.cache;
         let again = halves.end_page(known.selected(&self.seen));
-        again.into_iter().for_each(|at| known.void(at));
+        for at in again {
+            known.void(at);
+        }
         known.keep(&self.seen);
         Ok(Page {
             samples: selected,

@@ -313,16 +313,12 @@ fn read_compared(
     })
 }
 
-/// A server is asked for series and expressions; what scraping would give instead is no alternative then.
+/// A server is asked for series and expressions.
 fn set_source(reader: &mut Reader<'_>, field: Field<'_>, indicator: &mut Indicator) -> Option<()> {
-    let what = match &mut indicator.kind {
+    let what = match &indicator.kind {
         IndicatorKind::Probe { .. } => "probes",
         IndicatorKind::Events => "pushed events",
         IndicatorKind::Composite(_) => "composites (their parts may have one)",
-        IndicatorKind::PromQl(query) => {
-            query.scraped = None;
-            ""
-        }
         _ => "",
     };
     if !what.is_empty() {

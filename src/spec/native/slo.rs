@@ -100,6 +100,7 @@ fn read_body(
         alerting: alerting?,
         previous_names,
         public,
+        asks_server: false,
         origin: Origin::default(),
         source_text: String::new(),
     })

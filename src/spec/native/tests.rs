@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::alert::policy::Severity;
-use crate::domain::indicator::{CompositePart, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
+use crate::domain::indicator::{CompositePart, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart, Sources};
 use crate::domain::slo::{BudgetingMethod, NoDataPolicy, Slo};
 use crate::domain::window::TimeWindow;
 use crate::spec::{Loaded, Options, load, load_all};
@@ -50,7 +50,7 @@ fn each_form_is_read() {
                 ratio_of: RatioPart::Bad,
                 ..
             },
-            scraped: None
+            scraped: Some(_)
         })
     ));
     for (text, fingerprint) in [
@@ -91,13 +91,15 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
                 ..
             })
         ));
-        let scraped = read.fed_by(&crate::domain::indicator::Sources::default());
+        let no_servers = Sources {
+            names: Some(Vec::new()),
+            default: None,
+        };
+        let scraped = read.fed_by(&no_servers);
         assert_eq!(
             (
                 scraped.fingerprint().as_str(),
-                scraped
-                    .idle_reason(&crate::domain::indicator::Sources::default())
-                    .is_some()
+                scraped.idle_reason(&no_servers).is_some()
             ),
             (fingerprint, is_idle)
         );
@@ -108,7 +110,7 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
 fn a_threshold_that_no_native_histogram_has_is_told() {
     for (indicator, codes) in [
         ("threshold: 300ms, histogram: native", vec!["L024 6:48"]),
-        ("threshold: 300ms, histogram: native, source: main", vec!["I004 4:1"]),
+        ("threshold: 300ms, histogram: native, source: main", vec![]),
         ("threshold: 300ms", vec![]),
         ("threshold: 500ms, histogram: native", vec![]),
         ("threshold: 0.7071067811865476, histogram: native", vec![]),

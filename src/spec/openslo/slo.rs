@@ -129,6 +129,7 @@ impl<'n> Head<'n> {
                 policy: None,
                 previous_names: Vec::new(),
                 public: false,
+                asks_server: false,
                 origin: Origin::default(),
                 source_text: String::new(),
             }

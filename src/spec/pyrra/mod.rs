@@ -147,6 +147,7 @@ impl Spec {
             },
             previous_names: Vec::new(),
             public: false,
+            asks_server: true,
             origin: Origin::default(),
             source_text: String::new(),
         }

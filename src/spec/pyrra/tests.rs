@@ -455,3 +455,18 @@ fn messages(loaded: &Loaded, gravity: Gravity) -> Vec<&str> {
     let found = loaded.diagnostics.iter().filter(|d| d.severity == gravity);
     found.map(|d| d.message.as_str()).collect()
 }
+
+#[test]
+fn a_prometheus_server_is_asked_where_there_is_one() {
+    use crate::domain::indicator::Sources;
+    let text = "apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: {name: a}\nspec:\n  target: '99'\n  \
+                window: 2w\n  indicator: {bool_gauge: {metric: up}}\n";
+    let loaded = crate::spec::load(text, "a.yaml");
+    let slo = loaded.slos.first().expect("an SLO");
+    let servers = Sources {
+        names: Some(vec!["main".to_owned()]),
+        default: Some("main".to_owned()),
+    };
+    assert_eq!(slo.clone().fed_by(&servers).indicator.source.as_deref(), Some("main"));
+    assert_eq!(slo.clone().fed_by(&Sources::default()).indicator.source, None);
+}

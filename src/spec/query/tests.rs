@@ -1,7 +1,7 @@
 //! Queries in files: where their errors stand, and what is said about them.
 
 use super::{Query, Ranges, parse, ratio, raw_ratio, read, same, selects_good, threshold};
-use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart};
+use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, RatioPart, Sources};
 use crate::domain::selector_parser::parse_selector;
 use crate::spec::reader::{Field, Reader};
 use crate::spec::yaml::{self, Node, Span};
@@ -153,7 +153,7 @@ fn selectors_are_counters_and_understood_queries_keep_their_text() {
     };
     assert!(matches!(promql.scraped.as_deref(), Some(IndicatorKind::Ratio { .. })));
     assert!(matches!(
-        indicator.fed_by(&crate::domain::indicator::Sources::default()).kind,
+        indicator.fed_by(&Sources::default()).kind,
         IndicatorKind::Ratio { .. }
     ));
 }
@@ -231,8 +231,7 @@ fn single_queries_become_shares_and_gauges() {
     let root = root(text);
     let mut reader = Reader::new(text, "f.yaml");
     let found = query(&mut reader, &root);
-    let indicator =
-        raw_ratio(&mut reader, &found, RatioPart::Bad).fed_by(&crate::domain::indicator::Sources::default());
+    let indicator = raw_ratio(&mut reader, &found, RatioPart::Bad).fed_by(&Sources::default());
     assert!(matches!(
         indicator.kind,
         IndicatorKind::Ratio {

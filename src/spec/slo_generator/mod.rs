@@ -80,6 +80,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, context: &Context<'_>, 
         alerting: AlertPolicy::default_for(window, spec.objective),
         previous_names: Vec::new(),
         public: false,
+        asks_server: false,
         origin: Origin::default(),
         source_text: String::new(),
     });

@@ -79,6 +79,7 @@ fn read_body(
         alerting: alerting?,
         previous_names: Vec::new(),
         public: false,
+        asks_server: false,
         origin: Origin::default(),
         source_text: String::new(),
     })

@@ -281,6 +281,7 @@ fn slo() -> impl Strategy<Value = Slo> {
                 policy: text,
                 previous_names,
                 public,
+                asks_server: false,
                 origin: Origin::default(),
                 source_text: String::new(),
             }

@@ -18,6 +18,8 @@ fn bare(slos: &[Slo]) -> Vec<Slo> {
         forget_scraped(&mut slo.indicator);
         Slo {
             origin: Origin::default(),
+            // A native file says which server is asked, or that none is.
+            asks_server: false,
             source_text: String::new(),
             ..slo
         }

@@ -415,7 +415,7 @@ fn a_step_holds_four_scrapes_in_whole_minutes_that_divide_a_day() {
 #[test]
 fn the_scrape_interval_is_learned_from_the_first_selector() {
     let asked = |form: &PromQlForm| interval_query(form);
-    let query = |selector: &str| Some(format!("max(count_over_time({selector}[10m]))"));
+    let query = |selector: &str| Some(format!("max(max_over_time(count_over_time({selector}[10m])[1d:10m]))"));
     assert_eq!(asked(&counters()), query("a"));
     let recorded = ratio("a:rate{{.window}}", r#"sum(rate(b{code=~"5.."}[1h] offset 5m))"#);
     assert_eq!(asked(&recorded), query(r#"b{code=~"5.."}"#));

@@ -1,6 +1,7 @@
 //! References between documents and files.
 
 use super::{RATIO, files, one, said};
+use crate::domain::indicator::Sources;
 
 const SLI: &str = "\
 apiVersion: openslo/v1
@@ -83,17 +84,20 @@ fn the_type_of_a_source_is_looked_up() {
         )
     };
     let slo = RATIO.replace("type: Prometheus", "metricSourceRef: main");
+    let no_servers = Sources {
+        names: Some(Vec::new()),
+        default: None,
+    };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
         ("Thanos", "it asks the Prometheus server \"main\""),
         ("Datadog", "it asks Datadog"),
     ] {
         let set = files(&[("a.yaml", &slo), ("b.yaml", &source(kind))], false);
-        let idle = set.slos().next().and_then(|slo| {
-            slo.clone()
-                .fed_by(&crate::domain::indicator::Sources::default())
-                .idle_reason(&crate::domain::indicator::Sources::default())
-        });
+        let idle = set
+            .slos()
+            .next()
+            .and_then(|slo| slo.clone().fed_by(&no_servers).idle_reason(&no_servers));
         assert!(
             idle.as_ref().is_some_and(|idle| idle.starts_with(reason)),
             "{kind}: {idle:?}"

@@ -1,0 +1,25 @@
+//! Spans of minutes: where chunks and commits end.
+
+use crate::domain::counting::range::RangeCount;
+use crate::domain::time::{HOUR_MINUTES, MINUTE_MS, Minute, Timestamp};
+
+/// The last moment of a minute before `at`: samples up to it lie in whole minutes.
+pub fn boundary(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(MINUTE_MS) * MINUTE_MS - 1)
+}
+
+/// The last minute of a part of so many minutes: at the end of an hour where there is one, since hours are what is left of
+/// old days.
+pub fn part_end(from: i64, minutes: i64) -> i64 {
+    let end = (from + minutes).div_euclid(HOUR_MINUTES) * HOUR_MINUTES;
+    if end > from { end - 1 } else { from + minutes - 1 }
+}
+
+/// Puts what lies before a minute into it.
+pub fn gather(count: &mut RangeCount, first: Minute) {
+    let later = std::mem::take(&mut count.minutes);
+    for ((group, minute), (total, good)) in later {
+        let sum = count.minutes.entry((group, minute.max(first))).or_default();
+        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+    }
+}
