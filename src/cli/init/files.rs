@@ -71,14 +71,14 @@ storage: {{url: 'sqlite:nines.db'}}
 
 /// The SLOs, a document for each service.
 pub(super) fn slos(server: &Written, measured: &[Measured]) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "\
 # Written by `nines init` from what it found on {}.
 # Objectives are proposals: the highest of 99.99, 99.95, 99.9, 99.5, 99, 98, 95 and 90 that was met. What people need may be
 # something else. With nothing else said, a burning budget calls as the SRE workbook has it; `alerting` changes that.
 ",
         server.shown_url
-    );
+    )];
     let mut services: Vec<&str> = Vec::new();
     for slo in measured {
         if !services.contains(&slo.proposal.service.as_str()) {
@@ -87,14 +87,12 @@ pub(super) fn slos(server: &Written, measured: &[Measured]) -> String {
     }
     for (number, service) in services.into_iter().enumerate() {
         if number > 0 {
-            text += "---\n";
+            parts.push("---\n".to_owned());
         }
-        text += &format!("version: nines/v1\nservice: {}\nslos:\n", name(service));
-        for slo in measured.iter().filter(|slo| slo.proposal.service == service) {
-            text += &one(slo);
-        }
+        parts.push(format!("version: nines/v1\nservice: {}\nslos:\n", name(service)));
+        parts.extend(measured.iter().filter(|slo| slo.proposal.service == service).map(one));
     }
-    text
+    parts.concat()
 }
 
 fn one(slo: &Measured) -> String {

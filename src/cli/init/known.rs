@@ -103,8 +103,11 @@ const fn http(metric: &'static str, latency: Option<&'static str>) -> Known {
     }
 }
 
-const fn labelled(known: Known, errors: &'static [Errors]) -> Known {
-    Known { errors, ..known }
+const fn labelled(metric: &'static str, latency: &'static str, errors: &'static [Errors]) -> Known {
+    Known {
+        errors,
+        ..http(metric, Some(latency))
+    }
 }
 
 const fn grpc(metric: &'static str, latency: &'static str, errors: &'static [Errors]) -> Known {
@@ -144,25 +147,19 @@ pub(super) const KNOWN: &[Known] = &[
     http("http_requests_total", Some("http_request_duration_seconds")),
     // Spring (Micrometer)
     labelled(
-        http(
-            "http_server_requests_seconds_count",
-            Some("http_server_requests_seconds"),
-        ),
+        "http_server_requests_seconds_count",
+        "http_server_requests_seconds",
         &[status("status")],
     ),
     // OpenTelemetry, now and before its names were stable
     labelled(
-        http(
-            "http_server_request_duration_seconds_count",
-            Some("http_server_request_duration_seconds"),
-        ),
+        "http_server_request_duration_seconds_count",
+        "http_server_request_duration_seconds",
         &[status("http_response_status_code"), status("http_status_code")],
     ),
     labelled(
-        http(
-            "http_server_duration_milliseconds_count",
-            Some("http_server_duration_milliseconds"),
-        ),
+        "http_server_duration_milliseconds_count",
+        "http_server_duration_milliseconds",
         &[status("http_status_code"), status("http_response_status_code")],
     ),
     // ASP.NET

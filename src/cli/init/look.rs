@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::known::{Bad, Errors, KNOWN, Kind, Known};
 use crate::domain::answer::{Answer, AnsweredSeries};
 use crate::domain::time::Timestamp;
-use crate::engine::ports::{QueryFailure, QueryServer};
+use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 
 /// The name of a service is not longer.
 const SERVICE_MAX: usize = 253;
@@ -50,8 +50,9 @@ type Place = (&'static str, String);
 
 /// Asks what there is. Only the names of metrics are asked of all series, everything else of metrics that are there.
 pub(super) async fn look(server: &dyn QueryServer, now: Timestamp) -> Result<Found, QueryFailure> {
-    let answer = server.instant(&names_query(), now).await?;
-    let names: HashSet<&str> = answer.series.iter().map(|series| series.metric.as_str()).collect();
+    let (metrics, buckets) = known_names();
+    let mut names = names(server, metrics, "", now).await?;
+    names.extend(self::names(server, buckets, ",le=\"+Inf\"", now).await?);
     let mut looker = Looker {
         server,
         now,
@@ -78,15 +79,27 @@ pub(super) async fn look(server: &dyn QueryServer, now: Timestamp) -> Result<Fou
     Ok(found)
 }
 
-/// The names of the metrics that are there.
-fn names_query() -> String {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    for known in KNOWN {
-        names.insert(known.metric.to_owned());
-        names.extend(known.latency.map(bucket));
+/// The names of all known counters and gauges, and those of the buckets of histograms.
+fn known_names() -> (BTreeSet<String>, BTreeSet<String>) {
+    let metrics = KNOWN.iter().map(|known| known.metric.to_owned());
+    let buckets = KNOWN.iter().filter_map(|known| known.latency).map(bucket);
+    (metrics.collect(), buckets.collect())
+}
+
+/// Which of these names are there; all of them where the server is too large to tell, so that each is asked for.
+async fn names(
+    server: &dyn QueryServer,
+    names: BTreeSet<String>,
+    only: &str,
+    now: Timestamp,
+) -> Result<BTreeSet<String>, QueryFailure> {
+    let all = names.iter().map(String::as_str).collect::<Vec<_>>().join("|");
+    let query = format!("count by (__name__) ({{__name__=~\"{all}\"{only}}})");
+    match server.instant(&query, now).await {
+        Ok(answer) => Ok(answer.series.into_iter().map(|series| series.metric).collect()),
+        Err(failure) if failure.reason == QueryFailureReason::TooMuch => Ok(names),
+        Err(failure) => Err(failure),
     }
-    let names: Vec<String> = names.into_iter().collect();
-    format!("count by (__name__) ({{__name__=~\"{}\"}})", names.join("|"))
 }
 
 /// The series of a histogram's buckets.
@@ -105,13 +118,14 @@ struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    async fn add(&mut self, known: &'static Known, names: &HashSet<&str>) -> Result<(), QueryFailure> {
+    async fn add(&mut self, known: &'static Known, names: &BTreeSet<String>) -> Result<(), QueryFailure> {
         let labels = known.services.iter().copied();
         let labels = labels.chain(known.errors.iter().map(|errors| errors.label));
         let query = count_by(labels, &selector(known.metric, known.only.map(str::to_owned)));
-        let answer = self.server.instant(&query, self.now).await?;
-        let places = places(known, &answer);
-        self.found.metrics.push((known, places.len()));
+        let places = places(known, &self.ask(known.metric, &query).await?);
+        if !places.is_empty() {
+            self.found.metrics.push((known, places.len()));
+        }
         let mut blind = Vec::new();
         for (place, errors) in &places {
             let matchers = matchers(known, place);
@@ -143,7 +157,7 @@ impl Looker<'_> {
             ));
         }
         match known.latency {
-            Some(histogram) if names.contains(bucket(histogram).as_str()) => self.add_latency(known, histogram).await,
+            Some(histogram) if names.contains(&bucket(histogram)) => self.add_latency(known, histogram).await,
             _ => Ok(()),
         }
     }
@@ -155,8 +169,7 @@ impl Looker<'_> {
             .into_iter()
             .chain(["le=\"+Inf\"".to_owned()]);
         let query = count_by(known.services.iter().copied(), &selector(&bucket(histogram), all));
-        let answer = self.server.instant(&query, self.now).await?;
-        for place in places(known, &answer).keys() {
+        for place in places(known, &self.ask(histogram, &query).await?).keys() {
             let matchers = matchers(known, place);
             self.propose(
                 known,
@@ -167,6 +180,17 @@ impl Looker<'_> {
             );
         }
         Ok(())
+    }
+
+    /// What is too much for the server costs this metric, which is said, and not the others.
+    async fn ask(&mut self, metric: &str, query: &str) -> Result<Answer, QueryFailure> {
+        match self.server.instant(query, self.now).await {
+            Err(failure) if is_too_much(&failure) => {
+                self.found.notes.push(format!("{metric} was left out: {failure}"));
+                Ok(Answer::default())
+            }
+            answer => answer,
+        }
     }
 
     fn propose(&mut self, known: &Known, place: &Place, name: &str, metric: &'static str, what: What) {
@@ -264,6 +288,14 @@ fn count_by<'a>(labels: impl Iterator<Item = &'a str>, selector: &str) -> String
     format!("count by ({}) ({selector})", labels.collect::<Vec<_>>().join(", "))
 }
 
+/// Asking for less may help.
+pub(super) fn is_too_much(failure: &QueryFailure) -> bool {
+    matches!(
+        failure.reason,
+        QueryFailureReason::TooMuch | QueryFailureReason::Timeout
+    )
+}
+
 /// A selector of a metric.
 pub(super) fn selector(metric: &str, matchers: impl IntoIterator<Item = String>) -> String {
     let matchers: Vec<String> = matchers.into_iter().collect();
@@ -280,7 +312,7 @@ pub(super) fn quoted(value: &str) -> String {
         match c {
             '"' | '\\' => text.extend(['\\', c]),
             '\n' => text.push_str("\\n"),
-            c if c.is_control() => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() => text += format!("\\u{:04x}", u32::from(c)).as_str(),
             c => text.push(c),
         }
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::look::{Proposal, What, bucket, quoted, selector};
+use super::look::{Proposal, What, bucket, is_too_much, quoted, selector};
 use crate::domain::answer::Answer;
 use crate::domain::time::{MINUTE_MS, Timestamp};
-use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
+use crate::engine::ports::{QueryFailure, QueryServer};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
@@ -141,13 +141,6 @@ async fn count_hours(
         total: all,
         hours: now.since(begin(&total).unwrap_or(first)) / HOUR_MS + 1,
     })
-}
-
-fn is_too_much(failure: &QueryFailure) -> bool {
-    matches!(
-        failure.reason,
-        QueryFailureReason::TooMuch | QueryFailureReason::Timeout
-    )
 }
 
 fn sum(answer: &Answer) -> f64 {
@@ -308,7 +301,7 @@ fn conclude(
             LOWEST
         }
         (None, None) => {
-            remark += &format!("; {LOWEST} was not met");
+            remark.extend(["; ", LOWEST, " was not met"]);
             LOWEST
         }
     };

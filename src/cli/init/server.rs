@@ -63,16 +63,18 @@ impl PrometheusArgs {
     pub(super) fn write(&self, folder: &Path) -> Result<Written, String> {
         let mut variables = Vec::new();
         let url = self.prometheus_url.expose();
-        let mut lines = format!("  - name: {NAME}\n");
+        let mut lines = vec![format!("  - name: {NAME}\n")];
         if without_secrets(url) == url {
-            lines += &format!("    url: {}\n", quoted(url));
+            lines.push(format!("    url: {}\n", quoted(url)));
         } else {
-            lines += "    # The URL holds what sounds like a secret, so it stays in the environment.\n";
-            lines += "    url: '${NINES_PROMETHEUS_URL}'\n";
+            lines.push("    # The URL holds what sounds like a secret, so it stays in the environment.\n".to_owned());
+            lines.push("    url: '${NINES_PROMETHEUS_URL}'\n".to_owned());
             variables.push(("NINES_PROMETHEUS_URL".to_owned(), self.prometheus_url.clone()));
         }
         if !self.headers.is_empty() {
-            lines += "    # Sent with every question. ${NAME} is taken from the environment.\n    headers:\n";
+            lines.push(
+                "    # Sent with every question. ${NAME} is taken from the environment.\n    headers:\n".to_owned(),
+            );
         }
         for (name, value) in &self.headers {
             let is_shown = TENANTS.iter().any(|tenant| tenant.eq_ignore_ascii_case(name));
@@ -83,46 +85,51 @@ impl PrometheusArgs {
                 variables.push((variable.clone(), value.clone()));
                 format!("${{{variable}}}")
             };
-            lines += &format!("      {}: {}\n", quoted(name), quoted(&value));
+            lines.push(format!("      {}: {}\n", quoted(name), quoted(&value)));
         }
         self.write_access(folder, &mut lines)?;
         if self.timeout != TIMEOUT {
-            lines += "    # How long a question may take.\n";
-            lines += &format!("    timeout: {}\n", format_duration(self.timeout));
+            lines.push("    # How long a question may take.\n".to_owned());
+            lines.push(format!("    timeout: {}\n", format_duration(self.timeout)));
         }
         Ok(Written {
-            lines,
+            lines: lines.concat(),
             shown_url: shown_url(url),
             variables,
         })
     }
 
-    fn write_access(&self, folder: &Path, lines: &mut String) -> Result<(), String> {
+    fn write_access(&self, folder: &Path, lines: &mut Vec<String>) -> Result<(), String> {
         if let Some(file) = &self.bearer_token_file {
             let file = place("--bearer-token-file", file, folder)?;
-            *lines += "    # The file is read again for every question, so that a new token is taken up.\n";
-            *lines += &format!("    authorization: {{credentials_file: {file}}}\n");
+            lines
+                .push("    # The file is read again for every question, so that a new token is taken up.\n".to_owned());
+            lines.push(format!("    authorization: {{credentials_file: {file}}}\n"));
         }
         if let (Some(username), Some(file)) = (&self.username, &self.password_file) {
             let file = place("--basic-auth.password-file", file, folder)?;
-            *lines += "    # The file is read again for every question, so that a new password is taken up.\n";
-            *lines += &format!(
+            lines.push(
+                "    # The file is read again for every question, so that a new password is taken up.\n".to_owned(),
+            );
+            lines.push(format!(
                 "    basic_auth: {{username: {}, password_file: {file}}}\n",
                 quoted(username)
-            );
+            ));
         }
         if self.ca_file.is_none() && !self.insecure_skip_verify {
             return Ok(());
         }
-        *lines += "    tls_config:\n";
+        lines.push("    tls_config:\n".to_owned());
         if let Some(file) = &self.ca_file {
             let file = place("--tls.ca-file", file, folder)?;
-            *lines += "      # Whom to trust instead of the system's authorities.\n";
-            *lines += &format!("      ca_file: {file}\n");
+            lines.push("      # Whom to trust instead of the system's authorities.\n".to_owned());
+            lines.push(format!("      ca_file: {file}\n"));
         }
         if self.insecure_skip_verify {
-            *lines += "      # Anybody may pretend to be this server: better name its authority as `ca_file`.\n";
-            *lines += "      insecure_skip_verify: true\n";
+            lines.push(
+                "      # Anybody may pretend to be this server: better name its authority as `ca_file`.\n".to_owned(),
+            );
+            lines.push("      insecure_skip_verify: true\n".to_owned());
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::cli::{counted, shown, visible};
 
 /// The table of the proposals, and what people should know besides.
 pub(super) fn found(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
-    if plan.found.metrics.is_empty() {
+    if plan.found.metrics.is_empty() && plan.measured.is_empty() && plan.found.notes.is_empty() {
         writeln!(out, "The server has none of the metrics that were looked for:\n")?;
         for line in lines(&KNOWN.iter().map(|known| known.metric).collect::<Vec<_>>()) {
             writeln!(out, "  {line}")?;
@@ -22,16 +22,15 @@ pub(super) fn found(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         )?;
         return Ok(());
     }
-    let mut rows = vec![["METRIC", "KIND", "SERVICES"].map(str::to_owned)];
-    for (known, services) in &plan.found.metrics {
-        rows.push([
-            known.metric.to_owned(),
-            known.kind.word().to_owned(),
-            services.to_string(),
-        ]);
+    if !plan.found.metrics.is_empty() {
+        let mut rows = vec![["METRIC", "KIND", "SERVICES"].map(str::to_owned)];
+        rows.extend(plan.found.metrics.iter().map(|(known, services)| {
+            let kind = known.kind.word().to_owned();
+            [known.metric.to_owned(), kind, services.to_string()]
+        }));
+        table(out, &rows)?;
+        writeln!(out)?;
     }
-    table(out, &rows)?;
-    writeln!(out)?;
     if !plan.measured.is_empty() {
         let mut rows = vec![["SLO", "OBJECTIVE", "WHY"].map(str::to_owned)];
         for slo in &plan.measured {

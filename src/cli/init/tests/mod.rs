@@ -1,11 +1,13 @@
-//! What servers have, and what is written then.
+//! What is proposed and written, of servers that are fakes.
 
+mod cases;
 mod fake;
 mod running;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use self::cases::CASES;
 use self::fake::Fake;
 use super::*;
 use crate::cli::{Cli, Command};
@@ -42,233 +44,6 @@ fn slos(texts: &[(&'static str, String)]) -> String {
     let found = texts.iter().find(|(name, _)| *name == files::SLOS);
     found.map(|(_, text)| text.clone()).unwrap_or_default()
 }
-
-/// A server, the lines that must be written in this order, and the words that must not.
-type Case = (
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
-
-const CASES: &[Case] = &[
-    (
-        "a counter with `code` and a histogram",
-        r#"
-        http_requests_total{job="shop",code="200"} 7165.77
-        http_requests_total{job="shop",code="503"} 2.725
-        http_request_duration_seconds_bucket{job="shop",le="0.1"} 5000
-        http_request_duration_seconds_bucket{job="shop",le="0.25"} 7132
-        http_request_duration_seconds_bucket{job="shop",le="1"} 7165
-        http_request_duration_seconds_bucket{job="shop",le="+Inf"} 7168
-        up{job="shop"} 1
-        "#,
-        &[
-            "service: shop",
-            "  - name: availability",
-            "    # measured: 99.961 % of about 1,204,307 requests in the last 7 days",
-            "    objective: 99.95",
-            "      source: main",
-            "      total: 'http_requests_total{job=\"shop\"}'",
-            "      bad: 'http_requests_total{job=\"shop\",code=~\"5..\"}'",
-            "  - name: latency",
-            "    # measured: 99.497 % of about 1,204,224 requests within 250ms in the last 7 days",
-            "    objective: 99",
-            "      latency: 'http_request_duration_seconds{job=\"shop\"}'",
-            "      threshold: 250ms",
-        ],
-        &["boolean", "grpc"],
-    ),
-    (
-        "Spring's histogram, and a job of which only `up` is there",
-        r#"
-        http_server_requests_seconds_count{job="api",status="200",outcome="SUCCESS"} 3600
-        http_server_requests_seconds_bucket{job="api",le="0.001"} 3599
-        http_server_requests_seconds_bucket{job="api",le="+Inf"} 3600
-        up{job="api"} 1
-        up{job="node"} 0.9995
-        "#,
-        &[
-            "service: api",
-            "    objective: 99.99",
-            "      total: 'http_server_requests_seconds_count{job=\"api\"}'",
-            "      bad: 'http_server_requests_seconds_count{job=\"api\",status=~\"5..\"}'",
-            "      threshold: 1ms",
-            "service: node",
-            "  - name: up",
-            "    # measured: 99.95 % of about 40,320 samples in the last 7 days",
-            "    objective: 99.95",
-            "      boolean: 'up{job=\"node\"}'",
-        ],
-        &["up{job=\"api\"}"],
-    ),
-    (
-        "gRPC beside HTTP of OpenTelemetry, in one service",
-        r#"
-        http_server_request_duration_seconds_count{job="shop",http_response_status_code="200"} 100
-        grpc_server_handled_total{job="shop",grpc_code="OK"} 980
-        grpc_server_handled_total{job="shop",grpc_code="Internal"} 20
-        grpc_server_handled_total{job="shop",grpc_code="NotFound"} 100
-        "#,
-        &[
-            "  - name: availability",
-            "      bad: 'http_server_request_duration_seconds_count{job=\"shop\",http_response_status_code=~\"5..\"}'",
-            "  - name: grpc-availability",
-            "    # measured: 98.181 % of about 184,800 requests in the last 7 days",
-            "    objective: 98",
-            "      bad: 'grpc_server_handled_total{job=\"shop\",grpc_code=~\"Unknown|DeadlineExceeded|",
-        ],
-        &["latency"],
-    ),
-    (
-        "a mesh in which both sides report",
-        r#"
-        istio_requests_total{reporter="destination",destination_service_name="cart",response_code="200"} 50
-        istio_requests_total{reporter="source",destination_service_name="cart",response_code="503"} 50
-        istio_requests_total{reporter="source",destination_service_name="elsewhere",response_code="503"} 50
-        istio_request_duration_milliseconds_bucket{reporter="destination",destination_service_name="cart",le="2500"} 50
-        istio_request_duration_milliseconds_bucket{reporter="destination",destination_service_name="cart",le="+Inf"} 50
-        "#,
-        &[
-            "service: cart",
-            "  - name: ingress-availability",
-            "      total: 'istio_requests_total{reporter=\"destination\",destination_service_name=\"cart\"}'",
-            "  - name: ingress-latency",
-            "      threshold: 2500ms",
-        ],
-        &["elsewhere"],
-    ),
-    (
-        "an ingress and HAProxy's classes of statuses",
-        r#"
-        nginx_ingress_controller_requests{job="nginx",ingress="front",status="200"} 999
-        nginx_ingress_controller_requests{job="nginx",ingress="front",status="500"} 1
-        traefik_service_requests_total{job="traefik",service="api@docker",code="200"} 10
-        haproxy_backend_http_responses_total{job="haproxy",proxy="db",code="5xx"} 50
-        haproxy_backend_http_responses_total{job="haproxy",proxy="db",code="2xx"} 50
-        "#,
-        &[
-            "service: api-docker",
-            "      total: 'traefik_service_requests_total{service=\"api@docker\"}'",
-            "service: db",
-            "    # measured: 50 % of about 16,800 requests in the last 7 days; 90 was not met",
-            "    objective: 90",
-            "      bad: 'haproxy_backend_http_responses_total{proxy=\"db\",code=~\"5..\"}'",
-            "service: front",
-            "    objective: 99.9",
-        ],
-        &[],
-    ),
-    (
-        "probes",
-        r#"
-        probe_success{job="blackbox",instance="a"} 1
-        probe_success{job="blackbox",instance="b"} 0.99
-        up{job="blackbox"} 1
-        "#,
-        &[
-            "service: blackbox",
-            "  - name: probes",
-            "    # measured: 99.5 % of about 80,640 samples in the last 7 days",
-            "    objective: 99.5",
-            "      boolean: 'probe_success{job=\"blackbox\"}'",
-        ],
-        &["up{"],
-    ),
-    (
-        "an exporter's own handler, where there is nothing else",
-        r#"
-        promhttp_metric_handler_requests_total{job="node",code="200"} 240
-        up{job="node"} 1
-        "#,
-        &[
-            "  - name: availability",
-            "      total: 'promhttp_metric_handler_requests_total{job=\"node\"}'",
-        ],
-        &["up{"],
-    ),
-    (
-        "an exporter's own handler, where there is something else",
-        r#"
-        promhttp_metric_handler_requests_total{job="node",code="200"} 240
-        probe_success{job="web"} 1
-        up{job="node"} 1
-        "#,
-        &["service: web", "service: node", "  - name: up"],
-        &["promhttp"],
-    ),
-    (
-        "a label with names of statuses is passed over for one with statuses",
-        r#"
-        http_requests_total{job="shop",code="ok",status="200"} 100
-        "#,
-        &["      bad: 'http_requests_total{job=\"shop\",status=~\"5..\"}'"],
-        &["code=~"],
-    ),
-    (
-        "nothing has happened",
-        r#"
-        http_requests_total{job="shop",code="200"} 0
-        http_request_duration_seconds_bucket{job="shop",le="0.25"} 0
-        http_request_duration_seconds_bucket{job="shop",le="1.0"} 0
-        http_request_duration_seconds_bucket{job="shop",le="+Inf"} 0
-        "#,
-        &[
-            "    # measured: no requests in the last 7 days, 99 is a guess",
-            "    objective: 99",
-            "    # measured: no requests in the last 7 days, 99 is a guess",
-            "    objective: 99",
-            "      threshold: 1s",
-        ],
-        &[],
-    ),
-    (
-        "so few requests that 99.99 would leave no budget",
-        r#"
-        http_requests_total{job="shop",code="200"} 2
-        "#,
-        &[
-            "    # measured: 100 % of about 336 requests in the last 7 days; a higher objective would leave less than one bad",
-            "    objective: 99.9",
-        ],
-        &[],
-    ),
-    (
-        "names that no service may have, and no job at all",
-        r#"
-        http_requests_total{job="a b",code="200"} 100
-        http_requests_total{job="a-b",code="200"} 100
-        http_requests_total{job="it's \"x\"",code="200"} 100
-        http_requests_total{code="200"} 100
-        http_requests_total{job="true",code="200"} 100
-        "#,
-        &[
-            "service: a-b",
-            "service: a-b-2",
-            "service: it-s-x",
-            "      total: 'http_requests_total{job=\"it''s \\\"x\\\"\"}'",
-            "service: 'true'",
-            "service: unnamed",
-            "      total: 'http_requests_total{job=\"\"}'",
-        ],
-        &[],
-    ),
-    (
-        "a bound that is written in two ways, and a histogram without a unit",
-        r#"
-        envoy_cluster_upstream_rq{envoy_cluster_name="x",envoy_response_code="200"} 100
-        envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="x",le="250"} 60
-        envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="x",le="250.0"} 40
-        envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="x",le="+Inf"} 100
-        "#,
-        &[
-            "    # measured: 100 % of about 16,800 requests within 250 in the last 7 days",
-            "      latency: 'envoy_cluster_upstream_rq_time{envoy_cluster_name=\"x\"}'",
-            "      threshold: 250",
-        ],
-        &[],
-    ),
-];
 
 #[tokio::test]
 async fn what_a_server_has_is_what_is_written() {
@@ -373,7 +148,7 @@ async fn a_server_that_has_nothing_gets_a_configuration_with_an_example() {
     };
     assert_eq!(*name, "nines.yml");
     let (_, example) = text.split_once("with your own metric:\n#\n").expect("an example");
-    let example: String = example.lines().map(|line| format!("{}\n", &line[2..])).collect();
+    let example: String = example.replace("\n# ", "\n")[2..].to_owned();
     let loaded = load(&example, "first.yaml");
     assert_eq!((loaded.slos.len(), &*loaded.diagnostics), (1, &[][..]), "{example}");
 }
@@ -382,12 +157,10 @@ async fn a_server_that_has_nothing_gets_a_configuration_with_an_example() {
 async fn the_receivers_that_are_commented_out_are_valid() {
     let (_, texts) = propose_from(&Fake::new(""), &[]).await;
     let (before, after) = texts[0].1.split_once("# receivers:\n").expect("receivers");
-    let receivers: String = after
-        .lines()
-        .take_while(|line| line.starts_with("#  "))
-        .map(|line| format!("{}\n", &line[2..]))
-        .collect();
-    let text = format!("{before}receivers:\n{receivers}route: {{receiver: oncall}}\n");
+    let receivers = after.lines().take_while(|line| line.starts_with("#  "));
+    let receivers: Vec<&str> = receivers.map(|line| &line[2..]).collect();
+    let receivers = receivers.join("\n");
+    let text = format!("{before}receivers:\n{receivers}\nroute: {{receiver: oncall}}\n");
     let (config, diagnostics) = config::parse(&text, "nines.yml", Path::new("/"), &|_| None);
     assert_eq!(diagnostics, []);
     assert_eq!(config.expect("a configuration").receivers.len(), 2);
@@ -418,9 +191,8 @@ async fn what_is_missing_in_a_metric_is_said() {
 
 #[tokio::test]
 async fn no_more_slos_are_proposed_than_wanted() {
-    let all: String = (0..40)
-        .map(|number| format!("http_requests_total{{job=\"j{number:02}\",code=\"200\"}} 100\n"))
-        .collect();
+    let jobs = (0..40).map(|number| format!("http_requests_total{{job=\"j{number:02}\",code=\"200\"}} 100"));
+    let all = jobs.collect::<Vec<_>>().join("\n");
     for (flags, count, said) in [
         (
             &["--max-slos", "2"][..],
@@ -438,7 +210,7 @@ async fn no_more_slos_are_proposed_than_wanted() {
             "{told}"
         );
         let asked = server.asked.lock().expect("the lock").len();
-        assert_eq!(asked, 2 + 2 * count, "what is left out is not measured");
+        assert_eq!(asked, 3 + 2 * count, "what is left out is not measured");
     }
 }
 
@@ -488,6 +260,20 @@ async fn failures_of_single_questions_cost_what_they_are_about() {
     assert_eq!(load(&slos(&texts), "x.yaml").slos.len(), 1);
     let (_, texts) = propose_from(&refusing("sum(increase"), &[]).await;
     assert_eq!(slos(&texts).matches("# not measured, 99 is a guess: ").count(), 2);
+
+    let too_much = |text| Fake {
+        refused: Some((text, QueryFailureReason::TooMuch)),
+        ..Fake::new(server)
+    };
+    let (told, texts) = propose_from(&too_much("__name__"), &[]).await;
+    assert!(!told.contains("note"), "each metric was asked for: {told}");
+    assert_eq!(load(&slos(&texts), "x.yaml").slos.len(), 2);
+    let (told, texts) = propose_from(&too_much("(http_requests_total)"), &[]).await;
+    assert!(
+        told.contains("note: http_requests_total was left out: server main"),
+        "{told}"
+    );
+    assert_eq!(load(&slos(&texts), "x.yaml").slos.len(), 1, "the latency is left");
 
     let server = refusing("count by");
     let failure = propose(&server, &args(&[]), NOW, &mut Vec::new()).await;
