@@ -12,6 +12,8 @@ const CHUNK_FIRST: Duration = Duration::from_hours(1);
 const SAMPLES_WANTED: u64 = 200_000;
 /// A chunk grows to at most so many times its length.
 const GROWTH_MAX: u64 = 4;
+/// After so many answers a server is tried with twice as much as it last could not give: it may have been busy then.
+const ANSWERS_UNTIL_MORE: u32 = 16;
 
 /// The length of the next chunk; it follows what the server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Chunk {
     length: Duration,
     /// The server refused more than this.
     most: Duration,
+    /// How many answers have come since it did.
+    answers: u32,
 }
 
 impl Default for Chunk {
@@ -26,6 +30,7 @@ impl Default for Chunk {
         Self {
             length: CHUNK_FIRST,
             most: CHUNK_MAX,
+            answers: 0,
         }
     }
 }
@@ -38,6 +43,10 @@ impl Chunk {
 
     /// An answer of so many samples has come.
     pub fn answered(&mut self, samples: u64) {
+        self.answers += 1;
+        if self.answers == ANSWERS_UNTIL_MORE {
+            (self.most, self.answers) = ((self.most * 2).min(CHUNK_MAX), 0);
+        }
         let factor = (SAMPLES_WANTED / samples.max(1)).clamp(0, GROWTH_MAX);
         let wanted = if factor == 0 {
             self.length / 2
@@ -51,7 +60,7 @@ impl Chunk {
     pub fn refused(&mut self) -> bool {
         let was_least = self.length <= CHUNK_MIN;
         self.set(self.length / 2);
-        self.most = self.length;
+        (self.most, self.answers) = (self.length, 0);
         !was_least
     }
 
@@ -83,6 +92,7 @@ mod tests {
         );
         while chunk.refused() {}
         assert_eq!(chunk.length(), CHUNK_MIN);
-        (0..20).for_each(|_| Chunk::default().answered(0));
+        (0..1000).for_each(|_| chunk.answered(0));
+        assert_eq!(chunk.length(), CHUNK_MAX, "an outage is forgotten");
     }
 }

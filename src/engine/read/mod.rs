@@ -196,7 +196,7 @@ impl ReadTask {
                 },
                 () = self.readers.changed.notified() => {}
                 () = self.requests.changed.notified() => {}
-                _ = self.servers.changed() => {}
+                Ok(()) = self.servers.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -67,6 +67,8 @@ impl Progress {
     /// A step has failed.
     pub fn failed(&mut self, error: &ReadError, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
+        // That the store is away is shown by `/-/ready`; the server has nothing to do with it.
+        let ReadError::Query(error) = error else { return };
         let since = self.failure.as_ref().map_or(now, |(since, _)| *since);
         self.failure = Some((since, error.to_string()));
     }
