@@ -15,7 +15,7 @@ use super::client::Clients;
 use super::failure::missing;
 use super::job::Job;
 use super::provider::{keep_looking, provider};
-use super::settings::{ScrapeJob, TARGETS_MAX};
+use super::settings::{REFUSED_SHOWN_MAX, ScrapeJob, TARGETS_MAX};
 use super::target::{FoundTarget, Outcome, config_hash};
 use super::visitor::HttpVisitor;
 use crate::domain::digest::fnv1a;
@@ -145,7 +145,7 @@ impl Discovery {
     }
 
     /// What was found on the way to the last list.
-    fn take_discovered(&mut self) -> Discovered {
+    pub(super) fn take_discovered(&mut self) -> Discovered {
         std::mem::take(&mut self.discovered)
     }
 
@@ -205,8 +205,8 @@ impl Discovery {
         listed
     }
 
-    /// The targets of one job. Of more than it may have, the first so many are listed and say why they are not visited;
-    /// the others are not even built.
+    /// The targets of one job. Of more than it may have, a few are listed and say why they are not visited; the others
+    /// are only counted.
     fn resolve_job(&self, job: &Job, keys: &mut HashSet<String>, discovered: &mut Discovered) -> Vec<ListedTarget> {
         let settings = &job.settings;
         let limit = settings.target_limit.unwrap_or(TARGETS_MAX);
@@ -216,6 +216,9 @@ impl Discovery {
                 count += 1;
                 if count <= limit {
                     found.push(*target);
+                } else if found.len() > REFUSED_SHOWN_MAX {
+                    found.truncate(REFUSED_SHOWN_MAX);
+                    found.shrink_to_fit();
                 }
             }
             Outcome::Found(_) => {}
@@ -229,7 +232,8 @@ impl Discovery {
         let refusal =
             (count > limit).then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
         if let Some(why) = &refusal {
-            let message = format!("{why}: no target of the job is visited");
+            let listed = found.len();
+            let message = format!("{why}: no target of the job is visited, and the first {listed} of them are listed");
             discovered
                 .problems
                 .push(Problem::new(&settings.name, "target_limit", &message));

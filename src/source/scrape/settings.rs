@@ -63,6 +63,10 @@ pub const KEEP_DROPPED_MAX: usize = 10_000;
 /// What `target_limit` is where nobody has set it. Prometheus has no limit; every target costs memory.
 pub const TARGETS_MAX: u64 = 100_000;
 
+/// So many targets of a job that has too many are listed as refused: one that is listed costs memory and work at every
+/// tick, and a few show as well as all that the job has too many.
+pub const REFUSED_SHOWN_MAX: usize = 100;
+
 /// The default of `body_size_limit`.
 pub const BODY_SIZE_LIMIT: u64 = 64 * 1000 * 1000;
 

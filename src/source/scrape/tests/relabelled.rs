@@ -1,5 +1,6 @@
 //! Targets and series after relabelling, and pages and jobs beyond their limits.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,22 +162,35 @@ async fn a_job_with_too_many_targets_visits_none_and_says_so() {
 }
 
 #[tokio::test]
-async fn of_too_many_targets_no_more_than_the_limit_are_kept_and_all_are_counted() {
+async fn of_too_many_targets_few_are_listed_and_all_are_counted() {
     let addresses: Vec<String> = (0..5000).map(|number| format!("a{number}:1")).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    let shop = ScrapeJob {
-        target_limit: Some(10),
-        ..with_targets(RelabelRules::default(), &addresses)
-    };
-    let listed = list_once(vec![shop]);
-    assert_eq!(listed.len(), 10);
-    let Reading::Missing(missing) = listed[9].visitor.visit(&selection(&["a"])).await else {
-        panic!("a page");
-    };
-    assert_eq!(
-        missing.detail,
-        "target_limit exceeded (number of targets: 5000, limit: 10)"
-    );
+    for (limit, kept) in [(10, 10), (100, 100), (4999, 100)] {
+        let shop = ScrapeJob {
+            target_limit: Some(limit),
+            ..with_targets(RelabelRules::default(), &addresses)
+        };
+        let mut discovery = Discovery::new(vec![shop]);
+        let listed = discovery.list();
+        assert_eq!(listed.len(), kept, "of {limit}");
+        let why = format!("target_limit exceeded (number of targets: 5000, limit: {limit})");
+        let mut urls = HashSet::new();
+        for target in &listed {
+            let Reading::Missing(missing) = target.visitor.visit(&selection(&["a"])).await else {
+                panic!("a page");
+            };
+            assert_eq!((missing.reason, &missing.detail), (MissingReason::Limit, &why));
+            urls.insert(target.target.url.clone());
+        }
+        assert_eq!(urls.len(), kept);
+        let discovered = discovery.take_discovered();
+        assert_eq!(discovered.labels.len(), kept);
+        let [problem] = &discovered.problems[..] else {
+            panic!("{:?}", discovered.problems);
+        };
+        let said = format!("{why}: no target of the job is visited, and the first {kept} of them are listed");
+        assert_eq!((problem.mechanism, &problem.message), ("target_limit", &said));
+    }
 }
 
 fn read(rules: &PageRules, text: &str, wanted: &[&str]) -> Result<Page, PageError> {
