@@ -129,6 +129,7 @@ fn mask_line(line: &str, doubtful: &[usize]) -> String {
         }
     }
     mask_addresses(&mut characters);
+    mask_bare_addresses(&mut characters);
     mask_parameters(&mut characters);
     characters.into_iter().collect()
 }
@@ -164,6 +165,33 @@ fn mask_addresses(characters: &mut [char]) {
         if let Some(sign) = (from..end).rfind(|index| characters[*index] == '@') {
             characters[from..sign].fill('*');
         }
+    }
+}
+
+/// Masks `user:password` in `user:password@host`, which is no URL: within quotes all before the last sign, else the word.
+fn mask_bare_addresses(characters: &mut [char]) {
+    let (mut quote, mut start, mut at) = (None, 0, 0);
+    while let Some(&character) = characters.get(at) {
+        let next = characters.get(at + 1).copied();
+        match (quote, character) {
+            // A character behind these is no end: `\"` and `''` stand for quotes.
+            (Some('"'), '\\') => at += 1,
+            (Some('\''), '\'') if next == Some('\'') => at += 1,
+            (Some(open), end) if end == open => (quote, start) = (None, at + 1),
+            (None, '"' | '\'') if at == start => (quote, start) = (Some(character), at + 1),
+            (None, '[' | '{') if at == start => start = at + 1,
+            (None, blank) if blank.is_whitespace() => start = at + 1,
+            (_, '@') => {
+                let before = &characters[start..at];
+                // What an earlier sign has masked belongs to it.
+                let has_colon = before.iter().any(|c| ":*".contains(*c));
+                if has_colon && !before.windows(3).any(|three| three == [':', '/', '/']) {
+                    characters[start..at].fill('*');
+                }
+            }
+            _ => {}
+        }
+        at += 1;
     }
 }
 
@@ -207,6 +235,13 @@ mod tests {
             ("scrape_intervall: 1s", "scrape_intervall: 1s"),
             ("tokens:", "tokens:"),
             ("- {headers: {X-A: b}, a: c}", "- {headers: {**************"),
+            ("- targets: ['u:p@h:1', \"u:q@h\"]", "- targets: ['***@h:1', \"***@h\"]"),
+            ("- targets: [u:p@h:1, a:1]", "- targets: [***@h:1, a:1]"),
+            ("  - u:p,[@q@h:1", "  - *******@h:1"),
+            ("  - 'u:p''x y@h:1'", "  - '********@h:1'"),
+            ("  - \"u:p\\\"x y@h:1\"", "  - \"********@h:1\""),
+            ("to: me@example.org", "to: me@example.org"),
+            ("smarthost: 'mail:25' # me@h", "smarthost: 'mail:25' # me@h"),
         ] {
             assert_eq!(mask_line(line, &[]), masked);
         }

@@ -24,6 +24,15 @@ pub fn shown_address(text: &str) -> String {
     cut(&address_without_secrets(text)).into_owned()
 }
 
+/// A label's value as people may see it: hidden where the label's name sounds like a secret.
+pub fn shown_label(name: &str, value: &str) -> String {
+    match name {
+        _ if sounds_secret(name) && !value.is_empty() => HIDDEN.to_owned(),
+        "__address__" => shown_address(value),
+        _ => shown_url(value),
+    }
+}
+
 /// The whole of an address of a target without secrets.
 pub fn address_without_secrets(text: &str) -> String {
     match text.rsplit_once('@') {
@@ -153,6 +162,22 @@ mod tests {
             ("http://u:hunter2@db/x@y", "http://<secret>@db/x@y"),
         ] {
             assert_eq!(shown_address(text), shown);
+        }
+    }
+
+    #[test]
+    fn labels_whose_names_sound_secret_have_no_value() {
+        for (name, value, shown) in [
+            ("api_token", "hunter2", "<secret>"),
+            ("__meta_db_password", "hunter2", "<secret>"),
+            ("__param_Secret", "hunter2", "<secret>"),
+            ("key", "", ""),
+            ("__address__", "u:hunter2@db:9100", "<secret>@db:9100"),
+            ("__param_target", "http://u:hunter2@db", "http://<secret>@db"),
+            ("owner", "me@example.org", "me@example.org"),
+            ("zone", "a", "a"),
+        ] {
+            assert_eq!(shown_label(name, value), shown, "{name}");
         }
     }
 

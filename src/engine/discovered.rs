@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::domain::labels::Labels;
-use crate::domain::secret_names::sounds_secret;
-use crate::domain::shown::{HIDDEN, cut, shown_address, shown_url};
+use crate::domain::shown::{cut, shown_label};
 
 /// The targets as they were found, swapped in whole whenever they change.
 #[derive(Debug, Default)]
@@ -50,17 +49,10 @@ impl Problem {
     }
 }
 
-/// Labels as people may see them: parameters whose names sound like secrets, and credentials in URLs, are hidden; long
+/// Labels as people may see them: what has a name that sounds like a secret, and credentials in URLs, are hidden; long
 /// texts are cut.
 pub fn shown_labels(labels: &Labels) -> BTreeMap<String, String> {
-    let show = |(name, value): (&str, &str)| {
-        let shown = match name.strip_prefix("__param_") {
-            Some(parameter) if sounds_secret(parameter) => HIDDEN.to_owned(),
-            _ if name == "__address__" => shown_address(value),
-            _ => shown_url(value),
-        };
-        (cut(name).into_owned(), shown)
-    };
+    let show = |(name, value): (&str, &str)| (cut(name).into_owned(), shown_label(name, value));
     labels.iter().map(show).collect()
 }
 
@@ -74,7 +66,7 @@ mod tests {
             ("__address__", "u:hunter2@x:1"),
             ("__param_token", "hunter2"),
             ("__param_target", "http://u:hunter2@x"),
-            ("key", "open"),
+            ("__meta_db_password", "hunter2"),
             ("owner", "me@example.org"),
         ]
         .into_iter()
@@ -83,7 +75,7 @@ mod tests {
         assert_eq!(shown["__address__"], "<secret>@x:1");
         assert_eq!(shown["__param_token"], "<secret>");
         assert_eq!(shown["__param_target"], "http://<secret>@x");
-        assert_eq!(shown["key"], "open");
+        assert_eq!(shown["__meta_db_password"], "<secret>");
         assert_eq!(shown["owner"], "me@example.org");
     }
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::counts::MICRO;
 use crate::domain::reading::Target;
-use crate::domain::shown::{cut, shown_url};
+use crate::domain::shown::{cut, shown_label, shown_url};
 use crate::domain::time::{Timestamp, format_duration};
 use crate::domain::window::TimeWindow;
 use crate::engine::read::progress::BackfillView;
@@ -358,9 +358,9 @@ pub struct TargetAbout {
 impl TargetAbout {
     /// A target as people may see it.
     pub fn of(target: &Target) -> Self {
-        // Rules may make a label of a URL.
+        // Rules may make a label of a URL, or of a secret.
         let labels = target.labels.iter();
-        let labels = labels.map(|(name, value)| (cut(name).into_owned(), shown_url(value)));
+        let labels = labels.map(|(name, value)| (cut(name).into_owned(), shown_label(name, value)));
         Self {
             key: target.key(),
             labels: labels.collect(),
