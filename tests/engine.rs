@@ -135,7 +135,8 @@ on! { sqlite:
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,
-        groups_have_a_budget_each_and_their_sum;
+        groups_have_a_budget_each_and_their_sum,
+        what_nothing_has_ever_fed_says_so_when_everybody_was_asked;
 }
 
 on! { postgres:

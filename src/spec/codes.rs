@@ -198,7 +198,7 @@ codes! {
 }
 
 /// What the running daemon says about data; these are in no file.
-pub static OF_DATA: [Code; 6] = [
+pub static OF_DATA: [Code; 9] = [
     Code {
         code: "D001",
         title: "a histogram has no bucket for the threshold",
@@ -228,6 +228,21 @@ pub static OF_DATA: [Code; 6] = [
         code: "D006",
         title: "a server's value that is no number of events",
         explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio.",
+    },
+    Code {
+        code: "D007",
+        title: "a server gives no answer that counts",
+        explanation: "The message says why and since when; [sources](sources.md#what-each-answer-means) says what each reason means. Nothing is lost: the watermark stays, and reading goes on from it.",
+    },
+    Code {
+        code: "D008",
+        title: "what a server says about its answers",
+        explanation: "Warnings and notes of the server itself, as it wrote them.",
+    },
+    Code {
+        code: "D010",
+        title: "nothing has ever matched",
+        explanation: "Every target was visited twice, or two minutes have passed since the start (a server: all of the window was read), and no series was ever matched. A selector's name or labels are not what the service has, or its target is not listed or does not answer: look at `/targets`, and for an SLO that is read from a server ask that one for the selectors.",
     },
 ];
 

@@ -140,3 +140,31 @@ pub async fn groups_have_a_budget_each_and_their_sum(database: Database) {
         "coverage is the SLO's"
     );
 }
+
+pub async fn what_nothing_has_ever_fed_says_so_when_everybody_was_asked(database: Database) {
+    let Some(mut world) = World::begin(database, HOURLY).await else {
+        return;
+    };
+    let codes = |world: &World| -> Vec<String> {
+        let diagnostics = world.view("shop/api").diagnostics;
+        diagnostics.into_iter().map(|found| found.code).collect()
+    };
+    world.list(&["a", "b"]).await;
+    let empty = || Reading::Page(page([]));
+    for (target, told) in [("a", false), ("a", false), ("b", false), ("b", true)] {
+        world.pass(5);
+        world.read(target, empty());
+        world.tick().await;
+        assert_eq!(codes(&world) == ["D010"], told, "{:?}", codes(&world));
+    }
+    // After a start nobody waits for a target for ever.
+    let mut world = world.restart(5).await;
+    for (seconds, told) in [(60, false), (60, true)] {
+        world.pass(seconds);
+        world.read("a", empty());
+        world.tick().await;
+        assert_eq!(codes(&world) == ["D010"], told, "{:?}", codes(&world));
+    }
+    world.live(&mut Shop::default(), 1, 0, 0).await;
+    assert_eq!(codes(&world), [""; 0], "it is fed, though nothing has happened");
+}

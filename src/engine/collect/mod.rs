@@ -114,6 +114,8 @@ pub struct SloHealth {
     pub feeding: usize,
     /// Every feeding target was visited, or missed, twice since this process took over.
     pub settled: bool,
+    /// Whatever could feed it was asked twice, or read as far as there is anything to read.
+    pub looked: bool,
     /// When a feeding target was last seen.
     pub seen_at: Option<Timestamp>,
     /// When a series was last matched.
@@ -419,8 +421,10 @@ impl Collector {
         let listed = || state.targets.values().filter(|target| !target.leaving);
         // As long as no target is listed, or one's cursor is not read, nobody knows which ones feed an SLO.
         let settled = listed().next().is_some() && listed().all(TargetState::has_cursor);
+        let looked = settled && listed().all(|target| target.health.visits >= 2);
         let of_slo = |slo: i64| SloHealth {
             settled,
+            looked,
             diagnostics: state.notes.of(slo),
             ..SloHealth::default()
         };

@@ -23,6 +23,9 @@ const ANOTHER_PROCESS: &str = "D005";
 /// Values of a server's query that are no events, or no ratio.
 const STRANGE_VALUES: &str = "D006";
 
+/// Nothing has ever matched.
+pub const UNFED: &str = "D010";
+
 /// The notes of all SLOs, by SLO, then by code and target.
 #[derive(Debug, Default)]
 pub struct Notes(HashMap<i64, BTreeMap<(&'static str, String), Shown>>);
@@ -123,6 +126,22 @@ pub fn running(code: &str, message: String, hint: Option<String>) -> DiagnosticV
         column: None,
         hint,
     }
+}
+
+/// Nothing has ever fed the SLO, though there was time to look; `server` is the one that it is read from.
+pub fn unfed(server: Option<&str>) -> DiagnosticView {
+    let (message, hint) = match server {
+        None => (
+            "no series on any target matches its selectors".to_owned(),
+            "/targets shows which targets answer, and how many of their samples are selected; compare the selectors' \
+             names and labels with a page of the target that should feed it",
+        ),
+        Some(server) => (
+            format!("no series on the server {server:?} matches its selectors"),
+            "ask the server for the selectors one by one: one without a result has a name or a label that is not there",
+        ),
+    };
+    running(UNFED, message, Some(hint.to_owned()))
 }
 
 /// Code, message, hint, and whether it passes by itself.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use self::alerts::{Alerts, Condition, burn_conditions, no_data_condition, no_data_key};
 use self::view::{ViewFacts, active_views, idle_view, slo_view};
 use super::catalog::{Catalog, Entry, Keys};
-use super::collect::notes::{PART_ABOVE_TOTAL, running};
+use super::collect::notes::{PART_ABOVE_TOTAL, running, unfed};
 use super::collect::{Collector, SloHealth};
 use super::commit::Committer;
 use super::history::History;
@@ -19,7 +19,7 @@ use super::read::Readers;
 use super::snapshot::{DiagnosticView, SloView, Snapshot};
 use super::stats::Stats;
 use crate::domain::alert::AlertState;
-use crate::domain::evaluation::{Evaluation, evaluate};
+use crate::domain::evaluation::{BudgetState, Evaluation, evaluate};
 use crate::domain::labels::Group;
 use crate::domain::slo::SloId;
 use crate::domain::time::{MINUTE_MS, SECOND_MS, Timestamp};
@@ -342,6 +342,7 @@ impl Evaluator {
             let mut diagnostics: Vec<DiagnosticView> = Vec::new();
             if unit.group.is_none() {
                 diagnostics.extend(of_slo.iter().flat_map(|health| health.diagnostics.clone()));
+                diagnostics.extend(of_slo.and_then(|health| self.unfed_diagnostic(unit, health, now)));
             }
             diagnostics.extend(self.clamped_diagnostic(unit.key, now));
             let facts = ViewFacts {
@@ -357,6 +358,15 @@ impl Evaluator {
             slo_view(unit.entry, &unit.evaluation, facts, now)
         };
         units.iter().map(view).collect()
+    }
+
+    /// Why there is no data, where nothing has ever fed the SLO. Of a server that has not given everything yet, nobody
+    /// can tell.
+    fn unfed_diagnostic(&self, unit: &Unit<'_>, health: &SloHealth, now: Timestamp) -> Option<DiagnosticView> {
+        let server = unit.entry.slo.indicator.source.as_deref();
+        let waited = server.is_none() && now.since(self.started_at) >= SETTLE_MS;
+        let is_unfed = health.feeding == 0 && unit.evaluation.state == BudgetState::NoData;
+        (is_unfed && (health.looked || waited)).then(|| unfed(server))
     }
 
     fn clamped_diagnostic(&self, key: KeyId, now: Timestamp) -> Option<DiagnosticView> {

@@ -98,6 +98,7 @@ impl Progress {
         SloHealth {
             feeding: usize::from(self.feeds),
             settled: self.was_current || self.failures >= 2,
+            looked: self.was_current && self.missing.is_none(),
             seen_at: self.answered_at,
             matched_at: self.matched_at,
             resets: self.resets,

@@ -1,6 +1,7 @@
 //! What the numbers mean, in words: the state of a budget, of a burn condition, and one sentence about the SLO.
 
 use crate::domain::time::{Timestamp, parse_duration};
+use crate::engine::collect::notes::UNFED;
 use crate::engine::snapshot::{ConditionView, SloView};
 use crate::http::format;
 
@@ -145,10 +146,11 @@ pub fn sentence(slo: &SloView) -> String {
         slo.error_budget,
         slo.error_budget.and_then(|budget| budget.remaining_ratio),
     ) else {
-        let why = if slo.coverage.unwrap_or(0.0) > 0.0 {
-            "its targets answer, but they counted no events"
-        } else {
-            "no target that feeds it was seen"
+        let unfed = slo.diagnostics.iter().find(|found| found.code == UNFED);
+        let why = match unfed {
+            Some(unfed) => unfed.message.as_str(),
+            None if slo.coverage.unwrap_or(0.0) > 0.0 => "its targets answer, but they counted no events",
+            None => "nothing that feeds it was counted in that time",
         };
         let window = window.phrase();
         return format!("Nothing is known about {window}: {why}. The budget is unknown, not full.");
@@ -224,6 +226,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::collect::notes;
     use crate::engine::snapshot::{BudgetView, EventsView, WindowView};
     use crate::http::testing::{NOW, snapshot};
 
@@ -260,6 +263,14 @@ mod tests {
     #[test]
     fn the_sentence_says_where_the_budget_stands_and_goes() {
         let mut ending = slo(Some(0.18), Some(2.2));
+        let unfed = SloView {
+            diagnostics: vec![notes::unfed(None)],
+            ..slo(None, None)
+        };
+        let idle = SloView {
+            coverage: Some(0.1),
+            ..slo(None, None)
+        };
         ending.exhausts_at = Some(NOW + Duration::from_hours(24));
         for (slo, words) in [
             (
@@ -280,7 +291,19 @@ mod tests {
                 ["90%", "faster than it comes back", "longer than the window"],
             ),
             (slo(Some(0.9), None), ["90%", "900", "not known"]),
-            (slo(None, None), ["Nothing is known", "no target", "unknown, not full"]),
+            (
+                slo(None, None),
+                [
+                    "Nothing is known",
+                    "nothing that feeds it was counted",
+                    "unknown, not full",
+                ],
+            ),
+            (
+                unfed,
+                ["Nothing is known", "no series on any target matches", "unknown"],
+            ),
+            (idle, ["Nothing is known", "counted no events", "unknown"]),
             (SloView::default(), ["never loaded", "nothing", "yet"]),
         ] {
             let text = sentence(&slo);
