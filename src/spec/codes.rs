@@ -198,10 +198,10 @@ codes! {
 }
 
 /// What the running daemon says about data; these are in no file.
-pub static OF_DATA: [Code; 6] = [
+pub static OF_DATA: [Code; 9] = [
     Code {
         code: "D001",
-        title: "a histogram has no bucket for the threshold",
+        title: "a histogram has no bucket for the threshold, or no `_count`",
         explanation: "Neither its good nor its total events count and coverage falls, for nothing is interpolated. Use one of the bounds that the message names as threshold, or add the bucket to the service.",
     },
     Code {
@@ -228,6 +228,21 @@ pub static OF_DATA: [Code; 6] = [
         code: "D006",
         title: "a server's value that is no number of events",
         explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio.",
+    },
+    Code {
+        code: "D007",
+        title: "a server gives no answer that counts",
+        explanation: "The message says why and since when; docs/sources.md says what each reason means. Nothing is lost: the watermark stays, and reading goes on from it.",
+    },
+    Code {
+        code: "D008",
+        title: "what a server says about its answers",
+        explanation: "Warnings and notes of the server itself, as it wrote them.",
+    },
+    Code {
+        code: "D009",
+        title: "a counter fell although its process did not start anew",
+        explanation: "By rule 3 the new value counted from zero. Two processes behind one address look like this, and each change between them invents events: list each by itself.",
     },
 ];
 
