@@ -13,6 +13,7 @@ mod engine_cases {
     pub mod crash;
     pub mod faulty;
     pub mod fleets;
+    pub mod halves;
     pub mod history;
     pub mod notices;
     pub mod pending;
@@ -74,11 +75,12 @@ on! { sqlite:
         node_exporter_restarts_and_its_counters_go_on,
         two_processes_that_take_turns_behind_one_address_count_as_the_one_that_was_first,
         a_histogram_whose_threshold_bucket_comes_and_goes_counts_while_it_is_there,
-        half_a_histogram_counts_nothing_and_hides_no_reset,
-        two_processes_that_began_together_behind_one_address_are_told,
         labels_of_the_page_that_collide_with_the_targets_tell_its_series_apart,
         a_value_that_cannot_count_at_first_is_a_baseline_when_it_can,
         a_million_series_that_live_a_day_or_less_leave_a_small_cursor;
+    halves:
+        half_a_histogram_counts_nothing_and_hides_no_reset,
+        two_processes_that_began_together_behind_one_address_are_told;
     relabelled:
         other_rules_take_a_baseline_and_what_looks_alike_is_counted_apart;
     up:
