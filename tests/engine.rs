@@ -13,6 +13,7 @@ mod engine_cases {
     pub mod crash;
     pub mod faulty;
     pub mod fleets;
+    pub mod halves;
     pub mod history;
     pub mod notices;
     pub mod pending;
@@ -77,6 +78,9 @@ on! { sqlite:
         labels_of_the_page_that_collide_with_the_targets_tell_its_series_apart,
         a_value_that_cannot_count_at_first_is_a_baseline_when_it_can,
         a_million_series_that_live_a_day_or_less_leave_a_small_cursor;
+    halves:
+        half_a_histogram_counts_nothing_and_hides_no_reset,
+        two_processes_that_began_together_behind_one_address_are_told;
     relabelled:
         other_rules_take_a_baseline_and_what_looks_alike_is_counted_apart;
     up:

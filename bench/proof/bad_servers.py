@@ -88,7 +88,7 @@ def refuse_once(proxied):
     query = urllib.parse.parse_qs(proxied.question.decode()).get("query", [""])[0]
     if query.endswith("]") and query not in proxied.refused:
         proxied.refused.add(query)
-        proxied.answer(404, b"404 page not found", [("Content-Type", "text/plain")])
+        html(proxied)
     else:
         proxied.answer(*proxied.ask())
 
@@ -118,7 +118,7 @@ FAULTS = {
     "partial, 200": (partial, r"store-2"),
     "slow": (slow, r"`timeout` \(2 s\)"),
     "hangs up": (hang_up, r"connection|closed|ended"),
-    "404, once a query": (refuse_once, None),
+    "HTML, once a query": (refuse_once, None),
     "any, half the time": (None, r"."),
     "none": (None, None),
 }

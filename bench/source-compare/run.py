@@ -136,8 +136,12 @@ def questions(port):
     return by_outcome, metric(page, "nines_source_samples_total") or 0.0
 
 
+def backfills(port):
+    return json.loads(fetch(port, "/api/v1/backfills"))["data"]["backfills"]
+
+
 def has_read(port, count):
-    found = json.loads(fetch(port, "/api/v1/backfills"))["data"]["backfills"]
+    found = backfills(port)
     return len(found) == count and all(one["backfill"]["missing"] is None for one in found)
 
 
@@ -165,6 +169,7 @@ def run_nines(options, server, folder, services):
     nines, port = start_nines(options, folder, server, services)
     try:
         wait_until("nines", lambda: fetch(port, "/-/ready"), 60)
+        wait_until(f"questions for {services.count} SLOs", lambda: len(backfills(port)) == services.count, 300)
         wait_until("the whole windows", lambda: has_read(port, services.count), READ_WITHIN_S)
         read = {"seconds": time.monotonic() - began, "server_cpu_s": sum(server.process.cpu()) - before,
                 "nines_cpu_s": sum(nines.cpu()), "nines_rss_mib": nines.memory()["VmHWM"] / MIB}

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn what_the_daemon_says_about_data_is_explained_too() {
-        for code in ["D001", "d002", "D003", "D004", "D005", "D006", "D007", "D008", "D010"] {
+        for code in [
+            "D001", "d002", "D003", "D004", "D005", "D006", "D007", "D008", "D009", "D010",
+        ] {
             let (status, out, err) = explained(&[code]);
             let head = format!("{} (warning): ", code.to_uppercase());
             assert!(

@@ -198,10 +198,10 @@ codes! {
 }
 
 /// What the running daemon says about data; these are in no file.
-pub static OF_DATA: [Code; 9] = [
+pub static OF_DATA: [Code; 10] = [
     Code {
         code: "D001",
-        title: "a histogram has no bucket for the threshold",
+        title: "a histogram has no bucket for the threshold, or no `_count`",
         explanation: "Neither its good nor its total events count and coverage falls, for nothing is interpolated. Use one of the bounds that the message names as threshold, or add the bucket to the service.",
     },
     Code {
@@ -232,12 +232,17 @@ pub static OF_DATA: [Code; 9] = [
     Code {
         code: "D007",
         title: "a server gives no answer that counts",
-        explanation: "The message says why and since when; [sources](sources.md#what-each-answer-means) says what each reason means. Nothing is lost: the watermark stays, and reading goes on from it.",
+        explanation: "The message says why and since when; docs/sources.md says what each reason means. Nothing is lost: the watermark stays, and reading goes on from it.",
     },
     Code {
         code: "D008",
         title: "what a server says about its answers",
         explanation: "Warnings and notes of the server itself, as it wrote them.",
+    },
+    Code {
+        code: "D009",
+        title: "a counter fell although its process did not start anew",
+        explanation: "By rule 3 the new value counted from zero. Two processes behind one address look like this, and each change between them invents events: list each by itself.",
     },
     Code {
         code: "D010",

@@ -41,7 +41,7 @@ slos:
     indicator: {total: requests_total, bad: 'requests_total{code=\"500\"}', group_by: [color]}
 ";
 
-const LATENCY: &str = "
+pub const LATENCY: &str = "
 version: nines/v1
 service: shop
 slos:

@@ -19,7 +19,7 @@ use std::time::Duration;
 use self::cursor::{SloCursor, UnitState};
 use self::listing::BORN_BEFORE_LISTED_MAX;
 use self::start::StartVerdict;
-use self::units::{Unit, UnitRoles};
+use self::units::{MissingBucket, Unit, UnitRoles};
 use super::counts::{MICRO, to_micro};
 use super::labels::Group;
 use super::time::{SECOND_MS, Timestamp};
@@ -35,6 +35,17 @@ const SAME_CREATED_WITHIN: f64 = 0.001;
 /// A `_created` that lies farther than this before the last visit, or in the future, tells of no reset since that visit,
 /// whatever the clocks of the two machines do; in seconds.
 const CREATED_OFF_MAX: f64 = 60.0;
+
+/// What a half of a histogram is to a person: it lacks its count, or its threshold's bucket.
+impl From<MissingBucket> for Note {
+    fn from(missing: MissingBucket) -> Self {
+        let (histogram, nearest) = (missing.histogram, missing.nearest);
+        match missing.count {
+            None if nearest.is_empty() => Self::MissingCount { histogram },
+            _ => Self::MissingBucket { histogram, nearest },
+        }
+    }
+}
 
 /// What is known about a visit besides its samples.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +94,16 @@ pub enum Note {
         rate: f64,
         /// The rate that would have been believed.
         limit: f64,
+    },
+    /// Rule 8: a histogram without its count.
+    MissingCount {
+        /// Which histogram.
+        histogram: String,
+    },
+    /// A counter fell although the process is the same: it counted from zero.
+    FellWithoutRestart {
+        /// Of which series.
+        series: String,
     },
     /// Rule 8: a histogram without the threshold's bucket.
     MissingBucket {
@@ -133,6 +154,7 @@ impl SloCursor {
             let credit = self.credit_of(unit, facts, &reset_families);
             if credit.reset {
                 count.resets += 1;
+                self.doubt_reset(unit, facts, &mut count);
             }
             let Some(deltas) = credit.deltas(unit) else {
                 count.notes.push(Note::Overflow {
@@ -177,6 +199,36 @@ impl SloCursor {
         }
         let fell = |unit: &&Unit<'_>| self.units.get(unit.key).is_some_and(|last| last.falls_to(unit));
         units.iter().filter(fell).map(|unit| unit.family.to_owned()).collect()
+    }
+
+    /// A process that goes on has no reason to begin its counters anew: two of them may answer at one address.
+    fn doubt_reset(&self, unit: &Unit<'_>, facts: &VisitFacts, count: &mut VisitCount) {
+        let fell = self.units.get(unit.key).is_some_and(|last| last.falls_to(unit));
+        let is_told = count
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::FellWithoutRestart { .. }));
+        if fell && facts.start == StartVerdict::Same && !is_told {
+            let series = unit.key.to_string();
+            count.notes.push(Note::FellWithoutRestart { series });
+        }
+    }
+
+    /// Histograms of which a page shows one half: without a last value the next whole one is a baseline; one whose count
+    /// shows that it was reset counts from zero when it is whole again.
+    pub fn see_halves(&mut self, halves: &[MissingBucket], facts: &VisitFacts) {
+        for half in halves {
+            let count = half.count.unwrap_or(f64::INFINITY);
+            let Some(unit) = self.units.get_mut(half.histogram.as_str()) else {
+                continue;
+            };
+            let is_jitter = facts.start == StartVerdict::Same && unit.values[0] - count < unit.values[0] * JITTER_SHARE;
+            if count < unit.values[0] && !is_jitter {
+                (unit.values, unit.mark_at) = ([0.0, 0.0], facts.at);
+                self.changed = true;
+            }
+        }
+        self.note_without_value(halves.iter().map(|half| half.histogram.as_str()), facts.at);
     }
 
     fn credit_of(&self, unit: &Unit<'_>, facts: &VisitFacts, reset_families: &HashSet<String>) -> UnitCredit {

@@ -25,6 +25,11 @@ pub enum StartVerdict {
     Another,
 }
 
+/// A page's start time, unless it lies in the future by more than clocks differ, or is none at all: then nothing is known.
+pub fn believable_start(start: Option<f64>, at: Timestamp) -> Option<f64> {
+    start.filter(|start| (0.0..=at.as_seconds() + BEFORE_LAST_VISIT_MAX).contains(start))
+}
+
 /// Compares a page's start time with the last one.
 pub fn judge_start(header: &TargetHeader, process_start: Option<f64>) -> StartVerdict {
     let (Some(now), Some(then)) = (process_start, header.process_start) else {
@@ -104,6 +109,22 @@ mod tests {
             assert_eq!(judge_start(&header, start), verdict, "{what}");
         }
     }
+
+    #[test]
+    fn a_start_that_cannot_be_is_none() {
+        let at = Timestamp(1_000_000);
+        for (start, expected) in [
+            (999.0, true),
+            (1_059.0, true),
+            (1_061.0, false),
+            (1e308, false),
+            (-1.0, false),
+        ] {
+            assert_eq!(believable_start(Some(start), at).is_some(), expected, "{start}");
+        }
+        assert_eq!(believable_start(Some(f64::NAN), at), None);
+    }
+
     #[test]
     fn a_page_from_a_cache_counts_once() {
         let header = TargetHeader {

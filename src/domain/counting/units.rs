@@ -190,11 +190,13 @@ pub struct UsedSample<'a> {
     pub native: Option<&'a NativeHistogram>,
 }
 
-/// A histogram that lacks its threshold's bucket.
+/// A histogram that lacks its threshold's bucket, or its count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MissingBucket {
     /// The histogram's key.
     pub histogram: String,
+    /// Its count, where the page shows one.
+    pub count: Option<f64>,
     /// The nearest bounds below and above the threshold, as on the page.
     pub nearest: Vec<String>,
 }
@@ -235,8 +237,8 @@ pub fn counters_without_value<'a>(samples: &'a [UsedSample<'_>]) -> impl Iterato
 #[derive(Default)]
 struct Parts<'s, 'a> {
     count: Option<&'s UsedSample<'a>>,
-    /// The threshold's bucket.
-    bucket: Option<f64>,
+    /// The threshold's bucket, and how its bound is written.
+    bucket: Option<(&'s str, f64)>,
     family: &'s str,
     /// The bounds of its buckets that somebody uses, as numbers and as written.
     bounds: Vec<(f64, &'s str)>,
@@ -259,8 +261,10 @@ pub fn histogram_units<'a>(
             SeriesRole::HistogramCount => parts.count = Some(sample),
             SeriesRole::HistogramBucket { le, written } => {
                 parts.bounds.push((*le, written));
-                if is_threshold(*le, threshold) {
-                    parts.bucket = Some(sample.value);
+                // Of two spellings of the bound always the same one, in whatever order the page has them.
+                let is_first = parts.bucket.is_none_or(|(known, _)| written.as_str() < known);
+                if is_threshold(*le, threshold) && is_first {
+                    parts.bucket = Some((written, sample.value));
                 }
             }
             SeriesRole::NativeHistogram => parts.native = sample.native.map(|native| (sample, native)),
@@ -274,14 +278,18 @@ pub fn histogram_units<'a>(
             Some(histogram_unit(sample, [native.count, bucket]))
         });
         match (parts.count, parts.bucket, native) {
-            (Some(count), Some(bucket), _) => units.push(histogram_unit(count, [count.value, bucket])),
+            (Some(count), Some((_, bucket)), _) => units.push(histogram_unit(count, [count.value, bucket])),
             (_, _, Some(native)) => units.push(native),
-            (_, None, None) => missing.push(MissingBucket {
-                histogram: key.to_owned(),
-                nearest: nearest(&parts, threshold, bounds),
-            }),
             // A histogram without a count is half a histogram: it counts when it is whole.
-            (None, Some(_), None) => {}
+            (count, bucket, None) => missing.push(MissingBucket {
+                histogram: key.to_owned(),
+                count: count.map(|sample| sample.value),
+                nearest: if bucket.is_none() {
+                    nearest(&parts, threshold, bounds)
+                } else {
+                    Vec::new()
+                },
+            }),
         }
     }
     (units, missing)

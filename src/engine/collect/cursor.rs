@@ -5,9 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::pending::PendingCredit;
 use crate::domain::bounds::Bounds;
 use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
-use crate::domain::counting::units::{
-    MissingBucket, UsedSample, counter_units, counters_without_value, histogram_units,
-};
+use crate::domain::counting::units::{UsedSample, counter_units, counters_without_value, histogram_units};
 use crate::domain::counting::{Note, VisitFacts, placement};
 use crate::domain::counts::Bucket;
 use crate::domain::indicator::{CompareOp, IndicatorKind};
@@ -151,8 +149,8 @@ fn count_counters(
     };
     let mut count = cursor.count(&units, facts);
     // What has no bucket now has no last value when it gets one: what it counted until then is no credit.
-    let without_bucket = missing.iter().map(|missing| missing.histogram.as_str());
-    cursor.note_without_value(without_bucket.chain(counters_without_value(samples)), facts.at);
+    cursor.see_halves(&missing, facts);
+    cursor.note_without_value(counters_without_value(samples), facts.at);
     let placed = count.credits.into_iter().flat_map(|(group, (total, good))| {
         let parts = placement::place(total, good, facts.previous_at, facts.at, facts.interval);
         parts
@@ -161,11 +159,7 @@ fn count_counters(
     });
     let counted = count.counted && missing.is_empty();
     let credits = pending(entry, placed.collect(), counted && cursor.feeds(), facts);
-    let lacking = |missing: MissingBucket| Note::MissingBucket {
-        histogram: missing.histogram,
-        nearest: missing.nearest,
-    };
-    count.notes.extend(missing.into_iter().map(lacking));
+    count.notes.extend(missing.into_iter().map(Note::from));
     SloCount {
         credits,
         notes: count.notes,

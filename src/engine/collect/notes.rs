@@ -14,6 +14,8 @@ const SHOWN_MS: i64 = 60 * MINUTE_MS;
 const MISSING_BUCKET: &str = "D001";
 /// Credits from zero that were not believed.
 const UNBELIEVABLE: &str = "D002";
+/// A counter fell without a restart.
+const FELL: &str = "D009";
 /// A difference that does not fit the ledger.
 const OVERFLOW: &str = "D003";
 /// More bad (or good) events than events.
@@ -165,6 +167,19 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
                  the visit counted neither number ({beside:.0} other events were in it), its values are a new baseline"
             );
             (UNBELIEVABLE, message, None, true)
+        }
+        Note::MissingCount { histogram } => {
+            let message =
+                format!("{histogram} on {target} has no `_count`, so neither its good nor its total events count");
+            let hint = "a histogram has a `_count` beside its buckets; the page or a rule drops it".to_owned();
+            (MISSING_BUCKET, message, Some(hint), false)
+        }
+        Note::FellWithoutRestart { series } => {
+            let message = format!(
+                "{series} on {target} fell although its process did not start anew; the new value counted from zero"
+            );
+            let hint = "two processes behind one address invent events: list each by itself".to_owned();
+            (FELL, message, Some(hint), true)
         }
         Note::Replaced => {
             let message =

@@ -12,7 +12,9 @@ use super::pending::{PendingCredit, to_credits};
 use super::reports::{Report, ReportUses};
 use super::uses::{ByKey, uses_of};
 use crate::domain::counting::cursor::{CountedWith, SloCursor, TargetHeader};
-use crate::domain::counting::start::{ANOTHER_PROCESS_PATIENCE_MS, PageAge, StartVerdict, judge_age, judge_start};
+use crate::domain::counting::start::{
+    ANOTHER_PROCESS_PATIENCE_MS, PageAge, StartVerdict, believable_start, judge_age, judge_start,
+};
 use crate::domain::counting::text::SharedText;
 use crate::domain::counting::units::{SeriesUse, UsedSample};
 use crate::domain::counting::{Note, VisitFacts};
@@ -199,10 +201,11 @@ impl TargetState {
     /// it will be seen again.
     pub fn visit(&mut self, reading: Reading, visit: &VisitContext<'_>) -> VisitOutcome {
         self.health.visited(visit.at, visit.took);
-        let page = match reading {
+        let mut page = match reading {
             Reading::Page(page) => page,
             Reading::Missing(missing) => return self.missed(missing, visit),
         };
+        page.process_start = believable_start(page.process_start, visit.at);
         let header = self.cursor.as_ref().map(|cursor| cursor.header).unwrap_or_default();
         let age = judge_age(&header, page.age, visit.at);
         if age == PageAge::Older {

@@ -229,8 +229,8 @@ fn count_counters(
         _ => (counter_units(samples, indicator.good_is_rest()), Vec::new()),
     };
     let count = slo.count(&units, facts);
-    let without_bucket = missing.iter().map(|missing| missing.histogram.as_str());
-    slo.note_without_value(without_bucket.chain(counters_without_value(samples)), facts.at);
+    slo.see_halves(&missing, facts);
+    slo.note_without_value(counters_without_value(samples), facts.at);
     for (group, (total, good)) in &count.credits {
         for (minute, total, good) in placement::place(*total, *good, facts.previous_at, facts.at, facts.interval) {
             // A group is there as soon as it was seen, also without events.
@@ -245,10 +245,7 @@ fn count_counters(
         tally.observe(facts.at.minute());
     }
     tally.reset(count.resets);
-    let lacking = missing.into_iter().map(|missing| Note::MissingBucket {
-        histogram: missing.histogram,
-        nearest: missing.nearest,
-    });
+    let lacking = missing.into_iter().map(Note::from);
     count.notes.into_iter().chain(lacking).for_each(|note| tally.note(note));
 }
 
