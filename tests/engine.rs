@@ -135,7 +135,9 @@ on! { sqlite:
         what_is_too_much_is_asked_for_in_smaller_chunks,
         the_hundred_and_first_group_of_a_server_is_other,
         a_changed_indicator_begins_anew_and_is_filled_from_history,
-        computed_values_of_the_last_ten_minutes_are_read_again;
+        computed_values_of_the_last_ten_minutes_are_read_again,
+        what_a_server_has_forgotten_stays_counted,
+        an_answer_that_is_empty_for_a_while_takes_nothing_back;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

@@ -390,3 +390,53 @@ pub async fn computed_values_of_the_last_ten_minutes_are_read_again(database: Da
     );
     reading.world.prove().await;
 }
+
+pub async fn what_a_server_has_forgotten_stays_counted(database: Database) {
+    let server = FakeServer::default();
+    let expected = history(&server, &[]);
+    let Some(mut reading) = Reading::begin(database, SLO, server).await else {
+        return;
+    };
+    reading.read_all().await;
+    reading.shows("all of it", expected).await;
+    for series in reading.server.series.lock().expect("no panic").iter_mut() {
+        series.samples.drain(..600);
+    }
+    reading.reader.read_again(NOW);
+    reading.read_all().await;
+    // The last half is read again; its first samples are baselines.
+    reading.world.tick().await;
+    let (total, bad) = reading.world.events("shop/api");
+    assert!(
+        (expected.0 - 4..=expected.0).contains(&total),
+        "{total} of {}",
+        expected.0
+    );
+    assert!((expected.1 - 2..=expected.1).contains(&bad), "{bad} of {}", expected.1);
+    reading.world.prove().await;
+}
+
+pub async fn an_answer_that_is_empty_for_a_while_takes_nothing_back(database: Database) {
+    let server = FakeServer::default();
+    let full = |query: &str, _: Timestamp| Some(if query.contains("b_total") { 1.0 } else { 10.0 });
+    *server.computed.lock().expect("no panic") = Some(full);
+    let Some(mut reading) = Reading::begin(database, COMPUTED, server).await else {
+        return;
+    };
+    reading.read_all().await;
+    reading.world.tick().await;
+    let before = reading.world.events("shop/api");
+    *reading.server.computed.lock().expect("no panic") = Some(|_, _| None);
+    for _ in 0..15 {
+        reading.world.pass(60);
+        reading.read_all().await;
+    }
+    *reading.server.computed.lock().expect("no panic") = Some(full);
+    reading.world.pass(60);
+    reading.read_all().await;
+    reading.world.tick().await;
+    let after = reading.world.events("shop/api");
+    // Sixteen minutes have left the window; of the same number that came, eleven were read.
+    assert_eq!(after, (before.0 - 5 * 10, before.1 - 5), "{before:?}");
+    reading.world.prove().await;
+}

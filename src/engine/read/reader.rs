@@ -8,7 +8,7 @@ use super::books::Books;
 use super::chunk::Chunk;
 use super::keys::{SloKeys, credits};
 use super::plan::{counted, form, reach};
-use super::span::{boundary, gather, part_end};
+use super::span::{boundary, first_seen, gather, part_end};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
 use super::{samples, steps};
@@ -360,7 +360,7 @@ impl Reader {
             live_from: state.from,
             history: None,
         };
-        self.keep(writing, ReadState { way, ..state }, (first, end.minute()), &all, now)
+        self.keep_all(writing, ReadState { way, ..state }, (first, end.minute()), &all, now)
             .await?;
         Ok(StepDone {
             // Resets and notes were told when they were first read.
@@ -372,6 +372,20 @@ impl Reader {
     /// Sets the minutes of a span to what was counted, adds what lies before it, and keeps the state with it. In several
     /// transactions where it is much: only the last one moves the state, and setting again changes nothing.
     async fn keep(
+        &mut self,
+        writing: &Writing,
+        state: ReadState,
+        (first, last): (Minute, Minute),
+        count: &RangeCount,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        // What a server has forgotten, or does not tell for a while, stays as it was once seen.
+        let first = first_seen(count, first).min(Minute(last.0 + 1));
+        self.keep_all(writing, state, (first, last), count, now).await
+    }
+
+    /// The same, also for minutes of which nothing is told any more.
+    async fn keep_all(
         &mut self,
         writing: &Writing,
         state: ReadState,

@@ -15,6 +15,13 @@ pub fn part_end(from: i64, minutes: i64) -> i64 {
     if end > from { end - 1 } else { from + minutes - 1 }
 }
 
+/// The first minute from `first` on of which a count tells something; far in the future where there is none.
+pub fn first_seen(count: &RangeCount, first: Minute) -> Minute {
+    let counted = count.minutes.keys().map(|(_, minute)| *minute);
+    let seen = counted.chain(count.observed.iter().copied());
+    seen.filter(|minute| *minute >= first).min().unwrap_or(Minute(i64::MAX))
+}
+
 /// Puts what lies before a minute into it.
 pub fn gather(count: &mut RangeCount, first: Minute) {
     let later = std::mem::take(&mut count.minutes);
