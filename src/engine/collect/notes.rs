@@ -247,4 +247,20 @@ mod tests {
             assert!(hint.contains(said), "{hint}");
         }
     }
+
+    #[test]
+    fn what_nothing_feeds_is_told_where_to_look() {
+        for (server, message, hint) in [
+            (None, "no series on any target matches its selectors", "/targets"),
+            (
+                Some("eu"),
+                "no series on the server \"eu\" matches its selectors",
+                "ask the server",
+            ),
+        ] {
+            let found = unfed(server);
+            assert_eq!((found.code.as_str(), found.message.as_str()), ("D010", message));
+            assert!(found.hint.is_some_and(|text| text.contains(hint)));
+        }
+    }
 }

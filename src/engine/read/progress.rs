@@ -163,3 +163,21 @@ pub fn patience(failures: u32, asked_for: Option<Duration>) -> Duration {
 pub fn shown(wait: Duration) -> String {
     format_duration(Duration::from_secs(wait.as_secs().max(1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_was_looked_at_when_all_of_the_window_was_read() {
+        let span = Some((Timestamp(0), Timestamp(1)));
+        for (was_current, missing, looked) in [(false, None, false), (true, span, false), (true, None, true)] {
+            let progress = Progress {
+                was_current,
+                missing,
+                ..Progress::default()
+            };
+            assert_eq!(progress.health(Vec::new()).looked, looked, "{was_current} {missing:?}");
+        }
+    }
+}
