@@ -298,7 +298,7 @@ impl ReadTask {
                 notes.set(slo, &source, std::mem::take(&mut done.notes), now);
                 let at = self.next_look(&seat, &source, done.is_current, now);
                 *if of_past { &mut seat.past_at } else { &mut seat.live_at } = at(of_past);
-                progress.done(done, now);
+                progress.done(done, of_past, now);
             }
             Err(error) => {
                 let mut retry_after = None;
@@ -311,14 +311,17 @@ impl ReadTask {
                 let wait = if asks_less {
                     Duration::ZERO
                 } else {
-                    progress.failed(&error, now);
-                    let wait = patience(progress.failures, retry_after);
-                    if progress.failures == 1 {
+                    let failures = progress.failed(&error, of_past, now);
+                    let wait = patience(failures, retry_after);
+                    if failures == 1 {
                         tracing::warn!(slo = %id, source, %error, again_in = shown(wait), "an SLO cannot be read from its server");
                     }
                     wait
                 };
-                seat.live_at = seat.live_at.max(now + wait);
+                // A past that cannot be read does not keep the present; the other way round it does.
+                if !of_past {
+                    seat.live_at = seat.live_at.max(now + wait);
+                }
                 seat.past_at = seat.past_at.max(now + wait);
             }
         }

@@ -18,6 +18,15 @@ const SERVER_NOTE: &str = "D008";
 /// At most so many of a server's own notes are shown.
 const SERVER_NOTES_MAX: usize = 3;
 
+/// What keeps one strand from being read.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// So many tries have failed since one succeeded.
+    failures: u32,
+    /// Since when the server gives no answer that counts, and why.
+    failure: Option<(Timestamp, String)>,
+}
+
 /// How the reading of one SLO is going.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -27,10 +36,10 @@ pub struct Progress {
     pub feeds: bool,
     /// The present was read as far as it should be, since this process took over.
     pub was_current: bool,
-    /// So many tries have failed since one succeeded.
-    pub failures: u32,
-    /// Since when the server gives no answer that counts, and why.
-    pub failure: Option<(Timestamp, String)>,
+    /// What keeps the present from being read.
+    pub live: Trouble,
+    /// What keeps the past from being read.
+    pub past: Trouble,
     /// When the server last answered.
     pub answered_at: Option<Timestamp>,
     /// When something last matched.
@@ -48,9 +57,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A step has ended well.
-    pub fn done(&mut self, done: StepDone, now: Timestamp) {
-        (self.failures, self.failure) = (0, None);
+    /// A step of the present or of the past has ended well.
+    pub fn done(&mut self, done: StepDone, of_past: bool, now: Timestamp) {
+        *self.strand(of_past) = Trouble::default();
         self.answered_at = Some(now);
         self.was_current |= done.is_current;
         self.resets += done.resets;
@@ -64,13 +73,20 @@ impl Progress {
         }
     }
 
-    /// A step has failed.
-    pub fn failed(&mut self, error: &ReadError, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
+    /// A step has failed; tells how many have in a row.
+    pub fn failed(&mut self, error: &ReadError, of_past: bool, now: Timestamp) -> u32 {
+        let trouble = self.strand(of_past);
+        trouble.failures = trouble.failures.saturating_add(1);
         // That the store is away is shown by `/-/ready`; the server has nothing to do with it.
-        let ReadError::Query(error) = error else { return };
-        let since = self.failure.as_ref().map_or(now, |(since, _)| *since);
-        self.failure = Some((since, error.to_string()));
+        if let ReadError::Query(error) = error {
+            let since = trouble.failure.as_ref().map_or(now, |(since, _)| *since);
+            trouble.failure = Some((since, error.to_string()));
+        }
+        trouble.failures
+    }
+
+    fn strand(&mut self, of_past: bool) -> &mut Trouble {
+        if of_past { &mut self.past } else { &mut self.live }
     }
 
     /// Where it stands now.
@@ -84,10 +100,21 @@ impl Progress {
 
     /// As evaluation sees it: a server is one feeding target.
     pub fn health(&self, mut notes: Vec<DiagnosticView>) -> SloHealth {
-        if let Some((since, why)) = &self.failure {
+        if let Some((since, why)) = &self.live.failure {
+            let known = match self.read_until {
+                Timestamp(0) => "nothing was read yet".to_owned(),
+                until => format!("nothing is known of the time after {until}"),
+            };
             let message = format!(
-                "the server \"{}\" gives no answer that counts since {since}: {why}; nothing is known of the time after {}",
-                self.source, self.read_until
+                "the server \"{}\" gives no answer that counts since {since}: {why}; {known}",
+                self.source
+            );
+            notes.push(running(UNANSWERED, message, None));
+        }
+        if let Some((since, why)) = &self.past.failure {
+            let message = format!(
+                "the history of the server \"{}\" cannot be read since {since}: {why}; the present is not affected",
+                self.source
             );
             notes.push(running(UNANSWERED, message, None));
         }
@@ -97,7 +124,7 @@ impl Progress {
         }));
         SloHealth {
             feeding: usize::from(self.feeds),
-            settled: self.was_current || self.failures >= 2,
+            settled: self.was_current || self.live.failures >= 2,
             looked: self.was_current && self.missing.is_none(),
             seen_at: self.answered_at,
             matched_at: self.matched_at,
@@ -113,11 +140,20 @@ impl Progress {
         let missing = self.missing.map_or(0.0, |(from, until)| span(from, until));
         BackfillView {
             source: self.source.clone(),
-            from: self.from,
-            read_until: self.read_until,
+            from: known(self.from),
+            read_until: known(self.read_until),
             missing: self.missing,
-            done_ratio: if whole > 0.0 { 1.0 - missing / whole } else { 1.0 },
-            error: self.failure.as_ref().map(|(_, why)| why.clone()),
+            done_ratio: if whole > 0.0 {
+                (1.0 - missing / whole).max(0.0)
+            } else {
+                0.0
+            },
+            error: self
+                .live
+                .failure
+                .as_ref()
+                .or(self.past.failure.as_ref())
+                .map(|(_, why)| why.clone()),
         }
     }
 }
@@ -127,12 +163,12 @@ impl Progress {
 pub struct BackfillView {
     /// The server's name.
     pub source: String,
-    /// Where the history that is read begins.
+    /// Where the history that is read begins; `None` before it was decided.
     #[serde(serialize_with = "as_time")]
-    pub from: Timestamp,
+    pub from: Option<Timestamp>,
     /// Up to when the present was read.
     #[serde(serialize_with = "as_time")]
-    pub read_until: Timestamp,
+    pub read_until: Option<Timestamp>,
     /// What of the past is still to be read: from, until; `None` when all of it was.
     #[serde(serialize_with = "as_span")]
     pub missing: Option<(Timestamp, Timestamp)>,
@@ -142,9 +178,14 @@ pub struct BackfillView {
     pub error: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde decides the signature")]
-fn as_time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
+/// A time, where the reading has begun.
+fn known(at: Timestamp) -> Option<Timestamp> {
+    (at != Timestamp(0)).then_some(at)
+}
+
+#[expect(clippy::ref_option, reason = "serde decides the signature")]
+fn as_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::to_rfc3339).serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "serde decides the signature")]

@@ -11,6 +11,9 @@ use crate::engine::ports::{QueryFailure, QueryServer};
 
 /// Late data are looked for in so much of what was read already.
 pub const REREAD: Duration = Duration::from_mins(10);
+/// What the scrape interval is taken to be where a server has no data yet: as long as is usual, since a step that is too
+/// short for it sees nothing, ever.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(75);
 /// The points of one answer: servers refuse more than 11,000.
 const POINTS_MAX: i64 = 10_000;
 
@@ -30,7 +33,8 @@ pub async fn learn_step(server: &dyn QueryServer, form: &PromQlForm, at: Timesta
     let Some(query) = interval_query(form) else {
         return Ok(learned_step(None));
     };
-    Ok(learned_step(interval_from_count(largest(server, &query, at).await?)))
+    let learned = interval_from_count(largest(server, &query, at).await?);
+    Ok(learned_step(Some(learned.unwrap_or(UNKNOWN_INTERVAL))))
 }
 
 /// The last step that ends at or before a time.

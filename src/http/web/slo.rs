@@ -175,7 +175,7 @@ impl SloPage {
             source_text: slo.source_text.clone(),
             api: format!("/api/v1{}", href(slo)),
             backfill: backfill(slo, now),
-            read_until: slo.backfill.as_ref().map(|it| Time::of(it.read_until, now)),
+            read_until: slo.backfill.as_ref().and_then(|it| Some(Time::of(it.read_until?, now))),
         }
     }
 }
@@ -188,7 +188,7 @@ fn backfill(slo: &SloView, now: Timestamp) -> Option<Backfill> {
     Some(Backfill {
         source: backfill.source.clone(),
         percent: format!("{percent} %"),
-        from: Time::of(backfill.from, now),
+        from: Time::of(backfill.from?, now),
     })
 }
 

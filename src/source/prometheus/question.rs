@@ -70,6 +70,16 @@ pub(super) fn keep_within(answer: &mut Answer, after: Timestamp, until: Timestam
     });
 }
 
+/// The first time in an answer that lies beyond what was asked for; `after` itself does not.
+pub(super) fn beyond(answer: &Answer, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    let mut times = answer
+        .series
+        .iter()
+        .flat_map(|series| &series.samples)
+        .map(|(at, _)| *at);
+    times.find(|at| *at < after || *at > until)
+}
+
 /// The first time in an answer that is no step: what its values stand for would be guessed.
 pub(super) fn off_step(answer: &Answer, first: Timestamp, last: Timestamp, step: Duration) -> Option<Timestamp> {
     let step = millis(step).max(1);

@@ -156,8 +156,17 @@ impl QueryServer for PrometheusServer {
             return Ok(Answer::default());
         }
         let mut answer = self.ask(&question::samples(selector, after, until)).await?;
+        let strange = question::beyond(&answer, after, until);
         question::keep_within(&mut answer, after, until);
-        Ok(answer)
+        match strange {
+            // Some at its edges are a server's own way; nothing but such is no answer to the question.
+            Some(at) if answer.series.is_empty() => {
+                let detail =
+                    format!("it answers with a sample at {at}, which is not within the time that was asked for");
+                Err(self.named(Failure::new(QueryFailureReason::Format, detail)))
+            }
+            _ => Ok(answer),
+        }
     }
 
     async fn steps(
