@@ -120,6 +120,10 @@ mod tests {
             series: vec![series(&[1000, 1001, 2000, 2001]), series(&[1000])],
             notes: Vec::new(),
         };
+        let strange = |after: i64, until: i64| beyond(&answer, Timestamp(after), Timestamp(until)).map(|at| at.0);
+        assert_eq!(strange(1000, 2001), None, "`after` itself is some servers' own way");
+        assert_eq!(strange(1001, 2001), Some(1000));
+        assert_eq!(strange(1000, 2000), Some(2001));
         keep_within(&mut answer, Timestamp(1000), Timestamp(2000));
         assert_eq!(answer.series, [series(&[1001, 2000])]);
         let off = |times: &[i64]| {
