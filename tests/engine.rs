@@ -137,7 +137,8 @@ on! { sqlite:
         a_changed_indicator_begins_anew_and_is_filled_from_history,
         computed_values_of_the_last_ten_minutes_are_read_again,
         what_a_server_has_forgotten_stays_counted,
-        an_answer_that_is_empty_for_a_while_takes_nothing_back;
+        an_answer_that_is_empty_for_a_while_takes_nothing_back,
+        one_strange_page_does_not_change_how_an_slo_is_read;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

@@ -440,3 +440,23 @@ pub async fn an_answer_that_is_empty_for_a_while_takes_nothing_back(database: Da
     assert_eq!(after, (before.0 - 5 * 10, before.1 - 5), "{before:?}");
     reading.world.prove().await;
 }
+
+pub async fn one_strange_page_does_not_change_how_an_slo_is_read(database: Database) {
+    let server = FakeServer::default();
+    let expected = history(&server, &[(400, 380)]);
+    let slos = SLO.replace(
+        "total: requests_total, bad: 'requests_total{code=\"500\"}'",
+        "total: 'sum(increase(requests_total[{{.window}}]))', bad: 'sum(increase(requests_total{code=\"500\"}[{{.window}}]))'",
+    );
+    assert!(slos.contains("increase"), "{slos}");
+    let Some(mut reading) = Reading::begin(database, &slos, server).await else {
+        return;
+    };
+    let faults = [QueryFailureReason::Format, QueryFailureReason::Format];
+    reading.server.faults.lock().expect("no panic").extend(faults);
+    assert!(matches!(reading.step(false).await, Err(ReadError::Query(_))));
+    assert!(reading.reader.state().is_none(), "nothing was decided");
+    reading.server.faults.lock().expect("no panic").clear();
+    reading.read_all().await;
+    reading.shows("from raw samples, across the gap", expected).await;
+}
