@@ -350,14 +350,4 @@ impl Indicator {
                 .collect(),
         )
     }
-
-    /// The group for all that comes after the hundredth.
-    pub fn other_group(&self) -> Group {
-        Group(
-            self.group_by
-                .iter()
-                .map(|name| (name.clone(), Group::OTHER.to_owned()))
-                .collect(),
-        )
-    }
 }

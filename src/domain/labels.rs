@@ -181,6 +181,12 @@ impl Group {
     /// The value that stands for all groups beyond the cap.
     pub const OTHER: &str = "other";
 
+    /// The group of all that is beyond the cap; with several labels each of them is `other`.
+    pub fn other<'a>(names: impl IntoIterator<Item = &'a String>) -> Self {
+        let pairs = names.into_iter().map(|name| (name.clone(), Self::OTHER.to_owned()));
+        Self(pairs.collect())
+    }
+
     /// `{region="eu"}`, also with empty values.
     pub fn to_label_set(&self) -> String {
         let mut text = String::new();

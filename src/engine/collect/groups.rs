@@ -20,13 +20,7 @@ impl State {
             self.new_groups.entry(credit.slo).or_default().push(group.clone());
             group.clone()
         } else {
-            let other = Group(
-                group
-                    .0
-                    .iter()
-                    .map(|(name, _)| (name.clone(), Group::OTHER.to_owned()))
-                    .collect(),
-            );
+            let other = Group::other(group.0.iter().map(|(name, _)| name));
             if self.keys.get(credit.slo, Some(&other)).is_none() && !self.is_waiting(credit.slo, &other) {
                 self.new_groups.entry(credit.slo).or_default().push(other.clone());
             }

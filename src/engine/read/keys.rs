@@ -54,7 +54,7 @@ impl SloKeys {
             }
         }
         came.sort();
-        let other = other_group(group_by);
+        let other = Group::other(group_by);
         let known = self.groups.keys().filter(|group| **group != other).count();
         let room = GROUPS_MAX.saturating_sub(known);
         let mut lacking: Vec<Group> = came.iter().take(room).map(|(_, group)| (*group).clone()).collect();
@@ -68,7 +68,7 @@ impl SloKeys {
     pub fn buckets(&self, count: &RangeCount, group_by: &[String]) -> BTreeMap<(KeyId, Minute), Bucket> {
         let mut buckets: BTreeMap<(KeyId, Minute), Bucket> = BTreeMap::new();
         let other = (!group_by.is_empty())
-            .then(|| self.groups.get(&other_group(group_by)))
+            .then(|| self.groups.get(&Group::other(group_by)))
             .flatten();
         for ((group, minute), (total, good)) in &count.minutes {
             let group = (!group_by.is_empty())
@@ -93,9 +93,4 @@ pub fn credits(buckets: BTreeMap<(KeyId, Minute), Bucket>) -> Vec<Credit> {
     filled
         .map(|((key, minute), bucket)| Credit { key, minute, bucket })
         .collect()
-}
-
-fn other_group(group_by: &[String]) -> Group {
-    let pairs = group_by.iter().map(|name| (name.clone(), Group::OTHER.to_owned()));
-    Group(pairs.collect())
 }
