@@ -146,11 +146,12 @@ fn report(
             None if backfill.is_whole => "read wholly".to_owned(),
             None => format!("{:.0} % read", backfill.done_ratio * 100.0),
         };
-        writeln!(
-            out,
-            "{} from {} since {}: {state}",
-            backfill.slo, backfill.source, backfill.from
-        )?;
+        // Where nothing was read yet there is no beginning either.
+        let since = match backfill.from.as_str() {
+            "" => String::new(),
+            from => format!(" since {from}"),
+        };
+        writeln!(out, "{} from {}{since}: {state}", backfill.slo, backfill.source)?;
     }
     Ok(i32::from(waiting > 0 || failed > 0))
 }

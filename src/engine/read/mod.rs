@@ -6,6 +6,7 @@
 
 pub mod books;
 pub mod chunk;
+mod keep;
 pub mod keys;
 pub mod plan;
 pub mod progress;
@@ -53,8 +54,10 @@ impl BackfillRequests {
         self.changed.notify_one();
     }
 
-    fn take(&self) -> BTreeSet<SloId> {
-        std::mem::take(&mut self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Offers each request; one that cannot be taken yet stays.
+    fn offer(&self, mut take: impl FnMut(&SloId) -> bool) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.retain(|slo| !take(slo));
     }
 }
 
@@ -106,8 +109,9 @@ impl Readers {
         let mut shared = self.lock();
         shared.notes.expire(now);
         let of_slo = |slo: &i64| {
-            let progress = shared.progress.get(slo).cloned().unwrap_or_default();
-            (*slo, progress.health(shared.notes.of(*slo)))
+            let notes = shared.notes.of(*slo);
+            let unread = Progress::default();
+            (*slo, shared.progress.get(slo).unwrap_or(&unread).health(notes))
         };
         shared.wanted.keys().map(of_slo).collect()
     }
@@ -221,15 +225,18 @@ impl ReadTask {
                 seats.insert(*slo, seat);
             }
         }
-        drop(shared);
-        let asked = self.requests.take();
-        for seat in seats
-            .values_mut()
-            .filter(|seat| asked.contains(&seat.reader.entry.slo.id))
-        {
+        self.requests.offer(|asked| {
+            let Some(slo) = shared.wanted.iter().find(|(_, (entry, _))| entry.slo.id == *asked) else {
+                return true;
+            };
+            // One that is under way, or has not begun, is offered again when it is back.
+            let Some(seat) = seats.get_mut(slo.0).filter(|seat| seat.reader.state().is_some()) else {
+                return false;
+            };
             seat.reader.read_again(now);
             seat.past_at = now;
-        }
+            true
+        });
     }
 
     /// Sends readers out, the present before the past, as many at a time as their servers allow; tells when the next one
@@ -365,4 +372,23 @@ async fn step(mut seat: Seat, writing: Writing, server: ListedServer, of_past: b
     };
     let outcome = outcome.await;
     Back { seat, of_past, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_cannot_be_taken_yet_stays() {
+        let requests = BackfillRequests::default();
+        requests.ask(SloId::new("shop", "api"));
+        requests.offer(|_| false);
+        let mut taken = Vec::new();
+        requests.offer(|slo| {
+            taken.push(slo.clone());
+            true
+        });
+        requests.offer(|slo| unreachable!("{slo} was taken"));
+        assert_eq!(taken, [SloId::new("shop", "api")]);
+    }
 }

@@ -1,29 +1,24 @@
 //! The reading of one SLO from its server: what is to be read next, and the commit of what was.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::books::Books;
 use super::chunk::Chunk;
-use super::keys::{SloKeys, credits};
+use super::keys::SloKeys;
 use super::plan::{counted, form, reach};
-use super::span::{boundary, first_seen, gather, part_end};
+use super::samples::ChunkRead;
+use super::span::{boundary, gather};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
 use super::{samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
-use crate::domain::counts::Bucket;
 use crate::domain::indicator::IndicatorKind;
 use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
 use crate::engine::catalog::Entry;
-use crate::engine::ports::{
-    Epoch, KeyId, ListedServer, QueryFailure, QueryFailureReason, ReadCommit, ReadSpan, Store, StoreError,
-};
+use crate::engine::ports::{Epoch, ListedServer, QueryFailure, QueryFailureReason, Store, StoreError};
 
-/// Buckets of one write transaction.
-const BUCKETS_AT_A_TIME: usize = 2000;
 /// A window may have grown by so much without the past being read again.
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
@@ -70,10 +65,10 @@ pub struct Reader {
     pub slo: i64,
     /// The SLO.
     pub entry: Entry,
-    keys: SloKeys,
+    pub(super) keys: SloKeys,
     /// The store's number of the pseudo target, and how many commits it has seen.
-    target: (i64, i64),
-    state: Option<ReadState>,
+    pub(super) target: (i64, i64),
+    pub(super) state: Option<ReadState>,
     live: Chunk,
     past: Chunk,
 }
@@ -162,12 +157,17 @@ impl Reader {
                 history: (from < live_from).then(|| RangeCursor::new(from)),
             },
         };
-        Ok(ReadState {
+        Ok(self.standing(from, way))
+    }
+
+    /// The state in which the SLO is read in this way, with a history from there.
+    fn standing(&self, from: Timestamp, way: Way) -> ReadState {
+        ReadState {
             indicator: self.entry.indicator,
             key: self.keys.sum,
             from,
             way,
-        })
+        }
     }
 
     /// Reads the past once more, from the beginning of the SLO's longest window.
@@ -190,7 +190,10 @@ impl Reader {
                 step,
                 read_until,
                 history,
-            } => *history = Some((aligned(from, *step), *read_until)),
+            } => {
+                let from = aligned(from, *step);
+                *history = (from < *read_until).then_some((from, *read_until));
+            }
         }
     }
 
@@ -221,7 +224,7 @@ impl Reader {
                 ..StepDone::default()
             });
         }
-        let mut done = match state.way.clone() {
+        let mut done = match state.way {
             Way::Samples {
                 live,
                 live_from,
@@ -230,9 +233,7 @@ impl Reader {
                 let until = end.min(before + self.live.length());
                 let mut cursor = live;
                 let is_first = before == live_from;
-                let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
-                let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
-                self.live.answered(read.samples);
+                let read = self.count_samples(server, false, &mut cursor, is_first, until).await?;
                 let mut count = read.count;
                 if history.is_some() {
                     // What lies before the live strand is the other one's.
@@ -244,24 +245,21 @@ impl Reader {
                     history,
                 };
                 let span = (Minute(before.minute().0 + 1), until.minute());
-                self.keep(writing, ReadState { way, ..state }, span, &count, now)
+                self.keep(writing, self.standing(state.from, way), span, &count, now)
                     .await?;
                 StepDone::of(count, read.notes)
             }
             Way::Steps { step, history, .. } => {
                 let after = aligned(before - REREAD, step).max(aligned(state.from, step));
                 let until = end.min(span_end(before, step, self.live.length()));
-                let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
-                let groups = &self.entry.slo.indicator.group_by;
-                let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
-                self.live.answered(read.samples);
+                let read = self.compute_steps(server, false, step, (after, until)).await?;
                 let way = Way::Steps {
                     step,
                     read_until: until,
                     history,
                 };
                 let span = (after.minute(), Minute(until.minute().0 - 1));
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                self.keep(writing, self.standing(state.from, way), span, &read.count, now)
                     .await?;
                 StepDone::of(read.count, read.notes)
             }
@@ -280,31 +278,28 @@ impl Reader {
         let Some(state) = self.state.clone() else {
             return Ok(StepDone::default());
         };
-        match state.way.clone() {
+        match state.way {
             Way::Samples {
                 live,
                 live_from,
                 history: Some(history),
             } => {
                 if history.read_until() >= live_from {
-                    return self
-                        .join(writing, server, state, (history, live.read_until()), now)
-                        .await;
+                    let (from, end) = (state.from, live.read_until());
+                    return self.join(writing, server, (from, history, end), now).await;
                 }
                 let before = history.read_until();
                 let until = live_from.min(before + self.past.length());
                 let mut cursor = history;
-                let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
                 let is_first = before == state.from;
-                let read = samples::read(server.server.as_ref(), indicator, &mut cursor, is_first, until).await?;
-                self.past.answered(read.samples);
+                let read = self.count_samples(server, true, &mut cursor, is_first, until).await?;
                 let way = Way::Samples {
                     live,
                     live_from,
                     history: Some(cursor),
                 };
                 let span = (Minute(before.minute().0 + 1), until.minute());
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                self.keep(writing, self.standing(state.from, way), span, &read.count, now)
                     .await?;
                 Ok(StepDone::of(read.count, read.notes))
             }
@@ -314,17 +309,14 @@ impl Reader {
                 history: Some((from, until)),
             } => {
                 let after = span_begin(until, step, self.past.length()).max(from);
-                let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
-                let groups = &self.entry.slo.indicator.group_by;
-                let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
-                self.past.answered(read.samples);
+                let read = self.compute_steps(server, true, step, (after, until)).await?;
                 let way = Way::Steps {
                     step,
                     read_until,
                     history: (after > from).then_some((from, after)),
                 };
                 let span = (after.minute(), Minute(until.minute().0 - 1));
-                self.keep(writing, ReadState { way, ..state }, span, &read.count, now)
+                self.keep(writing, self.standing(state.from, way), span, &read.count, now)
                     .await?;
                 Ok(StepDone::of(read.count, read.notes))
             }
@@ -337,30 +329,26 @@ impl Reader {
         &mut self,
         writing: &Writing,
         server: &ListedServer,
-        state: ReadState,
-        (mut cursor, end): (RangeCursor, Timestamp),
+        (from, mut cursor, end): (Timestamp, RangeCursor, Timestamp),
         now: Timestamp,
     ) -> Result<StepDone, ReadError> {
         let first = Minute(cursor.read_until().minute().0 + 1);
         let (mut all, mut notes) = (RangeCount::default(), Vec::new());
         while cursor.read_until() < end {
             let until = end.min(cursor.read_until() + self.past.length());
-            let indicator = &counted(&self.entry.slo).ok_or_else(no_such_way)?;
-            let mut read = samples::read(server.server.as_ref(), indicator, &mut cursor, false, until).await?;
-            self.past.answered(read.samples);
-            for (at, (total, good)) in read.count.minutes {
-                let sum = all.minutes.entry(at).or_default();
-                *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+            let mut read = self.count_samples(server, true, &mut cursor, false, until).await?;
+            for (at, events) in read.count.minutes {
+                all.add(at, events);
             }
             all.observed.append(&mut read.count.observed);
             notes.append(&mut read.notes);
         }
         let way = Way::Samples {
             live: cursor,
-            live_from: state.from,
+            live_from: from,
             history: None,
         };
-        self.keep_all(writing, ReadState { way, ..state }, (first, end.minute()), &all, now)
+        self.keep_all(writing, self.standing(from, way), (first, end.minute()), &all, now)
             .await?;
         Ok(StepDone {
             // Resets and notes were told when they were first read.
@@ -369,111 +357,41 @@ impl Reader {
         })
     }
 
-    /// Sets the minutes of a span to what was counted, adds what lies before it, and keeps the state with it. In several
-    /// transactions where it is much: only the last one moves the state, and setting again changes nothing.
-    async fn keep(
+    async fn count_samples(
         &mut self,
-        writing: &Writing,
-        state: ReadState,
-        (first, last): (Minute, Minute),
-        count: &RangeCount,
-        now: Timestamp,
-    ) -> Result<(), ReadError> {
-        // What a server has forgotten, or does not tell for a while, stays as it was once seen.
-        let first = first_seen(count, first).min(Minute(last.0 + 1));
-        self.keep_all(writing, state, (first, last), count, now).await
+        server: &ListedServer,
+        of_past: bool,
+        cursor: &mut RangeCursor,
+        is_first: bool,
+        until: Timestamp,
+    ) -> Result<ChunkRead, QueryFailure> {
+        let indicator = counted(&self.entry.slo).ok_or_else(no_such_way)?;
+        let read = samples::read(server.server.as_ref(), &indicator, cursor, is_first, until).await?;
+        self.chunk(of_past).answered(read.samples);
+        Ok(read)
     }
 
-    /// The same, also for minutes of which nothing is told any more.
-    async fn keep_all(
+    async fn compute_steps(
         &mut self,
-        writing: &Writing,
-        state: ReadState,
-        (first, last): (Minute, Minute),
-        count: &RangeCount,
-        now: Timestamp,
-    ) -> Result<(), ReadError> {
-        let group_by = &self.entry.slo.indicator.group_by;
-        let lacking = self.keys.lacking(count, group_by);
-        if !lacking.is_empty() {
-            let wanted: Vec<_> = lacking.into_iter().map(|group| (self.slo, Some(group))).collect();
-            let mut changes = writing.books.lock().await;
-            let made = writing.store.ensure_keys(writing.epoch, &wanted, now).await?;
-            self.keys.extend(&made);
-            changes.new_keys.extend(made);
-        }
-        let mut before = self.keys.buckets(count, group_by);
-        let mut within: BTreeMap<(Minute, KeyId), Bucket> = BTreeMap::new();
-        before.retain(|(key, minute), bucket| {
-            let is_within = *minute >= first;
-            if is_within {
-                within.insert((*minute, *key), *bucket);
-            }
-            !is_within
-        });
-        let keys = self.keys.all();
-        let minutes_at_a_time = (BUCKETS_AT_A_TIME / keys.len().max(1)).max(1) as i64;
-        let old = self.state.as_ref().map(ReadState::encode).unwrap_or_default();
-        let mut from = first;
-        loop {
-            let to = Minute(part_end(from.0, minutes_at_a_time).min(last.0));
-            let is_last = to >= last;
-            let part = within.range((from, KeyId::MIN)..=(to, KeyId::MAX));
-            let part = part.map(|((minute, key), bucket)| ((*key, *minute), *bucket)).collect();
-            let minutes = credits(part);
-            let added = if is_last {
-                credits(std::mem::take(&mut before))
-            } else {
-                Vec::new()
-            };
-            let header = if is_last { state.encode() } else { old.clone() };
-            let span = (from <= to).then(|| ReadSpan {
-                keys: keys.clone(),
-                from,
-                to,
-            });
-            let commit = ReadCommit {
-                target: self.target.0,
-                expected_seq: self.target.1,
-                header,
-                span,
-                minutes,
-                added,
-            };
-            self.commit(writing, commit, now).await?;
-            if is_last {
-                break;
-            }
-            from = Minute(to.0 + 1);
-        }
-        self.state = Some(state);
-        Ok(())
-    }
-
-    async fn commit(&mut self, writing: &Writing, commit: ReadCommit, now: Timestamp) -> Result<(), ReadError> {
-        let mut changes = writing.books.lock().await;
-        match writing.store.commit_reads(writing.epoch, &[commit], now).await {
-            Ok(credited) => {
-                changes.credits.extend(credited);
-                self.target.1 += 1;
-                Ok(())
-            }
-            Err(error) => {
-                // Whether it took effect is not known, or somebody else has moved on: the store tells.
-                changes.unknown.extend(self.keys.all());
-                self.state = None;
-                Err(error.into())
-            }
-        }
+        server: &ListedServer,
+        of_past: bool,
+        step: Duration,
+        (after, until): (Timestamp, Timestamp),
+    ) -> Result<ChunkRead, QueryFailure> {
+        let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
+        let groups = &self.entry.slo.indicator.group_by;
+        let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
+        self.chunk(of_past).answered(read.samples);
+        Ok(read)
     }
 
     /// The server could not give so much; false when there is no less to ask for.
     pub fn ask_for_less(&mut self, of_past: bool) -> bool {
-        if of_past {
-            self.past.refused()
-        } else {
-            self.live.refused()
-        }
+        self.chunk(of_past).refused()
+    }
+
+    fn chunk(&mut self, of_past: bool) -> &mut Chunk {
+        if of_past { &mut self.past } else { &mut self.live }
     }
 }
 

@@ -84,11 +84,11 @@ fn unless_refused(answer: Result<Answer, QueryFailure>) -> Result<Answer, QueryF
     }
 }
 
-/// What came of reading a chunk.
+/// What came of reading a chunk, of samples or of steps.
 pub struct ChunkRead {
     /// What it counts.
     pub count: RangeCount,
-    /// How many samples were read.
+    /// How many samples or values were read.
     pub samples: u64,
     /// What the server says about its answers.
     pub notes: Vec<String>,

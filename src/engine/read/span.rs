@@ -24,9 +24,7 @@ pub fn first_seen(count: &RangeCount, first: Minute) -> Minute {
 
 /// Puts what lies before a minute into it.
 pub fn gather(count: &mut RangeCount, first: Minute) {
-    let later = std::mem::take(&mut count.minutes);
-    for ((group, minute), (total, good)) in later {
-        let sum = count.minutes.entry((group, minute.max(first))).or_default();
-        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+    for ((group, minute), events) in std::mem::take(&mut count.minutes) {
+        count.add((group, minute.max(first)), events);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::samples::largest;
-use crate::domain::counting::range::RangeCount;
+use super::samples::{ChunkRead, largest};
 use crate::domain::counting::steps::{count_steps, interval_from_count, interval_query, learned_step, queries};
 use crate::domain::indicator::PromQlForm;
 use crate::domain::time::{Timestamp, millis};
@@ -17,18 +16,8 @@ const UNKNOWN_INTERVAL: Duration = Duration::from_secs(75);
 /// The points of one answer: servers refuse more than 11,000.
 const POINTS_MAX: i64 = 10_000;
 
-/// What came of reading some steps.
-pub struct StepsRead {
-    /// What they count.
-    pub count: RangeCount,
-    /// How many values were read.
-    pub samples: u64,
-    /// What the server says about its answers.
-    pub notes: Vec<String>,
-}
-
-/// The step for an SLO: at least a minute and four scrape intervals, which are learned from its data. A server that does
-/// not tell leaves it at a minute's.
+/// The step for an SLO: at least a minute and four scrape intervals, which are learned from its data. Where a server has
+/// none yet, it is five minutes.
 pub async fn learn_step(server: &dyn QueryServer, form: &PromQlForm, at: Timestamp) -> Result<Duration, QueryFailure> {
     let Some(query) = interval_query(form) else {
         return Ok(learned_step(None));
@@ -61,7 +50,7 @@ pub async fn read(
     step: Duration,
     after: Timestamp,
     until: Timestamp,
-) -> Result<StepsRead, QueryFailure> {
+) -> Result<ChunkRead, QueryFailure> {
     let first = after + step;
     let (mut answers, mut samples, mut notes) = (Vec::new(), 0, Vec::new());
     for query in queries(form, group_by, step) {
@@ -70,7 +59,7 @@ pub async fn read(
         notes.append(&mut answer.notes);
         answers.push((query.role, answer));
     }
-    Ok(StepsRead {
+    Ok(ChunkRead {
         count: count_steps(form, group_by, &answers, first, until, step),
         samples,
         notes,

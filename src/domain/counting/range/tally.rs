@@ -87,6 +87,12 @@ impl Tally {
 }
 
 impl RangeCount {
+    /// Adds events to a minute of a group, in millionths.
+    pub fn add(&mut self, at: (Group, Minute), (total, good): (i64, i64)) {
+        let sum = self.minutes.entry(at).or_default();
+        *sum = (sum.0.saturating_add(total), sum.1.saturating_add(good));
+    }
+
     /// Adds a note that is not there yet, while there is room.
     pub(in crate::domain::counting) fn add_note(&mut self, note: Note) {
         if self.notes.len() < NOTES_MAX && !self.notes.contains(&note) {
