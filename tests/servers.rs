@@ -148,6 +148,8 @@ async fn steps_come_back(server: &dyn QueryServer, written: &[Written]) {
     assert_eq!(count.series[0].samples, [(at, 3.0)]);
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
 async fn reason(server: &dyn QueryServer, query: &str, step: Duration) -> Option<QueryFailureReason> {
     let (first, last) = (Timestamp(BEGIN_MS), Timestamp(BEGIN_MS + 86_400_000));
     server
@@ -155,6 +157,19 @@ async fn reason(server: &dyn QueryServer, query: &str, step: Duration) -> Option
         .await
         .err()
         .map(|failure| failure.reason)
+}
+
+/// A server gives back what was written, and says what it does not understand and what is too much for it.
+async fn gives_back(asked: &dyn QueryServer, written: &[Written], points_max: &str) {
+    samples_come_back(asked, written).await;
+    steps_come_back(asked, written).await;
+    assert_eq!(reason(asked, "up", MINUTE).await, None);
+    assert_eq!(reason(asked, "up(", MINUTE).await, Some(QueryFailureReason::BadQuery));
+    assert_eq!(
+        reason(asked, "up", Duration::from_secs(1)).await,
+        Some(QueryFailureReason::TooMuch),
+        "86,401 points are more than {points_max}"
+    );
 }
 
 #[tokio::test]
@@ -166,18 +181,9 @@ async fn prometheus_gives_back_what_was_written() {
     let written = written();
     let running = prometheus(&written).await;
     let asked = server(&running, "");
-    samples_come_back(&*asked, &written).await;
-    steps_come_back(&*asked, &written).await;
-    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
-    assert_eq!(reason(&*asked, "up", minute).await, None);
-    assert_eq!(reason(&*asked, "up(", minute).await, Some(QueryFailureReason::BadQuery));
-    assert_eq!(
-        reason(&*asked, "up", second).await,
-        Some(QueryFailureReason::TooMuch),
-        "86,401 points are more than 11,000"
-    );
+    gives_back(&*asked, &written, "11,000").await;
     let lost = server(&running, "/elsewhere");
-    assert_eq!(reason(&*lost, "up", minute).await, Some(QueryFailureReason::Status));
+    assert_eq!(reason(&*lost, "up", MINUTE).await, Some(QueryFailureReason::Status));
 }
 
 #[tokio::test]
@@ -189,16 +195,7 @@ async fn victoria_metrics_gives_back_what_was_written() {
     let written = written();
     let running = victoria_metrics(&written).await;
     let asked = server(&running, "/prometheus");
-    samples_come_back(&*asked, &written).await;
-    steps_come_back(&*asked, &written).await;
-    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
-    assert_eq!(reason(&*asked, "up", minute).await, None);
-    assert_eq!(reason(&*asked, "up(", minute).await, Some(QueryFailureReason::BadQuery));
-    assert_eq!(
-        reason(&*asked, "up", second).await,
-        Some(QueryFailureReason::TooMuch),
-        "86,401 points are more than 30,000"
-    );
+    gives_back(&*asked, &written, "30,000").await;
 }
 
 /// A shop for fifty hours before now: 600 requests in a minute, of which one fails and six are slow.
