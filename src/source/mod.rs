@@ -1,6 +1,7 @@
 //! Where readings come from.
 
 pub mod http;
+pub mod probe;
 pub mod prometheus;
 pub mod scrape;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the engine needs from the world: a store, targets to visit, receivers to tell. Adapters implement these.
 
+mod probes;
 mod records;
 mod servers;
 mod world;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::probes::*;
 pub use self::records::*;
 pub use self::servers::*;
 pub use self::world::*;

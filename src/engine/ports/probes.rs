@@ -1,0 +1,48 @@
+//! Probes: what is probed, how, and who is told of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::verdict::{ProbeTarget, Verdict};
+
+/// Probes one target.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// One probe, with all of its attempts: ends within the target's timeout, whatever the other side does.
+    async fn probe(&self) -> Verdict;
+}
+
+/// A target that is probed, and how.
+#[derive(Clone)]
+pub struct ListedProbe {
+    /// The target.
+    pub target: ProbeTarget,
+    /// The host that is asked, for the limit of probes of one host at the same time.
+    pub host: String,
+    /// How to probe it.
+    pub prober: Arc<dyn Prober>,
+    /// Changes exactly when target or prober do; an unchanged target goes on undisturbed.
+    pub config_hash: u64,
+}
+
+/// What is probed on demand, by `/probe` as blackbox exporter has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// What to probe.
+    pub target: String,
+    /// With which module.
+    pub module: String,
+    /// `hostname`: what the request calls the host, in the `Host` header and in TLS.
+    pub hostname: Option<String>,
+    /// How long it may take at most; a module's own timeout may be shorter.
+    pub timeout: Duration,
+}
+
+/// Probes on demand, whatever somebody asks for over the API.
+#[async_trait]
+pub trait ProbeOnDemand: Send + Sync {
+    /// One probe; `Err` says why it cannot be made as it was asked for: no such module, no such address.
+    async fn probe(&self, request: &ProbeRequest) -> Result<Verdict, String>;
+}
