@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nines::domain::answer::{Answer, AnsweredSeries};
 use nines::domain::labels::Labels;
-use nines::domain::selector_parser::parse_selector;
+use nines::domain::matcher::Selector;
 use nines::domain::time::Timestamp;
 use nines::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 
@@ -48,13 +48,12 @@ impl FakeServer {
         fault.map_or(Ok(()), |reason| Err(failure(reason)))
     }
 
-    fn matching(&self, selector: &str) -> Result<Vec<AnsweredSeries>, QueryFailure> {
-        let selector = parse_selector(selector).map_err(|_| failure(QueryFailureReason::BadQuery))?;
+    fn matching(&self, selector: &Selector) -> Vec<AnsweredSeries> {
         let series = self.series.lock().expect("no panic");
         let matching = series
             .iter()
             .filter(|series| selector.matches(&series.metric, &series.labels));
-        Ok(matching.cloned().collect())
+        matching.cloned().collect()
     }
 }
 
@@ -68,9 +67,9 @@ fn failure(reason: QueryFailureReason) -> QueryFailure {
 
 #[async_trait]
 impl QueryServer for FakeServer {
-    async fn samples(&self, selector: &str, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
+    async fn samples(&self, selector: &Selector, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
         self.fail()?;
-        let mut series = self.matching(selector)?;
+        let mut series = self.matching(selector);
         for one in &mut series {
             one.samples.retain(|(at, _)| *at > after && *at <= until);
         }
@@ -83,7 +82,7 @@ impl QueryServer for FakeServer {
         if most.is_some_and(|most| answer.sample_count() > most) {
             return Err(failure(QueryFailureReason::TooMuch));
         }
-        if selector.starts_with("requests_total") {
+        if selector.metric.as_deref() == Some("requests_total") {
             self.asked.lock().expect("no panic").push((after, until));
         }
         Ok(answer)

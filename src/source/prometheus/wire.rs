@@ -81,9 +81,9 @@ impl Wire {
             return Err(a_page());
         }
         let body = self.body(response).await?;
-        let partial = self.settings.partial_response;
+        let (partial, answered_by) = (self.settings.partial_response, question.answered_by);
         // Tens of megabytes take a while; others must not wait for that.
-        let read = task::spawn_blocking(move || read(&body, partial)).await;
+        let read = task::spawn_blocking(move || read(&body, partial, answered_by)).await;
         let mut answer =
             read.unwrap_or_else(|_| Err(Failure::new(QueryFailureReason::Format, "the answer could not be read")))?;
         answer.notes = answer.notes.into_iter().map(|note| self.discreet(note)).collect();
@@ -204,7 +204,7 @@ async fn failed(response: Response) -> Failure {
 }
 
 /// What an answer with the status 200 says.
-fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
+fn read(body: &[u8], partial: PartialResponse, answered_by: &[&str]) -> Result<Answer, Failure> {
     let envelope = answer::parse(body).map_err(|error| unreadable(body, &error))?;
     match envelope.status.as_ref() {
         "success" => {}
@@ -225,8 +225,14 @@ fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
         let detail = format!("the answer is partial: {lack}; `partial_response: warn` takes it nevertheless");
         return Err(Failure::new(QueryFailureReason::Partial, detail));
     }
-    let found = envelope.data.and_then(|data| data.result);
-    let found = found.ok_or_else(|| of_another_shape("it has no `data.result`"))?;
+    let data = envelope.data.unwrap_or_default();
+    let found = data.result.ok_or_else(|| of_another_shape("it has no `data.result`"))?;
+    if !answered_by.contains(&&*data.result_type) {
+        let (is, asked) = (cut(&data.result_type), answered_by.join(" or a "));
+        return Err(of_another_question(&format!(
+            "its `resultType` is \"{is}\", and a {asked} was asked for"
+        )));
+    }
     let mut notes: Vec<String> = warnings.iter().chain(&infos).map(|note| cut(note)).collect();
     if envelope.is_partial {
         notes.extend(lack.filter(|lack| !notes.contains(lack)));
@@ -260,6 +266,12 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
 
 fn of_another_shape(what: &str) -> Failure {
     let detail = format!("the answer is JSON, but not of Prometheus's query API: {what}");
+    Failure::new(QueryFailureReason::Format, detail)
+}
+
+/// An answer that would be one to another question.
+pub(super) fn of_another_question(how: &str) -> Failure {
+    let detail = format!("it answers another question: {how}; check what stands between nines and the server");
     Failure::new(QueryFailureReason::Format, detail)
 }
 

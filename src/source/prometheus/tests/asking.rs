@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{EMPTY, ONE, json, server, settings};
+use super::{ONE, json, selector, series, server, settings};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailureReason, QueryServer};
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ const OPENS_AFTER: usize = 5;
 
 #[tokio::test]
 async fn questions_are_forms_with_all_that_the_server_must_know() {
-    let fake = Server::scripted(vec![json("200 OK", EMPTY)]).await;
+    let fake = Server::scripted(vec![json("200 OK", &series(""))]).await;
     let mut settings = settings(&format!("http://{}/prometheus/?extra_label=a%3Db", fake.address));
     settings.http.auth = Auth::Basic {
         username: SecretSource::Inline(Secret::new("u")),
@@ -37,7 +37,10 @@ async fn questions_are_forms_with_all_that_the_server_must_know() {
     let (after, until) = (Timestamp(1_000), Timestamp(61_000));
     let all = "timeout=30&partial_response=false&max_source_resolution=0s&nocache=1&deny_partial_response=1";
     let some = "timeout=1.500&partial_response=true&max_source_resolution=0s&nocache=1";
-    strict.samples("a{b=\"+\"}", after, until).await.expect("an answer");
+    strict
+        .samples(&selector("a{b=\"+\"}"), after, until)
+        .await
+        .expect("an answer");
     let first = fake.last_request();
     assert!(
         first.starts_with("POST /prometheus/api/v1/query?extra_label=a%3Db HTTP/1.1\r\n"),
@@ -68,7 +71,7 @@ async fn questions_are_forms_with_all_that_the_server_must_know() {
     );
     assert_eq!(
         strict
-            .samples("a", until, until)
+            .samples(&selector("a"), until, until)
             .await
             .map(|answer| answer.series.len()),
         Ok(0)
@@ -221,26 +224,6 @@ async fn no_more_questions_are_under_way_than_may_be() {
         _ = all => panic!("nobody answers"),
         () = watch => assert_eq!(fake.count(), 2),
     }
-}
-
-#[tokio::test]
-async fn samples_outside_of_the_range_are_dropped_and_values_off_the_steps_are_refused() {
-    let body = ONE.replace(
-        r#""value":[60,"1"]"#,
-        r#""values":[[60,"1"],[60.001,"2"],[120,"3"],[120.001,"4"]]"#,
-    );
-    let fake = Server::scripted(vec![json("200 OK", &body)]).await;
-    let (server, _) = server(settings(&format!("http://{}", fake.address)));
-    let (after, until) = (Timestamp(60_000), Timestamp(120_000));
-    let answer = server.samples("up", after, until).await.expect("an answer");
-    assert_eq!(
-        answer.series[0].samples,
-        [(Timestamp(60_001), 2.0), (Timestamp(120_000), 3.0)]
-    );
-    let failure = server.steps("up", after, until, Duration::from_mins(1)).await;
-    let failure = failure.expect_err("moved steps");
-    assert_eq!(failure.reason, QueryFailureReason::Format);
-    assert!(failure.detail.contains("1970-01-01T00:01:00.001Z"), "{failure}");
 }
 
 #[test]
