@@ -18,6 +18,8 @@ pub struct FakeServer {
     pub series: Mutex<Vec<AnsweredSeries>>,
     /// What an expression gives for the time up to a moment, since a step before.
     pub computed: Mutex<Option<fn(&str, Timestamp) -> Option<f64>>>,
+    /// How many samples a series has in ten minutes, as it says; forty unless told otherwise.
+    pub scrapes: Mutex<Option<f64>>,
     /// How its next questions end.
     pub faults: Mutex<VecDeque<QueryFailureReason>>,
     /// More than so many samples are too much.
@@ -120,8 +122,7 @@ impl QueryServer for FakeServer {
     async fn instant(&self, _: &str, at: Timestamp) -> Result<Answer, QueryFailure> {
         self.fail()?;
         let series = AnsweredSeries {
-            // Four samples a minute; many a series.
-            samples: vec![(at, 40.0)],
+            samples: vec![(at, self.scrapes.lock().expect("no panic").unwrap_or(40.0))],
             ..AnsweredSeries::default()
         };
         Ok(Answer {

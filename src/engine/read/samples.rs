@@ -31,25 +31,31 @@ pub async fn can_be_read(
     at: Timestamp,
 ) -> Result<bool, QueryFailure> {
     use QueryFailureReason as Reason;
-    let mut raw = Some(0);
+    let (mut found, mut refused) = (0, None);
     for selector in asked_selectors(indicator) {
         match server.samples(&selector, at - LOOKBACK, at).await {
-            Ok(answer) => raw = raw.map(|found| found + answer.series.len()),
-            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => raw = None,
+            Ok(answer) => found += answer.series.len(),
+            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => {
+                refused = Some(failure);
+            }
             Err(failure) => return Err(failure),
         }
         if largest(server, &count_query(&selector), at).await? > SERIES_MAX {
             return Ok(false);
         }
     }
-    if raw.is_some_and(|found| found > 0) {
+    if refused.is_none() && found > 0 {
         return Ok(true);
     }
     let (until, step) = (aligned(at, CHUNK_MIN), CHUNK_MIN);
     match steps::read(server, (form, &indicator.group_by), step, until - LOOKBACK, until).await {
-        Ok(read) => Ok(raw.is_some() && read.samples == 0),
-        Err(failure) if raw.is_some() && failure.reason == Reason::BadQuery => Ok(true),
-        // Who answers nothing has shown nothing of what it can.
+        Ok(read) if read.samples > 0 => Ok(false),
+        // Who answers nothing, or first nonsense and then nothing, has shown nothing of what it can.
+        Ok(_) => match refused {
+            Some(failure) if failure.reason == Reason::Format => Err(failure),
+            refused => Ok(refused.is_none()),
+        },
+        Err(failure) if refused.is_none() && failure.reason == Reason::BadQuery => Ok(true),
         Err(failure) => Err(failure),
     }
 }
