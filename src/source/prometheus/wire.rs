@@ -11,7 +11,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::answer;
-use super::failure::{Failure, cut, is_page, of_error, of_status};
+use super::failure::{Failure, cut, is_page, of_error, of_status, shown_server};
 use super::question::{Endpoint, Question, seconds};
 use super::settings::{PartialResponse, ServerSettings};
 use crate::domain::answer::Answer;
@@ -73,6 +73,20 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         let response = self.response(question).await?;
+        let redirected = self.requester(question).was_redirected(&response);
+        let elsewhere = redirected.then(|| shown_server(response.url()));
+        self.answer(response, question)
+            .await
+            .map_err(|failure| match elsewhere {
+                Some(url) => Failure {
+                    detail: format!("{} (it redirects to {url}: write that as `url`)", failure.detail),
+                    ..failure
+                },
+                None => failure,
+            })
+    }
+
+    async fn answer(&self, response: Response, question: &Question) -> Result<Answer, Failure> {
         if !response.status().is_success() {
             return Err(failed(response).await);
         }
@@ -110,8 +124,7 @@ impl Wire {
         let takes_no_post = match response.status().as_u16() {
             404 | 405 | 501 => true,
             // On the way a redirect has made a GET without parameters of it.
-            400 => self.requester(question).was_redirected(&response),
-            _ => false,
+            status => (400..500).contains(&status) && self.requester(question).was_redirected(&response),
         };
         if !takes_no_post {
             return Ok(response);

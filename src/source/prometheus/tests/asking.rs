@@ -104,6 +104,55 @@ async fn who_takes_no_post_is_asked_by_get_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_question_that_a_redirect_has_lost_is_asked_by_get_or_says_where_to_ask() {
+    let to = |question: &str| {
+        let location = format!("Location: /p/api/v1/query{question}\r\n");
+        vec![Act::Send(response("301 Moved Permanently", &location, ""))]
+    };
+    let lost = || {
+        json(
+            "422 Unprocessable Entity",
+            r#"{"status":"error","error":"missing query"}"#,
+        )
+    };
+    let login = || vec![Act::Send(response("200 OK", "Content-Type: text/html\r\n", "<html>"))];
+    let (with, without) = (to("?query=up"), to(""));
+    for (what, script, said, methods) in [
+        (
+            "it keeps the question of a GET",
+            vec![without.clone(), lost(), with.clone(), json("200 OK", ONE)],
+            None,
+            "POST GET GET GET",
+        ),
+        (
+            "it loses that too",
+            vec![without.clone(), lost(), without.clone(), lost()],
+            Some("missing query (it redirects to http://ADDRESS/p: write that as `url`)"),
+            "POST GET GET GET",
+        ),
+        (
+            "it leads to a page",
+            vec![without.clone(), login()],
+            Some("and what nines says who it is with (it redirects to http://ADDRESS/p: write that as `url`)"),
+            "POST GET",
+        ),
+    ] {
+        let fake = Server::scripted(script).await;
+        let (server, _) = server(settings(&format!("http://{}", fake.address)));
+        let answer = server.instant("up", Timestamp(60_000)).await;
+        let said = said.map(|said| said.replace("ADDRESS", &fake.address.to_string()));
+        match (answer, said) {
+            (Ok(answer), None) => assert_eq!(answer.sample_count(), 1, "{what}"),
+            (Err(failure), Some(said)) => assert!(failure.detail.ends_with(&said), "{what}: {failure}"),
+            (answer, _) => panic!("{what}: {answer:?}"),
+        }
+        let requests = fake.requests.lock().unwrap();
+        let asked: Vec<&str> = requests.iter().filter_map(|head| head.split(' ').next()).collect();
+        assert_eq!(asked.join(" "), methods, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn what_fails_in_passing_is_tried_three_times() {
     let down = json("503 Service Unavailable", "");
     let cases: [(&str, Script, Option<QueryFailureReason>, usize); 4] = [
