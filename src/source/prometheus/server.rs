@@ -48,7 +48,8 @@ impl PrometheusServer {
             wire: Wire::new(&settings, &url, clients)?,
             permits: Semaphore::new(settings.concurrency.max(1)),
             pace: Pace::new(settings.pace),
-            rest: Rest::new(),
+            // Two rounds of the present.
+            rest: Rest::new(2 * settings.interval),
             who: format!("server {} at {}", settings.name, shown_url(settings.url.expose())),
             pauses: PAUSES,
             settings,
