@@ -2,6 +2,7 @@
 
 mod client;
 mod context;
+mod databases;
 mod dialect;
 mod discovery;
 mod environment;
@@ -33,6 +34,7 @@ use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
+use crate::source::sql::settings::SqlSettings;
 use crate::spec::codes;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
 use crate::spec::reader::{Fields, Reader};
@@ -51,6 +53,8 @@ pub struct Config {
     pub jobs: Vec<ScrapeJob>,
     /// `prometheus_servers`
     pub servers: Vec<ServerSettings>,
+    /// `sql_servers`
+    pub databases: Vec<SqlSettings>,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -158,6 +162,8 @@ fn read_document(
         *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
     }
     let servers = servers::read(context, &mut fields);
+    let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
+    let databases = databases::read(context, &mut fields, &names);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -178,6 +184,7 @@ fn read_document(
         storage_url,
         jobs,
         servers,
+        databases,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),
