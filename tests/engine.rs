@@ -17,6 +17,7 @@ mod engine_cases {
     pub mod history;
     pub mod notices;
     pub mod pending;
+    pub mod probes;
     pub mod receiver;
     pub mod relabelled;
     mod schedule;
@@ -55,6 +56,11 @@ on! { sqlite:
         counts_are_exact_whatever_a_failing_store_did,
         a_fenced_process_stops_writing,
         data_that_the_store_refuses_harm_no_other_target;
+    probes:
+        each_verdict_is_one_event_and_what_nobody_knows_is_none,
+        counts_are_exact_whatever_a_failing_store_did,
+        targets_make_groups_and_are_shown_with_their_verdicts,
+        a_job_without_targets_is_told;
     collect:
         the_hundred_and_first_group_is_other_for_ever,
         a_group_that_appears_while_keys_are_made_waits_for_its_key,
