@@ -5,6 +5,9 @@ pub mod reach;
 pub mod settings;
 
 mod http;
+#[cfg(test)]
+mod testing;
+mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
