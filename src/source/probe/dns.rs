@@ -11,10 +11,11 @@ use super::Goal;
 use super::course::Course;
 use super::dns_answer::{Answer, judge};
 use super::measures::phase_gauges;
-use super::place::{port_of, split};
+use super::place::port_of;
 use super::reach::{Reach, connect_fault};
 use super::record_types::type_code;
 use super::settings::DnsModule;
+use super::tls::handshake;
 use super::zone_text::CLASSES;
 use crate::domain::verdict::{Fault, Phase, Reason};
 
@@ -112,17 +113,25 @@ async fn ask(
             .during(Phase::Connect, Reason::ConnectTimeout, udp_socket(to, module.source))
             .await?;
         let exchange = over_udp(&socket, to, question);
-        return course.during(Phase::Request, Reason::Timeout, exchange).await.map_err(|fault| unanswered(to, fault));
+        return course
+            .during(Phase::Request, Reason::Timeout, exchange)
+            .await
+            .map_err(|fault| unanswered(to, fault));
     }
     let stream = reach.connect(to, module.source, course).await?;
     if !module.tls {
         let exchange = over_stream(stream, to, question);
-        return course.during(Phase::Request, Reason::Timeout, exchange).await.map_err(|fault| unanswered(to, fault));
+        return course
+            .during(Phase::Request, Reason::Timeout, exchange)
+            .await
+            .map_err(|fault| unanswered(to, fault));
     }
-    let host = split(&goal.target).map_or(goal.target.as_str(), |(host, _)| host);
-    let stream = handshake(stream, &module.tls_settings, host, &[], course).await?;
+    let stream = handshake(stream, &module.tls_settings, goal.called(), &[], course).await?;
     let exchange = over_stream(stream, to, question);
-    course.during(Phase::Request, Reason::Timeout, exchange).await.map_err(|fault| unanswered(to, fault))
+    course
+        .during(Phase::Request, Reason::Timeout, exchange)
+        .await
+        .map_err(|fault| unanswered(to, fault))
 }
 
 fn unanswered(to: SocketAddr, fault: Fault) -> Fault {
@@ -181,7 +190,10 @@ async fn over_stream(
     stream.read_exact(&mut answer).await.map_err(lost)?;
     match Answer::read(&answer, &question.message) {
         Some(read) => read.map_err(|error| unreadable(to, &error)),
-        None => Err(Fault::new(Reason::Protocol, format!("{to} has answered another question"))),
+        None => Err(Fault::new(
+            Reason::Protocol,
+            format!("{to} has answered another question"),
+        )),
     }
 }
 

@@ -36,7 +36,11 @@ impl Answer {
     }
 
     fn sections(decoder: &mut BinDecoder<'_>, header: &Header, packet: &[u8]) -> Result<Self, DecodeError> {
-        let counts = [header.counts.answers, header.counts.authorities, header.counts.additionals];
+        let counts = [
+            header.counts.answers,
+            header.counts.authorities,
+            header.counts.additionals,
+        ];
         let mut sections = [Vec::new(), Vec::new(), Vec::new()];
         for (section, count) in sections.iter_mut().zip(counts) {
             for _ in 0..count {
@@ -73,7 +77,10 @@ fn judge_rcode(rcode: u16, valid: &[String]) -> Result<(), Fault> {
     let mut codes = Vec::new();
     for word in valid {
         let Some((code, _)) = RCODES.iter().find(|(_, known)| known == word) else {
-            return Err(Fault::new(Reason::Misconfigured, format!("valid_rcodes: {word} is no rcode")));
+            return Err(Fault::new(
+                Reason::Misconfigured,
+                format!("valid_rcodes: {word} is no rcode"),
+            ));
         };
         codes.push(*code);
     }
@@ -82,8 +89,15 @@ fn judge_rcode(rcode: u16, valid: &[String]) -> Result<(), Fault> {
     }
     let known = RCODES.iter().find(|(code, _)| *code == rcode);
     let word = known.map_or_else(|| rcode.to_string(), |(_, word)| (*word).to_owned());
-    let wanted = if valid.is_empty() { "NOERROR".to_owned() } else { valid.join(" or ") };
-    Err(Fault::new(Reason::DnsRcode, format!("the rcode is {word}, and not {wanted}")))
+    let wanted = if valid.is_empty() {
+        "NOERROR".to_owned()
+    } else {
+        valid.join(" or ")
+    };
+    Err(Fault::new(
+        Reason::DnsRcode,
+        format!("the rcode is {word}, and not {wanted}"),
+    ))
 }
 
 /// The conditions as blackbox exporter means them: `fail_if_all_match_regexp` fails, other than its name says, when not
@@ -101,7 +115,11 @@ fn judge_records(records: &[RecordText], conditions: &RecordConditions) -> Resul
             return Err(format!("`{}` matches {regex}", shown(record)));
         }
         all_match &= conditions.fail_if_all_match.iter().all(|regex| regex.is_match(text));
-        if let Some(regex) = conditions.fail_if_not_matches.iter().find(|regex| !regex.is_match(text)) {
+        if let Some(regex) = conditions
+            .fail_if_not_matches
+            .iter()
+            .find(|regex| !regex.is_match(text))
+        {
             return Err(format!("`{}` does not match {regex}", shown(record)));
         }
         any_matches |= conditions.fail_if_none_matches.iter().any(|regex| regex.is_match(text));

@@ -6,11 +6,10 @@ use std::os::fd::AsRawFd;
 
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
-};
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 use super::settings::IcmpModule;
 
@@ -87,7 +86,8 @@ fn checksum(bytes: &[u8]) -> u16 {
 /// A socket for echoes with one address.
 #[derive(Debug)]
 pub(super) struct EchoSocket {
-    inner: AsyncFd<Socket>,
+    // What the runtime calls a socket of UDP is any socket of packets.
+    inner: UdpSocket,
     address: IpAddr,
     is_raw: bool,
 }
@@ -107,7 +107,7 @@ impl EchoSocket {
         prepare(&socket, module, address)?;
         socket.connect(&SockAddr::from(SocketAddr::new(address, 0)))?;
         Ok(Self {
-            inner: AsyncFd::new(socket)?,
+            inner: UdpSocket::from_std(socket.into())?,
             address,
             is_raw,
         })
@@ -115,13 +115,7 @@ impl EchoSocket {
 
     /// Sends a request.
     pub async fn send(&self, request: &Echo) -> io::Result<()> {
-        let bytes = request.bytes();
-        loop {
-            let mut ready = self.inner.writable().await?;
-            if let Ok(sent) = ready.try_io(|inner| inner.get_ref().send(&bytes)) {
-                return sent.map(|_| ());
-            }
-        }
+        self.inner.send(&request.bytes()).await.map(|_| ())
     }
 
     /// Waits for the echo of a request; whatever else comes is passed over.
@@ -129,11 +123,8 @@ impl EchoSocket {
         let mut packet = vec![0; HEAD + 60 + request.payload.len() + 1];
         packet.resize(packet.len().min(PACKET_MAX), 0);
         loop {
-            let mut ready = self.inner.readable().await?;
-            let Ok(received) = ready.try_io(|inner| receive(inner.get_ref(), &mut packet)) else {
-                continue;
-            };
-            let (length, from, hop_limit) = received?;
+            let take = || receive(&self.inner, &mut packet);
+            let (length, from, hop_limit) = self.inner.async_io(Interest::READABLE, take).await?;
             let echo = packet
                 .get(..length)
                 .and_then(|packet| Echo::read(packet, self.address.is_ipv4(), self.is_raw, hop_limit));
@@ -178,7 +169,7 @@ fn prepare(socket: &Socket, module: IcmpModule, address: IpAddr) -> io::Result<(
 }
 
 /// One packet: its length, who sent it, and its hop limit.
-fn receive(socket: &Socket, packet: &mut [u8]) -> io::Result<(usize, Option<IpAddr>, Option<u8>)> {
+fn receive(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, Option<IpAddr>, Option<u8>)> {
     let mut control = cmsg_space!(i32);
     let mut pieces = [IoSliceMut::new(packet)];
     let received = recvmsg::<SockaddrStorage>(
@@ -233,7 +224,13 @@ mod tests {
             ("behind a head of IP with options", &headed, true, true, true),
             ("an echo of ICMPv6", &v6, false, false, true),
             ("ICMPv6 has no head of IP", &v6, false, true, true),
-            ("a request is no echo", &[8, 0, 0, 0, 0x12, 0x34, 0, 7], true, false, false),
+            (
+                "a request is no echo",
+                &[8, 0, 0, 0, 0x12, 0x34, 0, 7],
+                true,
+                false,
+                false,
+            ),
             ("of the other family", &body, false, false, false),
             ("with a code", &[0, 1, 0, 0, 0x12, 0x34, 0, 7], true, false, false),
             ("cut off", &body[..7], true, false, false),

@@ -45,7 +45,10 @@ pub(super) async fn speak(
     let echo = course
         .during(Phase::Rtt, Reason::NoReply, async {
             socket.send(&request).await.map_err(|error| unsent(address, &error))?;
-            socket.answer_to(&request).await.map_err(|error| unheard(address, &error))
+            socket
+                .answer_to(&request)
+                .await
+                .map_err(|error| unheard(address, &error))
         })
         .await
         .map_err(|fault| match fault.reason {
@@ -151,13 +154,19 @@ mod tests {
             ("loopback answers", plain, "127.0.0.1", Reason::Ok),
             (
                 "a big payload comes back whole",
-                IcmpModule { payload_size: 9_000, ..plain },
+                IcmpModule {
+                    payload_size: 9_000,
+                    ..plain
+                },
                 "127.0.0.1",
                 Reason::Ok,
             ),
             (
                 "a tiny one, too",
-                IcmpModule { payload_size: 1, ..plain },
+                IcmpModule {
+                    payload_size: 1,
+                    ..plain
+                },
                 "127.0.0.1",
                 Reason::Ok,
             ),
@@ -174,32 +183,53 @@ mod tests {
             ),
             (
                 "a source address that is not ours",
-                IcmpModule { source: Some(IpAddr::from([192, 0, 2, 1])), ..plain },
+                IcmpModule {
+                    source: Some(IpAddr::from([192, 0, 2, 1])),
+                    ..plain
+                },
                 "127.0.0.1",
                 Reason::NetworkDown,
             ),
             (
                 "a source address of another kind",
-                IcmpModule { source: Some(IpAddr::from([127, 0, 0, 1])), ..plain },
+                IcmpModule {
+                    source: Some(IpAddr::from([127, 0, 0, 1])),
+                    ..plain
+                },
                 "::1",
                 Reason::Misconfigured,
             ),
             (
                 "a payload that fits nowhere",
-                IcmpModule { payload_size: 70_000, ..plain },
+                IcmpModule {
+                    payload_size: 70_000,
+                    ..plain
+                },
                 "127.0.0.1",
                 Reason::Misconfigured,
             ),
-            ("an address that is refused", plain, "169.254.169.254", Reason::PolicyDenied),
+            (
+                "an address that is refused",
+                plain,
+                "169.254.169.254",
+                Reason::PolicyDenied,
+            ),
         ];
         for (sentence, module, address, expected) in cases {
             let (reason, course) = probed(module, address, Origin::Configured).await;
             let sends = !matches!(expected, Reason::Misconfigured | Reason::PolicyDenied);
-            let expected = if sends && !may_send() { Reason::NotPermitted } else { expected };
+            let expected = if sends && !may_send() {
+                Reason::NotPermitted
+            } else {
+                expected
+            };
             assert_eq!(reason, expected, "{sentence}");
             if reason == Reason::Ok {
                 assert!(course.spent(Phase::Rtt) > Duration::ZERO, "{sentence}");
-                let hops = course.measures.iter().find(|known| known.name == "probe_icmp_reply_hop_limit");
+                let hops = course
+                    .measures
+                    .iter()
+                    .find(|known| known.name == "probe_icmp_reply_hop_limit");
                 assert_eq!(hops.map(|known| known.value), Some(64.0), "{sentence}");
             }
         }

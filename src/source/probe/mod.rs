@@ -4,10 +4,24 @@ pub mod course;
 pub mod reach;
 pub mod settings;
 
+mod dns;
+mod dns_answer;
+mod echo;
+mod grpc;
 mod http;
+mod icmp;
+mod measures;
+mod place;
+mod record_types;
+mod script;
+mod service_params;
+mod tcp;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod unix;
+mod websocket;
+mod zone_text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -103,7 +117,12 @@ impl ModuleProber {
         let (goal, reach, ip) = (&self.goal, &self.reach, self.module.ip);
         match &self.module.protocol {
             Protocol::Http(module) => http::speak(module, ip, goal, address, reach, course).await,
-            _ => Err(Fault::new(Reason::Misconfigured, "this prober is not built yet")),
+            Protocol::Tcp(module) => tcp::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::Unix(module) => unix::speak(module, goal, course).await,
+            Protocol::Dns(module) => dns::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::Icmp(module) => icmp::speak(*module, required(address)?, reach, course).await,
+            Protocol::Grpc(module) => grpc::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::WebSocket(module) => websocket::speak(module, goal, required(address)?, reach, course).await,
         }
     }
 
@@ -124,6 +143,18 @@ impl ModuleProber {
         }
         Ok(())
     }
+}
+
+impl Goal {
+    /// What the other side is called where it has no name in the module's settings.
+    fn called(&self) -> &str {
+        let name = self.hostname.as_deref().or(self.host.as_deref());
+        name.unwrap_or(&self.target)
+    }
+}
+
+fn required(address: Option<IpAddr>) -> Result<IpAddr, Fault> {
+    address.ok_or_else(|| Fault::new(Reason::Misconfigured, "the target names no host"))
 }
 
 fn tried(course: Course, result: Result<(), Fault>) -> Tried {

@@ -56,6 +56,9 @@ mod tests {
     fn a_port_is_written_or_usual() {
         assert_eq!(port_of("a:1", Some(53)), Ok(1));
         assert_eq!(port_of("a", Some(53)), Ok(53));
-        assert_eq!(port_of("a", None).map_err(|fault| fault.reason), Err(Reason::Misconfigured));
+        assert_eq!(
+            port_of("a", None).map_err(|fault| fault.reason),
+            Err(Reason::Misconfigured)
+        );
     }
 }

@@ -45,7 +45,12 @@ pub(super) fn read_record(decoder: &mut BinDecoder<'_>) -> Result<RecordText, De
             (ttl >> 16) as u8
         );
         let rcode_high = Some((ttl >> 24) as u8);
-        return Ok(RecordText { kind, text, serial: None, rcode_high });
+        return Ok(RecordText {
+            kind,
+            text,
+            serial: None,
+            rcode_high,
+        });
     }
     let known = match fields_of(kind) {
         Some(spec) => Some(fields_text(&mut fields, spec, start + length)?),
@@ -53,17 +58,24 @@ pub(super) fn read_record(decoder: &mut BinDecoder<'_>) -> Result<RecordText, De
     };
     let text = match known {
         Some(data) => format!("{name}\t{ttl}\t{}\t{}\t{data}", class_word(class), type_word(kind)),
-        None => format!("{name}\t{ttl}\tCLASS{class}\tTYPE{kind}\t\\# {length} {}", hex(bytes, true)),
+        None => format!(
+            "{name}\t{ttl}\tCLASS{class}\tTYPE{kind}\t\\# {length} {}",
+            hex(bytes, true)
+        ),
     };
     // The serial number stands before four more numbers at the end.
     let serial = bytes.len().checked_sub(20).filter(|_| kind == SOA);
     let serial = serial.and_then(|at| bytes[at..].first_chunk().map(|chunk| u32::from_be_bytes(*chunk)));
-    Ok(RecordText { kind, text, serial, rcode_high: None })
+    Ok(RecordText {
+        kind,
+        text,
+        serial,
+        rcode_high: None,
+    })
 }
 
 /// The words of classes.
-pub(super) const CLASSES: [(u16, &str); 6] =
-    [(1, "IN"), (2, "CS"), (3, "CH"), (4, "HS"), (254, "NONE"), (255, "ANY")];
+pub(super) const CLASSES: [(u16, &str); 6] = [(1, "IN"), (2, "CS"), (3, "CH"), (4, "HS"), (254, "NONE"), (255, "ANY")];
 
 fn class_word(class: u16) -> String {
     let known = CLASSES.iter().find(|(code, _)| *code == class);
@@ -120,9 +132,8 @@ fn fields_text(decoder: &mut BinDecoder<'_>, spec: &str, end: usize) -> Result<S
         };
         parts.push(part);
     }
-    let read = decoder.index();
-    if read != end {
-        return Err(DecodeError::IncorrectRDataLengthRead { read, len: end });
+    if decoder.index() != end {
+        return Err(DecodeError::InsufficientBytes);
     }
     Ok(parts.join(" "))
 }
@@ -194,7 +205,10 @@ fn base32(octets: &[u8]) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
     let mut text = String::new();
     for group in octets.chunks(5) {
-        let bits = group.iter().enumerate().fold(0u64, |bits, (at, octet)| bits | u64::from(*octet) << (32 - 8 * at));
+        let bits = group
+            .iter()
+            .enumerate()
+            .fold(0u64, |bits, (at, octet)| bits | u64::from(*octet) << (32 - 8 * at));
         for digit in 0..(group.len() * 8).div_ceil(5) {
             text.push(char::from(DIGITS[(bits >> (35 - 5 * digit)) as usize & 31]));
         }
@@ -278,7 +292,12 @@ mod tests {
     fn records_are_written_as_in_a_zone_file() {
         let cases: [(&str, u16, &[u8], &str); 24] = [
             ("an address", 1, &[192, 0, 2, 1], "A\t192.0.2.1"),
-            ("a longer one", 28, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "AAAA\t2001:db8::1"),
+            (
+                "a longer one",
+                28,
+                &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+                "AAAA\t2001:db8::1",
+            ),
             ("a name server", 2, b"\x02ns\x00", "NS\tns."),
             ("a name that points back", 5, b"\xc0\x02", "CNAME\tb."),
             ("mail", 15, b"\x00\x0a\x02mx\xc0\x00", "MX\t10 mx.a.b."),
@@ -305,12 +324,32 @@ mod tests {
                 b"\x00\x01\x0d\x02\x00\x00\x01\x2c\x5e\x0b\xe1\x00\x00\x00\x00\x00\x30\x39\x01b\x00\x01\x02\x03",
                 "RRSIG\tA 13 2 300 20200101000000 19700101000000 12345 b. AQID",
             ),
-            ("the next name", 47, b"\x01c\x00\x00\x04\x40\x00\x00\x08", "NSEC\tc. A AAAA"),
-            ("the next hash", 50, b"\x01\x00\x00\x0a\x00\x05\x00\x44\x32\x14\xc7\x00\x01\x40", "NSEC3\t1 0 10 - 01234567 A"),
-            ("their salt", 51, b"\x01\x00\x00\x0a\x02\xab\xcd", "NSEC3PARAM\t1 0 10 ABCD"),
+            (
+                "the next name",
+                47,
+                b"\x01c\x00\x00\x04\x40\x00\x00\x08",
+                "NSEC\tc. A AAAA",
+            ),
+            (
+                "the next hash",
+                50,
+                b"\x01\x00\x00\x0a\x00\x05\x00\x44\x32\x14\xc7\x00\x01\x40",
+                "NSEC3\t1 0 10 - 01234567 A",
+            ),
+            (
+                "their salt",
+                51,
+                b"\x01\x00\x00\x0a\x02\xab\xcd",
+                "NSEC3PARAM\t1 0 10 ABCD",
+            ),
             ("a pin", 52, b"\x03\x01\x01\xab\xcd", "TLSA\t3 1 1 abcd"),
             ("a fingerprint", 44, b"\x04\x02\xab\xcd", "SSHFP\t4 2 ABCD"),
-            ("a certificate", 37, b"\x00\x01\x30\x39\x08\x01\x02\x03", "CERT\tPKIX 12345 RSASHA256 AQID"),
+            (
+                "a certificate",
+                37,
+                b"\x00\x01\x30\x39\x08\x01\x02\x03",
+                "CERT\tPKIX 12345 RSASHA256 AQID",
+            ),
             ("a place", 256, b"\x00\x0a\x00\x01http://x", "URI\t10 1 \"http://x\""),
             ("a machine", 13, b"\x01c\x02os", "HINFO\t\"c\" \"os\""),
             ("hardware", 108, b"\x00\x00\x5e\x00\x53\x2a", "EUI48\t00-00-5e-00-53-2a"),
