@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_request_is_written_as_the_rfc_has_it() {
         let v4 = echo(true).bytes();
-        assert_eq!(v4, [8, 0, 0x21, 0x61, 0x12, 0x34, 0, 7, b'a', b'b', b'c']);
+        assert_eq!(v4, [8, 0, 0x21, 0x62, 0x12, 0x34, 0, 7, b'a', b'b', b'c']);
         assert_eq!(checksum(&v4), 0, "a checksum over itself is none");
         let v6 = echo(false).bytes();
         assert_eq!(v6[..4], [128, 0, 0, 0], "the kernel's work");

@@ -305,7 +305,10 @@ fn state_of(bytes: &[u8]) -> Option<u64> {
                 varint(body, &mut at)?;
             }
             1 => at += 8,
-            2 => at = at.checked_add(varint(body, &mut at)? as usize)?,
+            2 => {
+                let length = varint(body, &mut at)?;
+                at = at.checked_add(length as usize)?;
+            }
             5 => at += 4,
             _ => return None,
         }

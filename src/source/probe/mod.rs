@@ -18,6 +18,8 @@ mod service_params;
 mod tcp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod unix;
 mod websocket;

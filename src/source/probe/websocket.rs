@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue, Request};
 use regex::bytes::Regex;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -165,6 +166,10 @@ async fn upgrade(
             (Err(Fault::new(Reason::UpgradeRefused, detail)), Some(answer.status()))
         }
         Err(Error::Io(error)) => (Err(closed(&error)), None),
+        Err(Error::Protocol(ProtocolError::HandshakeIncomplete)) => {
+            let detail = "the server has closed the connection without an answer";
+            (Err(Fault::new(Reason::ConnectionClosed, detail)), None)
+        }
         Err(Error::Protocol(error)) => {
             let detail = format!("the server does not switch to WebSocket: {error}");
             (Err(Fault::new(Reason::UpgradeRefused, detail)), None)
@@ -236,7 +241,9 @@ async fn next_message(socket: &mut Socket, regex: &Regex) -> Result<Vec<u8>, Fau
 fn unsent(error: &Error) -> Fault {
     match error {
         Error::Io(error) => closed(error),
-        Error::ConnectionClosed | Error::AlreadyClosed => {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             Fault::new(Reason::ConnectionClosed, "the server has closed the WebSocket")
         }
         other => Fault::new(
