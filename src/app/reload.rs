@@ -15,7 +15,7 @@ use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::dispatch::Routing;
-use crate::engine::ports::{ListedServer, ListedTarget, RevisionRecord};
+use crate::engine::ports::{ListedProbes, ListedServer, ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
@@ -117,6 +117,7 @@ pub struct Reloader {
     settings: watch::Sender<Arc<Settings>>,
     routing: watch::Sender<Arc<Routing>>,
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
+    probes: watch::Sender<Arc<ListedProbes>>,
     servers: watch::Sender<Arc<Vec<ListedServer>>>,
     /// The HTTP clients by which servers are asked.
     clients: Arc<Clients>,
@@ -137,6 +138,8 @@ pub struct Channels {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// What is probed.
+    pub probes: watch::Receiver<Arc<ListedProbes>>,
     /// The servers that can be asked.
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
 }
@@ -153,6 +156,7 @@ impl Reloader {
         let (settings, settings_seen) = watch::channel(Arc::default());
         let (routing, routing_seen) = watch::channel(Arc::default());
         let (targets, targets_seen) = watch::channel(Arc::default());
+        let (probes, probes_seen) = watch::channel(Arc::default());
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
         let reloader = Self {
@@ -163,6 +167,7 @@ impl Reloader {
             settings,
             routing,
             targets,
+            probes,
             servers,
             clients: Arc::default(),
             discovery: Mutex::new(stop.child_token()),
@@ -178,6 +183,7 @@ impl Reloader {
                 settings: settings_seen,
                 routing: routing_seen,
                 targets: targets_seen,
+                probes: probes_seen,
                 servers: servers_seen,
             },
         )

@@ -158,6 +158,7 @@ async fn run_engine(
         settings: channels.settings,
         routing: channels.routing,
         targets: channels.targets,
+        probes: channels.probes,
         servers: channels.servers,
         backfills: Arc::clone(&state.backfills),
         nudge: Arc::clone(&state.nudge),

@@ -298,6 +298,7 @@ impl Indicator {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
+            | IndicatorKind::Probe { .. }
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
@@ -310,7 +311,6 @@ impl Indicator {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
                  under `prometheus_servers` in nines.yml"
             }
-            IndicatorKind::Probe { .. } => "probes are not run by this version yet",
             IndicatorKind::Events => "pushed events are not taken by this version yet",
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
