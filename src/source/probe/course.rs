@@ -36,6 +36,11 @@ impl Course {
         }
     }
 
+    /// When it began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
     /// When all must have ended.
     pub fn deadline(&self) -> Instant {
         self.deadline

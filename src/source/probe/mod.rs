@@ -1,9 +1,12 @@
 //! Probes: a module and a target give a prober; a prober gives verdicts.
 
 pub mod course;
+pub mod own_side;
+pub mod pressure;
 pub mod reach;
 pub mod settings;
 
+mod connectivity;
 mod dns;
 mod dns_answer;
 mod echo;
@@ -11,6 +14,7 @@ mod grpc;
 mod http;
 mod icmp;
 mod measures;
+mod own_network;
 mod place;
 mod record_types;
 mod script;
@@ -87,7 +91,10 @@ impl ModuleProber {
             None => vec![None],
             Some(host) => match self.reach.resolve(host, self.module.ip, &mut course).await {
                 Ok(found) => found.into_iter().map(Some).collect(),
-                Err(fault) => return vec![tried(course, Err(fault))],
+                Err(fault) => {
+                    let fault = self.blamed(fault, &course).await;
+                    return vec![tried(course, Err(fault))];
+                }
             },
         };
         let several = self.module.addresses != AddressPolicy::One;
@@ -110,9 +117,17 @@ impl ModuleProber {
         let result = self.speak(address, &mut course).await;
         let result = match result {
             Ok(()) => self.judge(&course),
-            Err(fault) => Err(fault),
+            Err(fault) => Err(self.blamed(fault, &course).await),
         };
         tried(course, result)
+    }
+
+    /// A fault, once it was asked whether it is our own.
+    async fn blamed(&self, fault: Fault, course: &Course) -> Fault {
+        let own_side = self.reach.own_side();
+        own_side
+            .judge(fault, course.address, course.began(), self.timeout)
+            .await
     }
 
     async fn speak(&self, address: Option<IpAddr>, course: &mut Course) -> Result<(), Fault> {
@@ -133,6 +148,14 @@ impl ModuleProber {
         let took = course.end(Ok(())).took;
         if let Some(most) = self.module.slower_than.filter(|most| took > *most) {
             let detail = format!("it took {} ms, more than {} ms", took.as_millis(), most.as_millis());
+            let late = self.reach.own_side().late_since(course.began());
+            if late > took.saturating_sub(most) {
+                let detail = format!(
+                    "nines had too much to do, and was {} ms late: {detail}",
+                    late.as_millis()
+                );
+                return Err(Fault::new(Reason::Overloaded, detail));
+            }
             return Err(Fault::new(Reason::TooSlow, detail));
         }
         let ends = course.tls.and_then(|seen| seen.earliest_not_after);
@@ -174,7 +197,10 @@ impl Prober for ModuleProber {
         let mut attempts = Vec::new();
         let mut last = None;
         for number in 1..=self.module.attempts.max(1) {
-            let tries = self.attempt(deadline).await;
+            let tries = tokio::select! {
+                tries = self.attempt(deadline) => tries,
+                never = self.reach.own_side().prepare(deadline, self.timeout) => match never {},
+            };
             for one in tries {
                 attempts.push(one.attempt.clone());
                 last = Some(one);
