@@ -151,7 +151,7 @@ fn is_of_time(reason: Reason) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_ran_out_of_time_while_nines_was_late_is_ours() {
         let began = now();
         tokio::time::sleep(Duration::from_millis(150)).await;
