@@ -41,6 +41,18 @@ impl Course {
         self.began
     }
 
+    /// The same for another address of the name that was resolved: as if that had been done only now. It must end by
+    /// then, or when this one must.
+    #[must_use]
+    pub fn anew(&self, deadline: Instant) -> Self {
+        let now = now();
+        Self {
+            began: now.checked_sub(self.spent(Phase::Resolve)).unwrap_or(now),
+            deadline: self.deadline.min(deadline),
+            ..self.clone()
+        }
+    }
+
     /// When all must have ended.
     pub fn deadline(&self) -> Instant {
         self.deadline

@@ -75,7 +75,9 @@ impl OwnSide {
             );
             return Fault::new(Reason::Overloaded, detail);
         }
-        if !fault.reason.is_silence() || address.is_some_and(|address| address.is_loopback()) {
+        let is_of_names = matches!(fault.reason, Reason::DnsTimeout | Reason::DnsFailure);
+        let leads_out = address.map_or(is_of_names, |address| !address.is_loopback());
+        if !fault.reason.is_silence() || !leads_out {
             return fault;
         }
         if let Some(ours) = self.network_fault(address, began).await {

@@ -66,6 +66,15 @@ impl Reach {
         }
     }
 
+    /// The way to what the configuration names, whoever has asked: a proxy.
+    #[must_use]
+    pub fn by_configuration(&self) -> Self {
+        Self {
+            origin: Origin::Configured,
+            ..self.clone()
+        }
+    }
+
     /// The addresses of a host that may be used, the preferred ones first; a literal address is itself.
     pub async fn resolve(&self, host: &str, choice: IpChoice, course: &mut Course) -> Result<Vec<IpAddr>, Fault> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
