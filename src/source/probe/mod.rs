@@ -3,9 +3,9 @@
 pub mod course;
 pub mod listing;
 pub mod on_demand;
-pub mod probing;
 pub mod own_side;
 pub mod pressure;
+pub mod probing;
 pub mod reach;
 pub mod settings;
 
