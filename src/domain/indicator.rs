@@ -5,6 +5,7 @@ use super::matcher::Selector;
 use super::objective::Objective;
 use super::selection::Wanted;
 use super::slo::SloId;
+use super::suggest::suggest;
 
 /// The definition of an SLI.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,13 +67,15 @@ pub enum IndicatorKind {
     },
 }
 
-/// The Prometheus servers that can be asked.
+/// The Prometheus servers that can be asked, and the probes that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
     pub names: Option<Vec<String>>,
     /// The one that is asked where an SLO names none.
     pub default: Option<String>,
+    /// The `job_name`s of the probes; `None` where the configuration is not known.
+    pub probes: Option<Vec<String>>,
 }
 
 impl Sources {
@@ -81,6 +84,22 @@ impl Sources {
         self.names
             .as_ref()
             .is_some_and(|names| names.iter().all(|known| known != name))
+    }
+
+    /// Why there can be no verdicts of this probe.
+    fn lack_of_probe(&self, job: &str) -> Option<String> {
+        let probes = self.probes.as_ref()?;
+        if probes.iter().any(|known| known == job) {
+            return None;
+        }
+        let near = suggest(job, probes.iter().map(String::as_str));
+        let mend = near.map_or_else(
+            || "add it there, or write the `job_name` of one that is there".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Some(format!(
+            "it counts the probe \"{job}\", which is not among `probes` in nines.yml; {mend}"
+        ))
     }
 }
 
@@ -298,8 +317,8 @@ impl Indicator {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
-            | IndicatorKind::Probe { .. }
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::Probe { job } => return sources.lack_of_probe(job),
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
                 ..

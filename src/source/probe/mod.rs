@@ -1,8 +1,11 @@
 //! Probes: a module and a target give a prober; a prober gives verdicts.
 
 pub mod course;
+pub mod listing;
+pub mod on_demand;
 pub mod own_side;
 pub mod pressure;
+pub mod probing;
 pub mod reach;
 pub mod settings;
 
