@@ -280,22 +280,25 @@ async fn probed(hosts: usize, of_host: usize, takes: u64, limits: ProbeLimits) -
     let task = tokio::spawn(task);
     tokio::time::sleep(Duration::from_secs(100)).await;
     // Whoever is cancelled gives its turn to somebody who is cancelled next.
-    let most = slow.most.load(Ordering::SeqCst);
+    let (most, began) = (
+        slow.most.load(Ordering::SeqCst),
+        slow.began.lock().expect("no panic").clone(),
+    );
     stop.cancel();
     task.await.expect("no panic");
     drop(sender);
-    let began = slow.began.lock().expect("no panic").clone();
-    (
-        began,
-        slow.most.load(Ordering::SeqCst),
-        stats.probes_skipped.get().values().sum(),
-    )
+    (began, most, stats.probes_skipped.get().values().sum())
 }
 
 #[tokio::test(start_paused = true)]
 async fn probes_are_spread_over_the_period_and_do_not_drift() {
     let (began, _, skipped) = probed(1000, 1, 5, ProbeLimits::default()).await;
-    assert_eq!((began.len(), skipped), (10_000, 0));
+    // One may be due at the very end.
+    assert!(
+        (9_999..=10_000).contains(&began.len()) && skipped == 0,
+        "{} {skipped}",
+        began.len()
+    );
     for second in 0..100 {
         let within = began.iter().filter(|at| at.as_secs() == second).count();
         assert!((60..=140).contains(&within), "second {second}: {within}");
