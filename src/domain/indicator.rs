@@ -91,6 +91,25 @@ impl Sources {
             .is_some_and(|names| names.iter().all(|known| known != name))
     }
 
+    /// Why no database can be asked.
+    fn lack_of_database(&self, source: Option<&str>) -> Option<String> {
+        let databases = self.databases.as_ref()?;
+        let Some(source) = source else {
+            return Some(match databases.as_slice() {
+                [] => "it asks a database, and `sql_servers` in nines.yml names none".to_owned(),
+                _ => "it asks a database; say with `source` which one of `sql_servers` in nines.yml".to_owned(),
+            });
+        };
+        if databases.iter().any(|known| known == source) {
+            return None;
+        }
+        let near = suggest(source, databases.iter().map(String::as_str));
+        let mend = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Some(format!(
+            "it asks the database \"{source}\", which is not among `sql_servers` in nines.yml{mend}"
+        ))
+    }
+
     /// Why there can be no verdicts of this probe.
     fn lack_of_probe(&self, job: &str) -> Option<String> {
         let probes = self.probes.as_ref()?;
@@ -323,12 +342,6 @@ impl Indicator {
                 )
             });
         }
-        if let (IndicatorKind::Sql(_), Some(source)) = (&self.kind, &self.source) {
-            let known = sources.databases.as_ref();
-            return known
-                .is_some_and(|known| !known.contains(source))
-                .then(|| format!("it asks the database \"{source}\", which is not among `sql_servers` in nines.yml"));
-        }
         let what = match &self.kind {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
@@ -346,10 +359,7 @@ impl Indicator {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
                  under `prometheus_servers` in nines.yml"
             }
-            IndicatorKind::Sql(_) => {
-                "it asks a database, and `sql_servers` in nines.yml names none, or several of which none is named by \
-                 `source`"
-            }
+            IndicatorKind::Sql(_) => return sources.lack_of_database(self.source.as_deref()),
             IndicatorKind::Events => "pushed events are not taken by this version yet",
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),

@@ -54,6 +54,7 @@ struct JobRow {
     unknown: usize,
     selected: u64,
     seen: u64,
+    is_probed: bool,
 }
 
 /// One target.
@@ -170,6 +171,7 @@ fn jobs(targets: &[TargetView]) -> Vec<JobRow> {
         }
         job.selected += target.samples_selected;
         job.seen += target.samples_seen;
+        job.is_probed |= target.probe.is_some();
     }
     let named = |(name, job): (&str, JobRow)| JobRow {
         name: name.to_owned(),
