@@ -102,3 +102,12 @@ attempt 2: bad, http_status, 100.0 ms
 ";
     assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
 }
+
+#[test]
+fn the_documents_name_every_reason() {
+    let text = include_str!("../../../docs/probes.md");
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | {} |", reason.word(), reason.outcome().word());
+        assert!(text.contains(&row), "{row}");
+    }
+}
