@@ -98,7 +98,7 @@ attempt 2: bad, http_status, 100.0 ms
   ttfb            50.0 ms                      ████████████████████
 
   status       503
-  certificate  until 1970-01-11T00:00:00.000Z (10 days left)
+  certificate  until 1970-01-11T00:00:00Z (10 days left)
 ";
     assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
 }
