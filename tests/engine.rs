@@ -17,12 +17,14 @@ mod engine_cases {
     pub mod history;
     pub mod notices;
     pub mod pending;
+    pub mod probes;
     pub mod receiver;
     pub mod relabelled;
     mod schedule;
     pub mod server;
     pub mod servers;
     pub mod shown;
+    pub mod steps;
     pub mod unsure;
     pub mod up;
     pub mod words;
@@ -55,6 +57,11 @@ on! { sqlite:
         counts_are_exact_whatever_a_failing_store_did,
         a_fenced_process_stops_writing,
         data_that_the_store_refuses_harm_no_other_target;
+    probes:
+        each_verdict_is_one_event_and_what_nobody_knows_is_none,
+        counts_are_exact_whatever_a_failing_store_did,
+        targets_make_groups_and_are_shown_with_their_verdicts,
+        a_job_without_targets_is_told;
     collect:
         the_hundred_and_first_group_is_other_for_ever,
         a_group_that_appears_while_keys_are_made_waits_for_its_key,
@@ -139,6 +146,10 @@ on! { sqlite:
         what_a_server_has_forgotten_stays_counted,
         an_answer_that_is_empty_for_a_while_takes_nothing_back,
         one_strange_page_does_not_change_how_an_slo_is_read;
+    steps:
+        what_is_refused_at_first_leaves_no_trace,
+        a_step_is_learned_as_soon_as_there_are_values,
+        a_step_that_was_learned_from_nonsense_does_not_stay;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

@@ -15,13 +15,18 @@ use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::dispatch::Routing;
-use crate::engine::ports::{ListedServer, ListedTarget, RevisionRecord};
+use crate::engine::ports::{ListedProbes, ListedServer, ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
 use crate::source::http::client::Clients;
+use crate::source::probe::listing;
+use crate::source::probe::on_demand::OnDemand;
+use crate::source::probe::probing::Probing;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus;
 use crate::source::scrape::discovery;
+use crate::source::sql;
 use crate::spec::Options;
 
 /// Where files are, how they are read, and what of them a reload may remove.
@@ -97,6 +102,8 @@ fn sources(config: &Config) -> Sources {
     Sources {
         names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
         default: default.map(|server| server.name.clone()),
+        databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
+        probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
 }
 
@@ -117,6 +124,7 @@ pub struct Reloader {
     settings: watch::Sender<Arc<Settings>>,
     routing: watch::Sender<Arc<Routing>>,
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
+    probes: watch::Sender<Arc<ListedProbes>>,
     servers: watch::Sender<Arc<Vec<ListedServer>>>,
     /// The HTTP clients by which servers are asked.
     clients: Arc<Clients>,
@@ -124,6 +132,9 @@ pub struct Reloader {
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
     discovered: Arc<ArcSwap<Discovered>>,
+    /// The same of probes.
+    discovered_probes: Arc<ArcSwap<Discovered>>,
+    on_demand: Arc<OnDemand>,
     /// The config's `storage.url` at the start: a store is not changed under way.
     storage_at_start: ArcSwap<Option<String>>,
     stop: CancellationToken,
@@ -137,6 +148,8 @@ pub struct Channels {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// What is probed.
+    pub probes: watch::Receiver<Arc<ListedProbes>>,
     /// The servers that can be asked.
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
 }
@@ -153,8 +166,10 @@ impl Reloader {
         let (settings, settings_seen) = watch::channel(Arc::default());
         let (routing, routing_seen) = watch::channel(Arc::default());
         let (targets, targets_seen) = watch::channel(Arc::default());
+        let (probes, probes_seen) = watch::channel(Arc::default());
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
+        let on_demand = Arc::new(OnDemand::new(probes_seen.clone()));
         let reloader = Self {
             paths,
             clock,
@@ -163,12 +178,15 @@ impl Reloader {
             settings,
             routing,
             targets,
+            probes,
             servers,
             clients: Arc::default(),
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
             discovered: Arc::default(),
+            discovered_probes: Arc::default(),
+            on_demand,
             storage_at_start: ArcSwap::default(),
             stop,
         };
@@ -178,6 +196,7 @@ impl Reloader {
                 settings: settings_seen,
                 routing: routing_seen,
                 targets: targets_seen,
+                probes: probes_seen,
                 servers: servers_seen,
             },
         )
@@ -186,6 +205,16 @@ impl Reloader {
     /// What discovery saw, for the API.
     pub fn discovered(&self) -> Arc<ArcSwap<Discovered>> {
         Arc::clone(&self.discovered)
+    }
+
+    /// What discovery saw of probes.
+    pub fn discovered_probes(&self) -> Arc<ArcSwap<Discovered>> {
+        Arc::clone(&self.discovered_probes)
+    }
+
+    /// Probes what it is asked for.
+    pub fn on_demand(&self) -> Arc<OnDemand> {
+        Arc::clone(&self.on_demand)
     }
 
     /// Takes over what was read at start, once the store has said which revisions loaded last.
@@ -235,7 +264,8 @@ impl Reloader {
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.
         let known = Arc::clone(&self.servers.borrow());
-        let servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        let mut servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        servers.extend(sql::list(&config.databases, &known, &self.stats));
         self.servers.send_replace(Arc::new(servers));
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;
@@ -244,6 +274,7 @@ impl Reloader {
         let shown = Arc::clone(&self.discovered);
         let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
         discovery::spawn(config.jobs, targets, shown, stats, discovering.clone());
+        self.probe(config.probes, &discovering);
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
         warnings.extend(specs.warnings);
@@ -251,6 +282,19 @@ impl Reloader {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
         Ok(warnings)
+    }
+}
+
+impl Reloader {
+    /// Takes over what is probed, how, and for whom.
+    fn probe(&self, settings: ProbeSettings, cancel: &CancellationToken) {
+        let probing = Probing::new(&settings, Arc::clone(&self.clock));
+        let probing = Arc::new(probing.watched(settings.connectivity));
+        self.on_demand.replace(Arc::clone(&probing), settings.token);
+        let clients = Arc::clone(&self.clients);
+        let listed = (settings.limits, self.probes.clone());
+        let (shown, stats) = (Arc::clone(&self.discovered_probes), Arc::clone(&self.stats));
+        listing::spawn(settings.jobs, &probing, clients, listed, shown, stats, cancel.clone());
     }
 }
 

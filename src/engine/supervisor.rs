@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::active::Active;
 use super::catalog::{Catalog, Desired, Keys};
 use super::clock::Clock;
-use super::collect::{Collector, schedule};
+use super::collect::schedule;
 use super::commit::VisitLog;
 use super::deliver::Deliverer;
 use super::dispatch::Routing;
 use super::evaluate::Evaluator;
-use super::ports::{Epoch, LeaseState, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
+use super::ports::{
+    Epoch, LeaseState, ListedProbes, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult,
+};
+use super::probe::schedule::probe_targets;
 use super::read::reader::Writing;
 use super::read::{BackfillRequests, ReadTask};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
@@ -79,6 +82,8 @@ pub struct Engine {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets that discovery has found.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// What is probed.
+    pub probes: watch::Receiver<Arc<ListedProbes>>,
     /// The servers that can be asked.
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
     /// SLOs whose past is to be read again.
@@ -139,8 +144,7 @@ impl Engine {
                 revision,
             )
             .await?;
-            let collector = Collector::new(Arc::clone(&self.stats), false, Vec::new());
-            Ok::<_, StoreError>(evaluator.look(&collector, now))
+            Ok::<_, StoreError>(evaluator.look(now))
         };
         match result.await {
             Ok(snapshot) => {
@@ -224,6 +228,14 @@ impl Engine {
             stop.child_token(),
         );
         let visiting = tokio::spawn(ending_all(stop.clone(), visits));
+        let probes = probe_targets(
+            Arc::clone(active.probes()),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.stats),
+            self.probes.clone(),
+            stop.child_token(),
+        );
+        let probing = tokio::spawn(ending_all(stop.clone(), probes));
         let reader = ReadTask {
             readers: Arc::clone(active.readers()),
             writing: Writing {
@@ -256,11 +268,15 @@ impl Engine {
         let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
-        let (visited, read, delivered, retained) = tokio::join!(visiting, reading, delivering, retaining);
-        for fault in [visited.err(), read.err(), delivered.err(), retained.err()]
-            .into_iter()
-            .flatten()
-        {
+        let ended = tokio::join!(visiting, probing, reading, delivering, retaining);
+        let faults = [
+            ended.0.err(),
+            ended.1.err(),
+            ended.2.err(),
+            ended.3.err(),
+            ended.4.err(),
+        ];
+        for fault in faults.into_iter().flatten() {
             tracing::error!(%fault, "a task has ended by a fault");
         }
         result

@@ -3,6 +3,7 @@
 mod assets;
 mod chart;
 mod pages;
+mod probed;
 mod slo;
 mod slos;
 mod tables;

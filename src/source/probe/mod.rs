@@ -1,14 +1,37 @@
 //! Probes: a module and a target give a prober; a prober gives verdicts.
 
 pub mod course;
+pub mod listing;
+pub mod on_demand;
+pub mod own_side;
+pub mod pressure;
+pub mod probing;
 pub mod reach;
 pub mod settings;
 
 mod attempts;
+mod connectivity;
+mod dns;
+mod dns_answer;
+mod echo;
+mod grpc;
 mod http;
+mod icmp;
+mod measures;
+mod own_network;
+mod place;
+mod record_types;
+mod script;
+mod service_params;
+mod tcp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod unix;
+mod websocket;
+mod zone_text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -69,7 +92,10 @@ impl ModuleProber {
         let mut course = Course::until(deadline);
         let addresses = match self.addresses(&mut course).await {
             Ok(addresses) => addresses,
-            Err(fault) => return tried(course, Err(fault)),
+            Err(fault) => {
+                let fault = self.blamed(fault, &course).await;
+                return tried(course, Err(fault));
+            }
         };
         let policy = self.module.addresses;
         let mut outcomes = Vec::new();
@@ -120,15 +146,30 @@ impl ModuleProber {
             course.gauge("probe_ip_addr_hash", address_hash(address));
         }
         let result = self.speak(address, &mut course).await;
-        let result = result.and_then(|()| self.judge(&course));
+        let result = match result {
+            Ok(()) => self.judge(&course),
+            Err(fault) => Err(self.blamed(fault, &course).await),
+        };
         tried(course, result)
+    }
+
+    /// A fault, once it was asked whether it is our own.
+    async fn blamed(&self, fault: Fault, course: &Course) -> Fault {
+        let time = course.deadline().saturating_duration_since(course.began());
+        let own_side = self.reach.own_side();
+        own_side.judge(fault, course.address, course.began(), time).await
     }
 
     async fn speak(&self, address: Option<IpAddr>, course: &mut Course) -> Result<(), Fault> {
         let (goal, reach, ip) = (&self.goal, &self.reach, self.module.ip);
         match &self.module.protocol {
             Protocol::Http(module) => http::speak(module, ip, goal, address, reach, course).await,
-            _ => Err(Fault::new(Reason::Misconfigured, "this prober is not built yet")),
+            Protocol::Tcp(module) => tcp::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::Unix(module) => unix::speak(module, goal, course).await,
+            Protocol::Dns(module) => dns::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::Icmp(module) => icmp::speak(*module, required(address)?, reach, course).await,
+            Protocol::Grpc(module) => grpc::speak(module, goal, required(address)?, reach, course).await,
+            Protocol::WebSocket(module) => websocket::speak(module, goal, required(address)?, reach, course).await,
         }
     }
 
@@ -137,6 +178,14 @@ impl ModuleProber {
         let took = course.end(Ok(())).took;
         if let Some(most) = self.module.slower_than.filter(|most| took > *most) {
             let detail = format!("it took {} ms, more than {} ms", took.as_millis(), most.as_millis());
+            let late = self.reach.own_side().late_since(course.began());
+            if late > took.saturating_sub(most) {
+                let detail = format!(
+                    "nines had too much to do, and was {} ms late: {detail}",
+                    late.as_millis()
+                );
+                return Err(Fault::new(Reason::Overloaded, detail));
+            }
             return Err(Fault::new(Reason::TooSlow, detail));
         }
         let ends = course.tls.and_then(|seen| seen.earliest_not_after);
@@ -149,6 +198,18 @@ impl ModuleProber {
         }
         Ok(())
     }
+}
+
+impl Goal {
+    /// What the other side is called where it has no name in the module's settings.
+    fn called(&self) -> &str {
+        let name = self.hostname.as_deref().or(self.host.as_deref());
+        name.unwrap_or(&self.target)
+    }
+}
+
+fn required(address: Option<IpAddr>) -> Result<IpAddr, Fault> {
+    address.ok_or_else(|| Fault::new(Reason::Misconfigured, "the target names no host"))
 }
 
 fn tried(course: Course, result: Result<(), Fault>) -> Tried {
@@ -168,7 +229,12 @@ impl Prober for ModuleProber {
         let mut rest = self.module.attempts.max(1);
         let last = loop {
             let left = deadline.saturating_duration_since(now());
-            let last = self.attempt(now() + attempts::share(left, rest, delay)).await;
+            let share = attempts::share(left, rest, delay);
+            let until = now() + share;
+            let last = tokio::select! {
+                last = self.attempt(until) => last,
+                never = self.reach.own_side().prepare(until, share) => match never {},
+            };
             tries.push(last.attempt.clone());
             rest -= 1;
             let next_at = now() + delay;
