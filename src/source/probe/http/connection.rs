@@ -296,7 +296,9 @@ pub(super) fn broken(error: &hyper::Error) -> Fault {
     let mut text = String::new();
     let mut hung_up = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
     while let Some(inner) = cause {
-        hung_up |= inner.downcast_ref::<io::Error>().is_some_and(|io| has_hung_up(io.kind()));
+        hung_up |= inner
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| has_hung_up(io.kind()));
         text = inner.to_string();
         cause = inner.source();
     }

@@ -452,8 +452,13 @@ async fn a_slow_server_is_given_up_and_the_phase_shows_where() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec();
     let timeout = Duration::from_millis(200);
     // The system's authorities are read once, which is no part of a handshake.
-    let garbage = Server::acting(vec![Act::Hang]).await;
-    drop(probe_within(&format!("https://{}/", garbage.address), &module(), Duration::from_secs(2)).await);
+    let closing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closing.local_addr().unwrap();
+    tokio::spawn(async move { while closing.accept().await.is_ok() {} });
+    assert_eq!(
+        probe(&format!("https://{address}/"), &module()).await.reason,
+        Reason::ConnectionClosed
+    );
     for (sentence, scheme, acts, phase) in [
         ("no answer", "http", vec![Act::Hang], Phase::Ttfb),
         ("half a body", "http", vec![Act::Send(head), Act::Hang], Phase::Transfer),
