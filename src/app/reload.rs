@@ -26,6 +26,7 @@ use crate::source::probe::probing::Probing;
 use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus;
 use crate::source::scrape::discovery;
+use crate::source::sql;
 use crate::spec::Options;
 
 /// Where files are, how they are read, and what of them a reload may remove.
@@ -101,6 +102,7 @@ fn sources(config: &Config) -> Sources {
     Sources {
         names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
         default: default.map(|server| server.name.clone()),
+        databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
         probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
 }
@@ -262,7 +264,8 @@ impl Reloader {
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.
         let known = Arc::clone(&self.servers.borrow());
-        let servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        let mut servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        servers.extend(sql::list(&config.databases, &known, &self.stats));
         self.servers.send_replace(Arc::new(servers));
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;
