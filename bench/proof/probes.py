@@ -25,6 +25,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from kit import kinds
 from kit.daemon import free_port, wait_for
 from kit.farm import HOST, Authority, Server, closed_port, full_queue, hang, over_tls, shop
 
@@ -63,7 +64,8 @@ class Farm:
     def __init__(self, folder, stack):
         self.folder = folder
         self.root, other = Authority(folder, "root"), Authority(folder, "other")
-        start = lambda *args, **more: self._start(stack, *args, **more)
+        start = self.start = lambda *args, **more: self._start(stack, *args, **more)
+        self.seen = SEEN
         here = f"IP:{HOST},DNS:localhost"
         good = self.root.issue("good", here)
         self.plain = start(shop())
@@ -215,7 +217,17 @@ def secured(farm):
                why="the module cannot be used: no verdict on the service; blackbox exporter calls it down")
 
 
-GROUPS = [answers, requests, secured]
+def of_kind(group):
+    """The cases of another kind of probe."""
+
+    def cases(farm):
+        for name, prober, target, options, more in group(farm, farm.start):
+            yield Case(name, target, options, prober=prober, **more)
+
+    return cases
+
+
+GROUPS = [answers, requests, secured, *map(of_kind, kinds.GROUPS)]
 
 
 class Blackbox:
