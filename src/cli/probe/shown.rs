@@ -155,7 +155,7 @@ pub(super) fn as_json(verdict: &Verdict, module: &ProbeModule, target: &str, tim
         let labels: Map<String, Value> = measure
             .labels
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .map(|(name, value)| (name.to_string(), json!(value)))
             .collect();
         json!({"name": measure.name, "labels": labels, "value": measure.value})
     };
