@@ -10,7 +10,11 @@ import threading
 from kit.farm import HOST, Server, hang, over_tls, read_request, answer
 
 # Debian's blackbox exporter is older than these.
-NEWER = {"probe_failed_due_to_bytes": "newer than Debian's blackbox exporter"}
+NEWER = dict.fromkeys(("probe_failed_due_to_bytes", "probe_ssl_last_chain_info"), "newer than Debian's blackbox exporter")
+# What nines shows of every TLS connection, and blackbox exporter of some; of gRPC without TLS it shows an end at 0.
+CERTIFICATES = dict.fromkeys(
+    ("probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_expiry_timestamp_seconds", "probe_ssl_last_chain_info",
+     "probe_tls_version_info"), "nines shows it of every TLS connection and of no other")
 
 
 def acting(*acts, context=None):
@@ -57,7 +61,6 @@ def scripts(farm, start):
     yield "connects", "tcp", plain.address, {}, no
     yield "nobody listens", "tcp", farm.closed, {}, no
     yield "nobody answers", "tcp", farm.full, {}, no
-    yield "no port", "tcp", HOST, {}, {**no, "why": "the target cannot be probed: no verdict on the service; blackbox exporter calls it down"}
     yield "a line matches", "tcp", plain.address, expect("ESMTP Postfix$"), no
     yield "no line matches, then silence", "tcp", plain.address, expect("^421"), no
     yield "no line matches, then the end", "tcp", closing.address, expect("^421"), no
@@ -168,8 +171,8 @@ def questions(farm, start):
             if mode in ("nxdomain", "badvers"):
                 yield f"{transport}: {mode}, as wanted", "dns", server.address, of(valid_rcodes=["NXDOMAIN", "BADSIG"]), {}
         yield f"{transport}: nobody", "dns", farm.closed, of(), {}
-    yield "over TLS", "dns", safe.address, base(transport_protocol="tcp", dns_over_tls=True, **farm.tls()), {}
-    yield "over TLS, not trusted", "dns", safe.address, base(transport_protocol="tcp", dns_over_tls=True), {}
+    yield "over TLS", "dns", safe.address, base(transport_protocol="tcp", dns_over_tls=True, **farm.tls()), {"metrics": CERTIFICATES}
+    yield "over TLS, not trusted", "dns", safe.address, base(transport_protocol="tcp", dns_over_tls=True), {"metrics": CERTIFICATES}
     # Each text exactly as a zone file has it: a record that is written otherwise fails.
     texts = {
         "A": r"^www\.example\.\t300\tIN\tA\t192\.0\.2\.[12]$",
@@ -271,12 +274,12 @@ def checks(farm, start):
     context.set_alpn_protocols(["h2"])
     plain, safe = start(health), start(health, context)
     for word in ("", "down", "nil", "strange", "none", "else", "proxy"):
-        yield f"gRPC {word or 'serving'}", "grpc", plain.address, {"service": word}, {}
-    yield "gRPC over TLS", "grpc", safe.address, {"tls": True, **farm.tls()}, {}
-    yield "gRPC over TLS, down", "grpc", safe.address, {"tls": True, "service": "down", **farm.tls()}, {}
-    yield "gRPC over TLS, not trusted", "grpc", safe.address, {"tls": True}, {"metrics": farm.seen}
-    yield "gRPC and nobody", "grpc", farm.closed, {}, {}
-    yield "gRPC and HTTP/1", "grpc", start(page).address, {}, {}
+        yield f"gRPC {word or 'serving'}", "grpc", plain.address, {"service": word}, {"metrics": CERTIFICATES}
+    yield "gRPC over TLS", "grpc", safe.address, {"tls": True, **farm.tls()}, {"metrics": CERTIFICATES}
+    yield "gRPC over TLS, down", "grpc", safe.address, {"tls": True, "service": "down", **farm.tls()}, {"metrics": CERTIFICATES}
+    yield "gRPC over TLS, not trusted", "grpc", safe.address, {"tls": True}, {"metrics": CERTIFICATES}
+    yield "gRPC and nobody", "grpc", farm.closed, {}, {"metrics": CERTIFICATES}
+    yield "gRPC and HTTP/1", "grpc", start(page).address, {}, {"metrics": CERTIFICATES}
 
 
 GROUPS = [scripts, questions, echoes, checks]
