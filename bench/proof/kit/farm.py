@@ -145,7 +145,7 @@ PLAIN = {
     "/json": answer("200 OK", b'{"status": "ok", "count": 3}', [("Content-Type", "application/json")]),
     "/loop": answer("302 Found", headers=[("Location", "/loop")]),
     "/ftp": answer("302 Found", headers=[("Location", "ftp://127.0.0.1/")]),
-    "/metadata": answer("302 Found", headers=[("Location", "http://169.254.169.254/latest/meta-data/")]),
+    "/denied": answer("302 Found", headers=[("Location", "http://127.0.0.2:1/")]),
     "/nowhere": answer("302 Found"),
     "/sign-in": answer("302 Found", headers=[("Location", "/signed-in"), ("Set-Cookie", "session=1; Path=/")]),
 }
@@ -160,7 +160,7 @@ def reply(method, path, head, body, elsewhere, connection):
         return answer(f"{path[8:]} Any", BODY)
     if path.startswith("/redirect/"):
         left, status = int(path.split("/")[2]), (path.split("/") + ["302"])[3]
-        return answer(f"{status} On", headers=[("Location", f"/redirect/{left - 1}/{status}" if left > 1 else "/echo")])
+        return answer(f"{status} On", headers=[("Location", f"/redirect/{left - 1}/{status}" if left > 1 else ("/" if status == "302" else "/echo"))])
     if path == "/elsewhere":
         return answer("302 Found", headers=[("Location", elsewhere)])
     if path == "/signed-in":
