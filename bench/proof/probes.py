@@ -25,6 +25,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from kit import kinds
 from kit.daemon import LABEL, Daemon, free_port, wait_for
 from kit.farm import HOST, Authority, Server, closed_port, full_queue, hang, over_tls, shop
 
@@ -53,7 +54,8 @@ class Case:
         return {"prober": self.prober, "timeout": TIMEOUT, self.prober: options}
 
 
-UNVERIFIED = {"probe_ssl_last_chain_expiry_timestamp_seconds": "no chain was believed: blackbox exporter shows the year 1, nines nothing"}
+UNVERIFIED = {"probe_ssl_last_chain_expiry_timestamp_seconds":
+              "no chain was believed: blackbox exporter shows the year 1, nines nothing"}
 SEEN = {name: "nines shows the certificate that it has refused" for name in (
     "probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_info")}
 HALFWAY = {name: "the handshake is over when the server refuses it: nines shows what it has seen" for name in (
@@ -70,7 +72,8 @@ class Farm:
     def __init__(self, folder, stack):
         self.folder = folder
         self.root, other = Authority(folder, "root"), Authority(folder, "other")
-        start = lambda *args, **more: self._start(stack, *args, **more)
+        start = self.start = lambda *args, **more: self._start(stack, *args, **more)
+        self.seen = SEEN
         here = f"IP:{HOST},DNS:localhost"
         good = self.root.issue("good", here)
         self.plain = start(shop())
@@ -126,7 +129,8 @@ def answers(farm):
     yield Case("chunks", url("/chunked"))
     yield Case("100 first", url("/continue"))
     yield Case("HEAD", url("/"), {"method": "HEAD"})
-    yield Case("POST with a body", url("/echo"), {"method": "POST", "body": "order", **body("not_matches", "^POST", "order$")}, metrics=ECHOED)
+    yield Case("POST with a body", url("/echo"), {"method": "POST", "body": "order", **body("not_matches", "^POST", "order$")},
+               metrics=ECHOED)
     yield Case("version", url("/"), {"valid_http_versions": ["HTTP/1.1"]})
     yield Case("another version", url("/"), {"valid_http_versions": ["HTTP/2.0"]})
     yield Case("body matches", url("/"), body("matches", "shop"))
@@ -169,22 +173,26 @@ def requests(farm):
     yield Case("eleven redirects", url("/redirect/11"))
     yield Case("for ever", url("/loop"))
     yield Case("not followed", url("/redirect/1"), {"follow_redirects": False})
-    yield Case("not followed, as wanted", url("/redirect/1"), {"follow_redirects": False, "valid_status_codes": [302]}, metrics=UNREAD)
+    yield Case("not followed, as wanted", url("/redirect/1"), {"follow_redirects": False, "valid_status_codes": [302]},
+               metrics=UNREAD)
     yield Case("to nowhere", url("/nowhere"))
     yield Case("to no HTTP", url("/ftp"))
     yield Case("to where the policy lets nothing go", url("/denied"))
     yield Case("to another server", url("/elsewhere"), wanting("^GET /echo"), metrics=ECHOED)
     yield Case("303 after POST", url("/redirect/1/303"), {"method": "POST", "body": "order", **wanting("^GET")}, metrics=ECHOED)
-    yield Case("307 after POST", url("/redirect/1/307"), {"method": "POST", "body": "order", **wanting("^POST", "order$")}, metrics=ECHOED)
+    yield Case("307 after POST", url("/redirect/1/307"), {"method": "POST", "body": "order", **wanting("^POST", "order$")},
+               metrics=ECHOED)
     yield Case("a cookie", url("/sign-in"))
     yield Case("credentials", url("/private"), basic)
     yield Case("no credentials", url("/private"))
     yield Case("credentials of the URL", f"http://nines:word@{farm.shop.address}/private")
     yield Case("credentials stay at home", url("/elsewhere"), {**basic, **failing("(?i)authorization")},
                why="blackbox exporter shows the credentials to whoever it is redirected to; nines to nobody else")
-    yield Case("a token", url("/echo"), {"authorization": {"credentials": "word"}, **wanting("(?i)authorization: Bearer word")}, metrics=ECHOED)
+    yield Case("a token", url("/echo"), {"authorization": {"credentials": "word"}, **wanting("(?i)authorization: Bearer word")},
+               metrics=ECHOED)
     yield Case("a header", url("/echo"), {"headers": {"X-Key": "a"}, **wanting("(?i)x-key: a")}, metrics=ECHOED)
-    yield Case("another host", url("/echo"), {"headers": {"Host": "www.shop.example"}, **wanting("(?i)host: www.shop.example")}, metrics=ECHOED)
+    yield Case("another host", url("/echo"), {"headers": {"Host": "www.shop.example"}, **wanting("(?i)host: www.shop.example")},
+               metrics=ECHOED)
     yield Case("through a proxy", "http://127.0.0.1/echo", {"proxy_url": url("/"), **wanting("^GET http://127.0.0.1")},
                metrics=ECHOED)
     yield Case("through no proxy", url("/"), {"proxy_url": f"http://{farm.closed}"})
@@ -222,7 +230,17 @@ def secured(farm):
                why="the module cannot be used: no verdict on the service; blackbox exporter calls it down")
 
 
-GROUPS = [answers, requests, secured]
+def of_kind(group):
+    """The cases of another kind of probe."""
+
+    def cases(farm):
+        for name, prober, target, options, more in group(farm, farm.start):
+            yield Case(name, target, options, prober=prober, **more)
+
+    return cases
+
+
+GROUPS = [answers, requests, secured, *map(of_kind, kinds.GROUPS)]
 
 
 class Blackbox:

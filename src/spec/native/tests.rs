@@ -96,7 +96,6 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
             default: None,
             databases: None,
             probes: None,
-            databases: None,
         };
         let scraped = read.fed_by(&no_servers);
         assert_eq!(

@@ -89,7 +89,6 @@ fn the_type_of_a_source_is_looked_up() {
         default: None,
         databases: None,
         probes: None,
-        databases: None,
     };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
