@@ -32,9 +32,9 @@ from kit.farm import HOST, Authority, Server, closed_port, full_queue, hang, ove
 # How long a probe may take; both are told the same.
 TIMEOUT = "1500ms"
 # What says how long something took, and what the Debian package is too old for.
-TIMED = re.compile(r"duration|lookup_time|probe_timeout_seconds")
-# A label that the Debian package is too old for.
-NEWER = {"serialnumber"}
+TIMED = re.compile(r"duration|lookup_time|probe_timeout_seconds|probe_expect_info")
+# A label of metrics, and an option of scripts, that the Debian package is too old for.
+NEWER = {"serialnumber", "labels"}
 MIN, MAX = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
@@ -276,6 +276,13 @@ def read_samples(page):
             yield key(name, [(label, text.replace('\\"', '"').replace("\\\\", "\\")) for label, text in found]), float(value)
 
 
+def older(options):
+    """Options without those that the Debian package is too old for."""
+    if isinstance(options, dict):
+        return {name: older(value) for name, value in options.items() if name not in NEWER}
+    return [older(value) for value in options] if isinstance(options, list) else options
+
+
 def key(name, labels):
     shown = ",".join(f"{label}={text}" for label, text in sorted(labels))
     return f"{name}{{{shown}}}" if shown else name
@@ -334,7 +341,7 @@ def main():
         config = os.path.join(folder, "blackbox.yml")
         modules = {f"m{number}": case.module() for number, case in enumerate(cases)}
         with open(config, "w", encoding="utf-8") as file:
-            json.dump({"modules": modules}, file, indent=1)
+            json.dump({"modules": older(modules)}, file, indent=1)
         log = stack.enter_context(open(os.path.join(folder, "blackbox.log"), "w", encoding="utf-8"))
         blackbox, nines = Blackbox(config, stack, log), Nines(options.nines, modules, folder, stack)
         probe = lambda number: (blackbox.probe(number, cases[number].target), nines.probe(number, cases[number].target))
