@@ -140,7 +140,7 @@ fn judge_headers(module: &HttpModule, headers: &HeaderMap) -> Result<(), Fault> 
         let values: Vec<&[u8]> = headers
             .get_all(wanted.header.as_str())
             .iter()
-            .map(|value| value.as_bytes())
+            .map(http::HeaderValue::as_bytes)
             .collect();
         if values.is_empty() {
             if wanted.allow_missing {
