@@ -3,7 +3,7 @@
 
     probes.py --nines target/release/nines [--only WORD] [--keep]
 
-Both read the same `blackbox.yml`. A row for each case: the verdicts, nines's reason, the metrics that differ. It fails
+Both have the same modules. A row for each case: the verdicts, nines's reason, the metrics that differ. It fails
 where verdicts or metrics differ and nothing here explains why. Needs the Debian packages prometheus-blackbox-exporter
 and openssl, nothing else, and goes nowhere but to this machine. Takes about half a minute.
 """
@@ -26,13 +26,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from kit import kinds
-from kit.daemon import free_port, wait_for
+from kit.daemon import LABEL, Daemon, free_port, wait_for
 from kit.farm import HOST, Authority, Server, closed_port, full_queue, hang, over_tls, shop
 
 # How long a probe may take; both are told the same.
 TIMEOUT = "1500ms"
-# What says how long something took, or when.
-TIMED = re.compile(r"duration|lookup_time")
+# What says how long something took, and what the Debian package is too old for.
+TIMED = re.compile(r"duration|lookup_time|probe_timeout_seconds|probe_expect_info")
+# A label of metrics, and an option of scripts, that the Debian package is too old for.
+NEWER = {"serialnumber", "labels"}
 MIN, MAX = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
@@ -52,9 +54,15 @@ class Case:
         return {"prober": self.prober, "timeout": TIMEOUT, self.prober: options}
 
 
-UNVERIFIED = {"probe_ssl_last_chain_expiry_timestamp_seconds": "no chain was believed: blackbox exporter shows the year 1, nines nothing"}
+UNVERIFIED = {"probe_ssl_last_chain_expiry_timestamp_seconds":
+              "no chain was believed: blackbox exporter shows the year 1, nines nothing"}
 SEEN = {name: "nines shows the certificate that it has refused" for name in (
     "probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_info")}
+HALFWAY = {name: "the handshake is over when the server refuses it: nines shows what it has seen" for name in (
+    *SEEN, *UNVERIFIED, "probe_tls_version_info")}
+ECHOED = {name: "requests are echoed, and each names its own agent" for name in (
+    "probe_http_content_length", "probe_http_uncompressed_body_length")}
+BLAMED = {"probe_failed_due_to_regex": "blackbox exporter blames the condition where the body cannot be unpacked"}
 UNREAD = {"probe_http_uncompressed_body_length": "Go closes the answer where redirects are not followed, nines reads it"}
 
 
@@ -121,7 +129,8 @@ def answers(farm):
     yield Case("chunks", url("/chunked"))
     yield Case("100 first", url("/continue"))
     yield Case("HEAD", url("/"), {"method": "HEAD"})
-    yield Case("POST with a body", url("/echo"), {"method": "POST", "body": "order", **body("not_matches", "^POST", "order$")})
+    yield Case("POST with a body", url("/echo"), {"method": "POST", "body": "order", **body("not_matches", "^POST", "order$")},
+               metrics=ECHOED)
     yield Case("version", url("/"), {"valid_http_versions": ["HTTP/1.1"]})
     yield Case("another version", url("/"), {"valid_http_versions": ["HTTP/2.0"]})
     yield Case("body matches", url("/"), body("matches", "shop"))
@@ -138,7 +147,8 @@ def answers(farm):
     yield Case("as large as it may be", url("/"), {"body_size_limit": "19B"})
     yield Case("larger", url("/"), {"body_size_limit": "18B"})
     for packing, path in (("gzip", "/gzip"), ("deflate", "/deflate"), ("identity", "/"), ("gzip", "/"), ("br", "/gzip")):
-        yield Case(f"{packing} of {path}", url(path), {"compression": packing, **body("not_matches", "^welcome")})
+        yield Case(f"{packing} of {path}", url(path), {"compression": packing, **body("not_matches", "^welcome")},
+                   metrics=BLAMED if packing == "br" else {})
     yield Case("deflate with the head that the standard wants", url("/zlib"), {"compression": "deflate"},
                why="blackbox exporter takes only deflate without the head of zlib; nines takes both")
     yield Case("half of gzip", url("/half-gzip"), {"compression": "gzip"})
@@ -163,25 +173,28 @@ def requests(farm):
     yield Case("eleven redirects", url("/redirect/11"))
     yield Case("for ever", url("/loop"))
     yield Case("not followed", url("/redirect/1"), {"follow_redirects": False})
-    yield Case("not followed, as wanted", url("/redirect/1"), {"follow_redirects": False, "valid_status_codes": [302]}, metrics=UNREAD)
+    yield Case("not followed, as wanted", url("/redirect/1"), {"follow_redirects": False, "valid_status_codes": [302]},
+               metrics=UNREAD)
     yield Case("to nowhere", url("/nowhere"))
     yield Case("to no HTTP", url("/ftp"))
-    yield Case("to a metadata service", url("/metadata"))
-    yield Case("to another server", url("/elsewhere"), wanting("^GET /echo"))
-    yield Case("303 after POST", url("/redirect/1/303"), {"method": "POST", "body": "order", **wanting("^GET")})
-    yield Case("307 after POST", url("/redirect/1/307"), {"method": "POST", "body": "order", **wanting("^POST", "order$")})
+    yield Case("to where the policy lets nothing go", url("/denied"))
+    yield Case("to another server", url("/elsewhere"), wanting("^GET /echo"), metrics=ECHOED)
+    yield Case("303 after POST", url("/redirect/1/303"), {"method": "POST", "body": "order", **wanting("^GET")}, metrics=ECHOED)
+    yield Case("307 after POST", url("/redirect/1/307"), {"method": "POST", "body": "order", **wanting("^POST", "order$")},
+               metrics=ECHOED)
     yield Case("a cookie", url("/sign-in"))
     yield Case("credentials", url("/private"), basic)
     yield Case("no credentials", url("/private"))
     yield Case("credentials of the URL", f"http://nines:word@{farm.shop.address}/private")
     yield Case("credentials stay at home", url("/elsewhere"), {**basic, **failing("(?i)authorization")},
                why="blackbox exporter shows the credentials to whoever it is redirected to; nines to nobody else")
-    yield Case("a token", url("/echo"), {"authorization": {"credentials": "word"}, **wanting("Authorization: Bearer word")},
-               why="Go writes names of headers in capitals, nines small, as HTTP/2 does; the value is the same")
-    yield Case("a header", url("/echo"), {"headers": {"X-Key": "a"}, **wanting("(?i)x-key: a")})
-    yield Case("another host", url("/echo"), {"headers": {"Host": "www.shop.example"}, **wanting("(?i)host: www.shop.example")})
+    yield Case("a token", url("/echo"), {"authorization": {"credentials": "word"}, **wanting("(?i)authorization: Bearer word")},
+               metrics=ECHOED)
+    yield Case("a header", url("/echo"), {"headers": {"X-Key": "a"}, **wanting("(?i)x-key: a")}, metrics=ECHOED)
+    yield Case("another host", url("/echo"), {"headers": {"Host": "www.shop.example"}, **wanting("(?i)host: www.shop.example")},
+               metrics=ECHOED)
     yield Case("through a proxy", "http://127.0.0.1/echo", {"proxy_url": url("/"), **wanting("^GET http://127.0.0.1")},
-               metrics={"probe_http_uncompressed_body_length": "the requests that are echoed differ"})
+               metrics=ECHOED)
     yield Case("through no proxy", url("/"), {"proxy_url": f"http://{farm.closed}"})
 
 
@@ -208,11 +221,11 @@ def secured(farm):
     yield Case("TLS 1.3", url(farm.new), tls())
     yield Case("too old", url(farm.old), tls(min_version="TLS13"))
     yield Case("too new", url(farm.new), tls(max_version="TLS12"))
-    yield Case("no client certificate", url(farm.mutual), tls())
+    yield Case("no client certificate", url(farm.mutual), tls(), metrics=HALFWAY)
     yield Case("a client certificate", url(farm.mutual), tls(cert_file=farm.client[0], key_file=farm.client[1]))
     yield Case("no handshake", url(farm.hanging), tls())
-    yield Case("redirected to TLS", farm.url("/elsewhere", farm.up), tls())
-    yield Case("redirected from TLS", url(farm.good, "/elsewhere"), tls())
+    yield Case("redirected to TLS", farm.url("/elsewhere", farm.up), tls(), metrics=ECHOED)
+    yield Case("redirected from TLS", url(farm.good, "/elsewhere"), tls(), metrics=ECHOED)
     yield Case("no such ca_file", url(farm.good), {"tls_config": {"ca_file": os.path.join(farm.folder, "none.pem")}},
                why="the module cannot be used: no verdict on the service; blackbox exporter calls it down")
 
@@ -259,8 +272,15 @@ def read_samples(page):
         if line and not line.startswith("#"):
             series, value = line.rsplit(" ", 1)
             name, _, labels = series.partition("{")
-            found = sorted(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels))
+            found = [label for label in LABEL.findall(labels) if label[0] not in NEWER]
             yield key(name, [(label, text.replace('\\"', '"').replace("\\\\", "\\")) for label, text in found]), float(value)
+
+
+def older(options):
+    """Options without those that the Debian package is too old for."""
+    if isinstance(options, dict):
+        return {name: older(value) for name, value in options.items() if name not in NEWER}
+    return [older(value) for value in options] if isinstance(options, list) else options
 
 
 def key(name, labels):
@@ -269,19 +289,28 @@ def key(name, labels):
 
 
 class Nines:
-    """`nines probe`, once for each case."""
+    """A daemon whose `/probe` is asked. What is asked over the API may go to this machine only where the policy says so."""
 
-    def __init__(self, program, config):
-        self._program, self._config = program, config
+    SLOS = {"version": "nines/v1", "service": "shop", "slos": [
+        {"name": "any", "objective": 99, "window": "1d", "indicator": {"total": "a_total", "bad": "b_total"}}]}
+
+    def __init__(self, program, modules, folder, stack):
+        config = {"probe_modules": modules, "egress": {"allow": [f"{HOST}/8"], "deny": ["127.0.0.2"]}}
+        store = f"sqlite://{os.path.join(folder, 'nines.db')}"
+        self._daemon = Daemon(program, folder, store, config, self.SLOS).start()
+        stack.callback(self._daemon.stop)
 
     def probe(self, number, target):
-        command = [self._program, "probe", target, "--module", f"m{number}", "--config.file", self._config, "--output", "json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        if not done.stdout.startswith("{"):
-            return "error", (done.stderr or done.stdout).strip(), "", {}
-        verdict = json.loads(done.stdout)
-        samples = {key(one["name"], one["labels"].items()): one["value"] for one in verdict["measures"]}
-        return verdict["outcome"], verdict["reason"], verdict["detail"], samples
+        query = urllib.parse.urlencode({"module": f"m{number}", "target": target})
+        status, page = self._daemon.get(f"/probe?{query}")
+        if status != 200:
+            return "error", str(status), page.strip(), {}
+        samples = dict(read_samples(page))
+        info = next(series for series in samples if series.startswith("nines_probe_verdict_info"))
+        outcome, reason = re.search(r"outcome=(\w+),reason=(\w+)", info).groups()
+        for series in (info, "probe_success"):
+            del samples[series]
+        return outcome, reason, "", samples
 
 
 def compare(case, blackbox, nines):
@@ -310,10 +339,11 @@ def main():
         farm = Farm(folder, stack)
         cases = [case for group in GROUPS for case in group(farm) if options.only in case.name]
         config = os.path.join(folder, "blackbox.yml")
+        modules = {f"m{number}": case.module() for number, case in enumerate(cases)}
         with open(config, "w", encoding="utf-8") as file:
-            json.dump({"modules": {f"m{number}": case.module() for number, case in enumerate(cases)}}, file, indent=1)
+            json.dump({"modules": older(modules)}, file, indent=1)
         log = stack.enter_context(open(os.path.join(folder, "blackbox.log"), "w", encoding="utf-8"))
-        blackbox, nines = Blackbox(config, stack, log), Nines(options.nines, config)
+        blackbox, nines = Blackbox(config, stack, log), Nines(options.nines, modules, folder, stack)
         probe = lambda number: (blackbox.probe(number, cases[number].target), nines.probe(number, cases[number].target))
         with ThreadPoolExecutor(max_workers=4) as pool:
             found = list(pool.map(probe, range(len(cases))))

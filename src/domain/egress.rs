@@ -121,12 +121,11 @@ fn is_private(address: IpAddr) -> bool {
 /// RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214).
 fn inner(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let s = v6.segments();
     let v4 = |high: u16, low: u16| {
         let bits = u32::from(high) << 16 | u32::from(low);
         Some(IpAddr::V4(Ipv4Addr::from_bits(bits)))
     };
-    match s {
+    match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),

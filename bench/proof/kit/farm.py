@@ -128,7 +128,8 @@ def read_request(connection):
 
 
 PLAIN = {
-    "/": answer("200 OK", BODY, [("Server", "shop"), ("Via", "a"), ("Via", "b"), ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")]),
+    "/": answer("200 OK", BODY, [("Server", "shop"), ("Via", "a"), ("Via", "b"),
+                                 ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")]),
     "/empty": answer("204 No Content", length=False),
     "/until-end": b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
     "/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nwelcome\r\n0\r\n\r\n",
@@ -145,7 +146,7 @@ PLAIN = {
     "/json": answer("200 OK", b'{"status": "ok", "count": 3}', [("Content-Type", "application/json")]),
     "/loop": answer("302 Found", headers=[("Location", "/loop")]),
     "/ftp": answer("302 Found", headers=[("Location", "ftp://127.0.0.1/")]),
-    "/metadata": answer("302 Found", headers=[("Location", "http://169.254.169.254/latest/meta-data/")]),
+    "/denied": answer("302 Found", headers=[("Location", "http://127.0.0.2:1/")]),
     "/nowhere": answer("302 Found"),
     "/sign-in": answer("302 Found", headers=[("Location", "/signed-in"), ("Set-Cookie", "session=1; Path=/")]),
 }
@@ -160,7 +161,8 @@ def reply(method, path, head, body, elsewhere, connection):
         return answer(f"{path[8:]} Any", BODY)
     if path.startswith("/redirect/"):
         left, status = int(path.split("/")[2]), (path.split("/") + ["302"])[3]
-        return answer(f"{status} On", headers=[("Location", f"/redirect/{left - 1}/{status}" if left > 1 else "/echo")])
+        end = "/" if status == "302" else "/echo"
+        return answer(f"{status} On", headers=[("Location", f"/redirect/{left - 1}/{status}" if left > 1 else end)])
     if path == "/elsewhere":
         return answer("302 Found", headers=[("Location", elsewhere)])
     if path == "/signed-in":

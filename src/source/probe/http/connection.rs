@@ -148,7 +148,9 @@ async fn tunnel(stream: &mut TcpStream, proxy: &Intercept, settings: &ProxySetti
         add("Proxy-Authorization", auth.as_bytes());
     }
     for (name, values) in &settings.connect_headers {
-        values.iter().for_each(|value| add(name, value.expose().as_bytes()));
+        for value in values {
+            add(name, value.expose().as_bytes());
+        }
     }
     head.extend_from_slice(b"\r\n");
     let broken = |error: io::Error| Fault::new(Reason::ConnectionClosed, format!("the proxy has failed: {error}"));

@@ -92,7 +92,7 @@ fn note_connection(connection: &ClientConnection, course: &mut Course) {
 }
 
 /// Why a handshake failed, but for certificates that were not believed.
-fn fault(error: &io::Error) -> Fault {
+pub(super) fn fault(error: &io::Error) -> Fault {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return transport_fault(error);
     };

@@ -6,6 +6,7 @@ mod proxies;
 mod redirects;
 mod requests;
 mod secured;
+mod slow;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -18,7 +18,11 @@ use crate::source::probe::testing::{Authority, Issued, LASTING};
 
 /// Says what it was asked, over TLS.
 async fn serve(issued: &Issued, alpn: &[&[u8]]) -> SocketAddr {
-    let acceptor = TlsAcceptor::from(issued.server(alpn, None));
+    serve_as(issued.server(alpn, None)).await
+}
+
+async fn serve_as(config: Arc<rustls::ServerConfig>) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(config);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -127,6 +131,17 @@ async fn certificates_are_judged() {
             "{sentence}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_says_so() {
+    let root = Authority::new("root", LASTING);
+    let folder = tempfile::tempdir().unwrap();
+    let issued = root.issue(&["127.0.0.1"], LASTING);
+    let address = serve_as(issued.server(&[], Some(&root))).await;
+    let ended = probe(&format!("https://{address}/"), &trusting(&root, folder.path())).await;
+    assert_eq!(ended.reason, Reason::TlsHandshake, "{}", ended.detail);
+    assert!(ended.detail.contains("cert_file"), "{}", ended.detail);
 }
 
 #[tokio::test]
