@@ -101,6 +101,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         lifecycle_enabled: options.enable_lifecycle,
         nudge: Arc::default(),
         backfills: Arc::default(),
+        pushes: Arc::default(),
     };
     // The web ends last, so that a stop can be watched.
     let (tracker, web_stop) = (TaskTracker::new(), CancellationToken::new());
@@ -160,6 +161,7 @@ async fn run_engine(
         targets: channels.targets,
         servers: channels.servers,
         backfills: Arc::clone(&state.backfills),
+        pushes: Arc::clone(&state.pushes),
         nudge: Arc::clone(&state.nudge),
         visit_log: options.visit_log.as_deref().map(open_visit_log).transpose()?,
     };

@@ -5,6 +5,7 @@ mod context;
 mod dialect;
 mod discovery;
 mod environment;
+pub mod heartbeats;
 mod included;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::context::Context;
+use self::heartbeats::HeartbeatSettings;
 use crate::domain::alert::route::Route;
 use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
@@ -51,6 +53,8 @@ pub struct Config {
     pub jobs: Vec<ScrapeJob>,
     /// `prometheus_servers`
     pub servers: Vec<ServerSettings>,
+    /// `heartbeats`
+    pub heartbeats: Vec<HeartbeatSettings>,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -158,6 +162,7 @@ fn read_document(
         *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
     }
     let servers = servers::read(context, &mut fields);
+    let heartbeats = heartbeats::read(context, &mut fields);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -178,6 +183,7 @@ fn read_document(
         storage_url,
         jobs,
         servers,
+        heartbeats,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),

@@ -153,7 +153,7 @@ fn add_headers(context: &mut Context<'_>, field: Field<'_>, http: &mut HttpSetti
 }
 
 /// A duration within its range, else the default.
-fn read_duration(
+pub(super) fn read_duration(
     context: &mut Context<'_>,
     fields: &mut Fields<'_>,
     key: &'static str,

@@ -57,6 +57,11 @@ pub enum IndicatorKind {
     },
     /// Pushed events.
     Events,
+    /// Each run of a job is one event, and so is each one that does not come.
+    Heartbeat {
+        /// The name of the heartbeat.
+        name: String,
+    },
     /// Other indicators, weighed.
     Composite(Vec<CompositeMember>),
     /// A query to a system that nines cannot ask.
@@ -66,13 +71,15 @@ pub enum IndicatorKind {
     },
 }
 
-/// The Prometheus servers that can be asked.
+/// What the configuration has for SLOs to name: the Prometheus servers that can be asked, and the heartbeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
     pub names: Option<Vec<String>>,
     /// The one that is asked where an SLO names none.
     pub default: Option<String>,
+    /// The names of the heartbeats; `None` where the configuration is not known.
+    pub heartbeats: Option<Vec<String>>,
 }
 
 impl Sources {
@@ -244,6 +251,7 @@ impl Indicator {
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Heartbeat { .. }
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => Vec::new(),
         }
@@ -298,6 +306,7 @@ impl Indicator {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
+            | IndicatorKind::Events
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
@@ -311,7 +320,12 @@ impl Indicator {
                  under `prometheus_servers` in nines.yml"
             }
             IndicatorKind::Probe { .. } => "probes are not run by this version yet",
-            IndicatorKind::Events => "pushed events are not taken by this version yet",
+            IndicatorKind::Heartbeat { name } => {
+                let lacks = |names: &Vec<String>| names.iter().all(|known| known != name);
+                return sources.heartbeats.as_ref().filter(|names| lacks(names)).map(|_| {
+                    format!("it waits for the heartbeat \"{name}\", which is not among `heartbeats` in nines.yml")
+                });
+            }
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
         };
@@ -330,6 +344,7 @@ impl Indicator {
             IndicatorKind::PromQl(PromQlIndicator { form, .. }) => format!("promql {form:?}"),
             IndicatorKind::Probe { job } => format!("probe {job}"),
             IndicatorKind::Events => "events".to_owned(),
+            IndicatorKind::Heartbeat { name } => format!("heartbeat {name}"),
             IndicatorKind::Composite(members) => format!("composite {members:?}"),
             IndicatorKind::Foreign { system } => format!("foreign {system}"),
         };

@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod history;
 pub mod message;
 pub mod ports;
+pub mod push;
 pub mod read;
 pub mod retain;
 pub mod snapshot;

@@ -16,6 +16,9 @@ use super::deliver::Deliverer;
 use super::dispatch::Routing;
 use super::evaluate::Evaluator;
 use super::ports::{Epoch, LeaseState, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
+use super::push::Pushes;
+use super::push::beats::ListedHeartbeat;
+use super::push::task::PushTask;
 use super::read::reader::Writing;
 use super::read::{BackfillRequests, ReadTask};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
@@ -44,6 +47,8 @@ pub struct Settings {
     pub evaluation_interval: Duration,
     /// Grows with every reload.
     pub revision: u64,
+    /// Jobs that say when they have run.
+    pub heartbeats: Arc<Vec<ListedHeartbeat>>,
 }
 
 /// Whether the process works.
@@ -83,6 +88,8 @@ pub struct Engine {
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
     /// SLOs whose past is to be read again.
     pub backfills: Arc<BackfillRequests>,
+    /// Where events and pings come in.
+    pub pushes: Arc<Pushes>,
     /// A silence has changed, or a dead letter was revived.
     pub nudge: Arc<Notify>,
     /// Where committed visits are written down, for proofs.
@@ -236,6 +243,18 @@ impl Engine {
             requests: Arc::clone(&self.backfills),
         };
         let reading = tokio::spawn(ending_all(stop.clone(), reader.run(stop.child_token())));
+        let writing = Writing {
+            store: Arc::clone(&self.store),
+            epoch,
+            books: Arc::clone(&active.readers().books),
+        };
+        let (pushes, clock, stats) = (
+            Arc::clone(&self.pushes),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.stats),
+        );
+        let pusher = PushTask::new(pushes, writing, clock, stats);
+        let pushing = tokio::spawn(ending_all(stop.clone(), pusher.run(stop.child_token())));
         let deliverer = Deliverer {
             store: Arc::clone(&self.store),
             epoch,
@@ -256,8 +275,9 @@ impl Engine {
         let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
-        let (visited, read, delivered, retained) = tokio::join!(visiting, reading, delivering, retaining);
-        for fault in [visited.err(), read.err(), delivered.err(), retained.err()]
+        let (visited, read, pushed) = tokio::join!(visiting, reading, pushing);
+        let (delivered, retained) = tokio::join!(delivering, retaining);
+        for fault in [visited.err(), read.err(), pushed.err(), delivered.err(), retained.err()]
             .into_iter()
             .flatten()
         {

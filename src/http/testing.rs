@@ -97,6 +97,7 @@ pub fn state_without_store() -> HttpState {
         lifecycle_enabled: false,
         nudge: Arc::new(tokio::sync::Notify::new()),
         backfills: Arc::default(),
+        pushes: Arc::default(),
     }
 }
 

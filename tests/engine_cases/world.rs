@@ -133,6 +133,7 @@ impl World {
             targets: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
             servers: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
             backfills: Arc::default(),
+            pushes: Arc::default(),
             nudge: Arc::new(Notify::new()),
             visit_log: None,
         };
@@ -428,6 +429,7 @@ fn settings(slos: &str, revision: u64, change: impl Fn(&mut Slo)) -> Settings {
         revisions: Arc::default(),
         evaluation_interval: Duration::from_secs(10),
         revision,
+        heartbeats: Arc::default(),
     }
 }
 

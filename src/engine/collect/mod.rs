@@ -4,7 +4,7 @@
 //! throws away is seen again at the next visit, counted from the cursor that was committed last.
 
 pub mod cursor;
-mod groups;
+pub mod groups;
 mod health;
 pub mod notes;
 mod page;

@@ -216,6 +216,7 @@ fn indicator(indicator: &Indicator) -> Out {
         IndicatorKind::PromQl(promql) => by_itself = write_promql(&mut out, &promql.form),
         IndicatorKind::Probe { job } => out.text("probe", job.as_str()),
         IndicatorKind::Events => out.set("events", Out::Map(Vec::new())),
+        IndicatorKind::Heartbeat { name } => out.text("heartbeat", name.as_str()),
         IndicatorKind::Composite(members) => {
             out.set("composite", Out::List(members.iter().map(write_member).collect()));
         }

@@ -1,0 +1,112 @@
+//! `heartbeats`: jobs that say when they have run.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::servers::read_duration;
+use crate::domain::heartbeat::Heartbeat;
+use crate::notify::settings::SecretRef;
+use crate::secret::Secret;
+use crate::spec::codes;
+use crate::spec::foreign;
+use crate::spec::reader::{Field, Fields};
+
+/// So many heartbeats, and no more.
+const HEARTBEATS_MAX: usize = 1000;
+/// What `interval` may be.
+const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24 * 400);
+/// What `grace` may be, and its default.
+const GRACES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24 * 31);
+const GRACE: Duration = Duration::from_mins(5);
+/// Characters of a token: fewer are guessed, and it stands in an address.
+const TOKEN_LENGTHS: std::ops::RangeInclusive<usize> = 16..=200;
+
+/// One of `heartbeats`.
+#[derive(Clone, Debug)]
+pub struct HeartbeatSettings {
+    /// Name, interval and grace.
+    pub heartbeat: Heartbeat,
+    /// What its address ends with.
+    pub token: SecretRef,
+}
+
+/// Reads `heartbeats`.
+pub(super) fn read(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Vec<HeartbeatSettings> {
+    let mut heartbeats: Vec<HeartbeatSettings> = Vec::new();
+    let Some(list) = fields.get("heartbeats") else {
+        return heartbeats;
+    };
+    let items = context.reader.list(list);
+    if items.len() > HEARTBEATS_MAX {
+        let message = format!("at most {HEARTBEATS_MAX} heartbeats are possible, not {}", items.len());
+        context.reader.report(&codes::FORMAT, list.key_span, message);
+        return heartbeats;
+    }
+    for item in items {
+        let heartbeat = read_one(context, item, &heartbeats);
+        heartbeats.extend(heartbeat);
+    }
+    heartbeats
+}
+
+/// What is wrong with a token; `None` when it can be used.
+pub fn token_fault(token: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
+    if !TOKEN_LENGTHS.contains(&token.len()) {
+        return Some(format!(
+            "the token must have {} to {} characters",
+            TOKEN_LENGTHS.start(),
+            TOKEN_LENGTHS.end()
+        ));
+    }
+    (!token.chars().all(is_plain))
+        .then(|| "the token stands in an address: letters, digits, -, _, . and ~ are possible".to_owned())
+}
+
+fn read_one(context: &mut Context<'_>, item: Field<'_>, known: &[HeartbeatSettings]) -> Option<HeartbeatSettings> {
+    let mut fields = Fields::open(&mut context.reader, item)?;
+    let names: Vec<&str> = known.iter().map(|known| known.heartbeat.name.as_str()).collect();
+    let name = fields.require("name").and_then(|field| {
+        foreign::name(&mut context.reader, field)?;
+        context.unique_name(field, &names)
+    });
+    let token_field = fields.get("token");
+    let token = context.secret_or_file(&mut fields, "token", "token_file");
+    let token = token.map(SecretRef::from);
+    match &token {
+        None if token_field.is_none() => {
+            let message = "`token` (or `token_file`) is missing: it is what the job's address ends with";
+            let hint = Some("`openssl rand -hex 16` makes one".to_owned());
+            context
+                .reader
+                .report_with(&codes::MISSING_KEY, item.node.span, message, hint);
+        }
+        Some(SecretRef::Inline(token)) => check_token(context, token_field.unwrap_or(item), token, known),
+        _ => {}
+    }
+    let interval = fields.require("interval").is_some();
+    let interval = interval.then(|| read_duration(context, &mut fields, "interval", *INTERVALS.start(), &INTERVALS));
+    let grace = read_duration(context, &mut fields, "grace", GRACE, &GRACES);
+    context.finish(fields);
+    Some(HeartbeatSettings {
+        heartbeat: Heartbeat {
+            name: name?,
+            interval: interval?,
+            grace,
+        },
+        token: token?,
+    })
+}
+
+fn check_token(context: &mut Context<'_>, field: Field<'_>, token: &Secret, known: &[HeartbeatSettings]) {
+    let is_taken = known
+        .iter()
+        .any(|known| matches!(&known.token, SecretRef::Inline(other) if other == token));
+    if is_taken {
+        let message = "another heartbeat has the same token";
+        context.reader.report(&codes::DUPLICATE_NAME, field.node.span, message);
+    } else if let Some(fault) = token_fault(token.expose()) {
+        let hint = Some("`openssl rand -hex 16` makes one".to_owned());
+        context.reader.report_with(&codes::FORMAT, field.node.span, fault, hint);
+    }
+}
