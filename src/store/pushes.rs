@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::SqlStore;
 use super::catalog::save_fact;
-use super::db::Tx;
+use super::db::{Db, Tx};
+use super::error::unavailable;
 use super::value::{Column, args};
 use super::visits::{OBSERVED_ONCE, add_loose, add_to_sums, aggregate, sums};
 use crate::domain::time::{Minute, Timestamp};
@@ -15,50 +16,62 @@ use crate::engine::ports::{
     StoreResult,
 };
 
+/// How often a commit begins again.
+const ATTEMPTS: usize = 3;
+
 #[async_trait]
 impl PushStore for SqlStore {
     async fn commit_pushes(&self, epoch: Epoch, commit: &PushCommit) -> Result<Pushed, PushFailure> {
-        let mut tx = self.db.write(epoch).await?;
-        let known = known_keys(&mut tx, &commit.requests).await?;
-        let mut judged = Judged::new(known);
-        let outcomes: Vec<PushOutcome> = commit.requests.iter().map(|request| judged.judge(request)).collect();
-        let buckets = aggregate(judged.credits.iter().chain(&commit.credits))?;
-        let mut new_keys = judged.new_keys;
-        if new_keys.is_empty() && !(buckets.is_empty() && commit.facts.is_empty()) {
-            new_keys.push(KeyedContent {
-                key: commit.witness,
-                content: 0,
-            });
+        for _ in 0..ATTEMPTS {
+            if let Some(pushed) = attempt(&self.db, epoch, commit).await? {
+                return Ok(pushed);
+            }
         }
-        add_keys(&mut tx, &new_keys, commit.at).await?;
-        add_loose(&mut tx, &buckets, OBSERVED_ONCE).await?;
-        add_to_sums(&mut tx, &sums(&buckets)?).await?;
-        for (name, value) in &commit.facts {
-            save_fact(&mut tx, name, value).await?;
-        }
-        let credit = |((key, minute), bucket)| Credit {
-            key,
-            minute: Minute(minute),
-            bucket,
-        };
-        let pushed = Pushed {
-            outcomes,
-            credits: buckets.into_iter().map(credit).collect(),
-            witness: new_keys.first().map(|first| first.key),
-        };
-        match tx.commit().await {
-            Ok(()) => Ok(pushed),
-            Err(error) => Err(PushFailure {
-                error,
-                unknown: Some(pushed),
-            }),
-        }
+        Err(unavailable("another transaction remembers the same keys").into())
     }
 
     async fn is_pushed(&self, key: &PushKey) -> StoreResult<bool> {
         let mut tx = self.db.read().await?;
         let sql = "select at from push_key where key = $1";
         Ok(!tx.rows(sql, args![key.to_vec()]).await?.is_empty())
+    }
+}
+
+/// Judges and counts; `None` when a commit of which nobody had heard has remembered one of the keys meanwhile.
+async fn attempt(db: &Db, epoch: Epoch, commit: &PushCommit) -> Result<Option<Pushed>, PushFailure> {
+    let mut tx = db.write(epoch).await?;
+    let mut judged = Judged::new(known_keys(&mut tx, &commit.requests).await?);
+    let outcomes: Vec<PushOutcome> = commit.requests.iter().map(|request| judged.judge(request)).collect();
+    let buckets = aggregate(judged.credits.iter().chain(&commit.credits))?;
+    let mut new_keys = judged.new_keys;
+    if new_keys.is_empty() && !(buckets.is_empty() && commit.facts.is_empty()) {
+        let (key, content) = (commit.witness, 0);
+        new_keys.push(KeyedContent { key, content });
+    }
+    if add_keys(&mut tx, &new_keys, commit.at).await? != new_keys.len() as u64 {
+        return Ok(None);
+    }
+    add_loose(&mut tx, &buckets, OBSERVED_ONCE).await?;
+    add_to_sums(&mut tx, &sums(&buckets)?).await?;
+    for (name, value) in &commit.facts {
+        save_fact(&mut tx, name, value).await?;
+    }
+    let credit = |((key, minute), bucket)| Credit {
+        key,
+        minute: Minute(minute),
+        bucket,
+    };
+    let pushed = Pushed {
+        outcomes,
+        credits: buckets.into_iter().map(credit).collect(),
+        witness: new_keys.first().map(|first| first.key),
+    };
+    match tx.commit().await {
+        Ok(()) => Ok(Some(pushed)),
+        Err(error) => Err(PushFailure {
+            error,
+            unknown: Some(pushed),
+        }),
     }
 }
 
@@ -149,16 +162,16 @@ async fn known_keys(tx: &mut Tx, requests: &[PushRequest]) -> StoreResult<HashMa
     Ok(known)
 }
 
-/// Remembers keys that are not known yet.
-async fn add_keys(tx: &mut Tx, keys: &[KeyedContent], at: Timestamp) -> StoreResult<()> {
+/// Remembers keys that are not known yet; says how many. It waits for a transaction that remembers one of them, too.
+async fn add_keys(tx: &mut Tx, keys: &[KeyedContent], at: Timestamp) -> StoreResult<u64> {
     let mut keys: Vec<&KeyedContent> = keys.iter().collect();
     keys.sort_unstable_by_key(|key| key.key);
     let columns = [
         ("k", keys.iter().map(|key| key.key.to_vec()).collect::<Column>()),
         ("c", keys.iter().map(|key| key.content).collect()),
     ];
-    let sql = "insert into push_key (key, content, at) select k, c, $1 from v where true";
-    tx.run_bulk(sql, args![at.0], &columns).await.map(|_| ())
+    let sql = "insert into push_key (key, content, at) select k, c, $1 from v where true on conflict do nothing";
+    tx.run_bulk(sql, args![at.0], &columns).await
 }
 
 #[cfg(test)]
