@@ -207,3 +207,103 @@ impl Listening {
         self.until.map(Timestamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn hourly() -> Heartbeat {
+        Heartbeat {
+            name: "backup".to_owned(),
+            interval: Duration::from_hours(1),
+            grace: Duration::from_mins(10),
+        }
+    }
+
+    #[test]
+    fn what_is_told_becomes_events() {
+        let mut state = HeartbeatState::default();
+        for (minute, ping, counts, word) in [
+            (0, Ping::Start, None, "running"),
+            (5, Ping::Success, Some(true), "up"),
+            (5, Ping::Success, None, "up"),
+            (6, Ping::Success, Some(true), "up"),
+            (6, Ping::Fail, Some(false), "failed"),
+            (6, Ping::Start, None, "running"),
+            (6, Ping::Fail, Some(false), "failed"),
+            (7, Ping::Exit(0), Some(true), "up"),
+            (8, Ping::Exit(255), Some(false), "failed"),
+        ] {
+            let at = Timestamp(minute * MINUTE);
+            assert_eq!(state.ping(&hourly(), ping, at), counts, "{minute} {ping:?}");
+            assert_eq!(state.word(&hourly(), at), word, "{minute} {ping:?}");
+        }
+        assert_eq!(state.deadline(&hourly()), Some(Timestamp(78 * MINUTE)));
+    }
+
+    #[test]
+    fn each_interval_without_a_run_is_missed_once_unless_nobody_could_hear() {
+        let mut state = HeartbeatState::default();
+        assert_eq!(state.pass(&hourly(), Timestamp(i64::MAX / 2), |_, _| false), []);
+        state.ping(&hourly(), Ping::Success, Timestamp(0));
+        let never = |_, _| false;
+        assert_eq!(state.pass(&hourly(), Timestamp(70 * MINUTE - 1), never), []);
+        let deaf = |from: i64, until: i64| from < 110 * MINUTE && 105 * MINUTE < until;
+        let missed = state.pass(&hourly(), Timestamp(200 * MINUTE), deaf);
+        let minutes: Vec<i64> = missed.iter().map(|at| at.0 / MINUTE).collect();
+        assert_eq!(
+            minutes,
+            [70, 190],
+            "of the one at 130 nobody knows: somebody was away from 105 to 110"
+        );
+        assert_eq!(state.word(&hourly(), Timestamp(200 * MINUTE)), "missed");
+    }
+
+    #[test]
+    fn words_behind_the_token() {
+        for (word, ping) in [
+            (None, Some(Ping::Success)),
+            (Some("start"), Some(Ping::Start)),
+            (Some("fail"), Some(Ping::Fail)),
+            (Some("0"), Some(Ping::Exit(0))),
+            (Some("255"), Some(Ping::Exit(255))),
+            (Some("256"), None),
+            (Some("-1"), None),
+            (Some("+1"), None),
+            (Some(""), None),
+            (Some("stop"), None),
+        ] {
+            assert_eq!(Ping::parse(word), ping, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_was_away_is_deaf_for_that_time() {
+        let mut listening = Listening::default();
+        for (minute, was_away) in [(0, true), (1, false), (2, false), (9, false), (10, false), (11, true)] {
+            listening.hear(Timestamp(minute * MINUTE), was_away);
+        }
+        for (from, until, deaf) in [
+            (0, 2, false),
+            (1, 3, true),
+            (8, 9, true),
+            (9, 10, false),
+            (10, 12, true),
+            (11, 12, false),
+        ] {
+            assert_eq!(
+                listening.was_deaf(from * MINUTE, until * MINUTE),
+                deaf,
+                "{from} {until}"
+            );
+        }
+        listening.forget_before(9 * MINUTE);
+        assert!(!listening.was_deaf(0, 9 * MINUTE) && listening.was_deaf(10 * MINUTE, 11 * MINUTE));
+        for minute in 100..1000 {
+            listening.hear(Timestamp(minute * MINUTE), minute % 2 == 0);
+        }
+        assert!(listening.gaps.len() <= GAPS_MAX + 1 && listening.was_deaf(997 * MINUTE, 998 * MINUTE));
+    }
+}

@@ -122,9 +122,12 @@ impl PushTask {
             beats.was_away = self.beats.was_away;
         }
         self.beats = beats;
+        // What was made while the files were read is known to the store alone.
+        let made = store.load_keys().await?;
         let keys: Vec<KeyId> = registry.sums.iter().map(|(_, key)| *key).collect();
         let lifetimes = store.lifetimes(&keys).await?;
         let mut shared = self.pushes.lock();
+        shared.keys.extend(&made);
         for ((slo, _), (_, lifetime)) in registry.sums.iter().zip(lifetimes) {
             if lifetime.total > 0 {
                 shared.fed.insert(*slo);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -13,6 +14,7 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::success;
 use crate::domain::counts::MICRO;
@@ -26,6 +28,8 @@ use crate::http::state::HttpState;
 pub const BODY_MAX: usize = 8 * 1024 * 1024;
 /// Single errors that are listed in one answer.
 const ERRORS_MAX: usize = 100;
+/// A store that says nothing for so long will not say it in time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 /// When to try again, in seconds.
 const RETRY_AFTER: u32 = 1;
 
@@ -71,8 +75,11 @@ pub async fn push(
         ));
     }
     let is_keyed = key.is_some() || events.iter().flatten().all(|event| event.key.is_some());
-    let done = state.pushes.push(events, key.as_deref(), state.clock.now()).await;
-    let done = done.map_err(|refusal| refused(refusal, &unit, is_keyed))?;
+    let pushed = state.pushes.push(events, key.as_deref(), state.clock.now());
+    let done = timeout(ANSWER_WITHIN, pushed).await;
+    let done = done
+        .unwrap_or(Err(PushRefusal::Unknown))
+        .map_err(|refusal| refused(refusal, &unit, is_keyed))?;
     Ok(success(
         json!({"accepted": done.accepted, "duplicates": done.duplicates}),
     ))
@@ -280,6 +287,9 @@ fn read_event(text: &str) -> Result<PushedEvent, String> {
 fn micro(name: &str, value: f64) -> Result<i64, String> {
     let scaled = value * MICRO as f64;
     let whole = scaled.round();
+    if !value.is_finite() {
+        return Err(format!("`{name}` is no number"));
+    }
     if value < 0.0 {
         return Err(format!("`{name}` must not be negative"));
     }
@@ -291,4 +301,153 @@ fn micro(name: &str, value: f64) -> Result<i64, String> {
         return Err(format!("`{name}` has more than six decimals"));
     }
     Ok(whole as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::{router, testing};
+
+    fn headers(kind: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().expect("a header"))])
+    }
+
+    #[test]
+    fn three_forms_of_json_and_lines_are_the_same() {
+        let one = r#"{"slo":"shop/orders","total":10,"good":9.5,"group":{"region":"eu"},"key":"k","at":"2026-11-21T08:00:00Z"}"#;
+        let two = r#"{"slo":"shop/orders","good":1,"bad":0.000001}"#;
+        let wanted = vec![
+            Ok(PushedEvent {
+                slo: "shop/orders".to_owned(),
+                total: 10_000_000,
+                good: 9_500_000,
+                group: BTreeMap::from([("region".to_owned(), "eu".to_owned())]),
+                key: Some("k".to_owned()),
+                at: Some(testing::NOW),
+            }),
+            Ok(PushedEvent {
+                slo: "shop/orders".to_owned(),
+                total: 1_000_001,
+                good: 1_000_000,
+                ..PushedEvent::default()
+            }),
+        ];
+        for (kind, body, unit) in [
+            (
+                "application/json",
+                format!(r#"{{"events":[{one},{two}]}}"#),
+                "events[1]",
+            ),
+            ("", format!(" [{one},\n{two}]"), "events[1]"),
+            (
+                "application/x-ndjson; charset=utf-8",
+                format!("{one}\r\n\n{two}\n"),
+                "line 3",
+            ),
+        ] {
+            let (name, events) = read(&headers(kind), body.as_bytes()).expect("it is read");
+            assert_eq!((events, name(1)), (wanted.clone(), unit.to_owned()), "{body}");
+        }
+        let (_, events) = read(&headers("application/json"), two.as_bytes()).expect("one event");
+        assert_eq!(events, wanted[1..]);
+    }
+
+    #[test]
+    fn what_is_no_event_says_why_in_its_place() {
+        for (event, wanted) in [
+            (r#"{"slo":"a/b","total":1}"#, "two of `total`, `good` and `bad`"),
+            (r#"{"slo":"a/b","total":1,"bad":2}"#, "more bad events than events"),
+            (r#"{"slo":"a/b","total":3,"good":1,"bad":1}"#, "do not add up"),
+            (r#"{"slo":"a/b","good":-1,"bad":2}"#, "must not be negative"),
+            (r#"{"slo":"a/b","good":1,"bad":0.1234567}"#, "more than six decimals"),
+            (r#"{"slo":"a/b","good":1,"bad":1e300}"#, "too large"),
+            (r#"{"slo":"a/b","good":1,"bad":1e999}"#, "out of range"),
+            (r#"{"slo":"a/b","good":1,"bad":0,"at":"noon"}"#, "must be a time"),
+            (r#"{"slo":"a/b","good":1,"bda":0}"#, "unknown field `bda`"),
+            (r#"{"good":1,"bad":0}"#, "missing field `slo`"),
+            (r#"{"slo":"a/b","good":"1","bad":0}"#, "invalid type"),
+            (r#"{"slo":"a/b","good":1,"bad":0,"group":{"a":1}}"#, "invalid type"),
+            ("[]", "invalid"),
+            ("17", "invalid type"),
+            ("null", "invalid type"),
+        ] {
+            let body = format!("[{event}]");
+            let (_, events) = read(&headers(""), body.as_bytes()).expect("a list");
+            let error = events[0].clone().expect_err(event);
+            assert!(error.contains(wanted) && !error.contains(" line "), "{event}: {error}");
+        }
+        for body in [
+            "",
+            "  ",
+            "hello",
+            "{",
+            "[",
+            "{\"events\":{}}",
+            "{\"events\":[],\"key\":\"k\"}",
+            "[1,]",
+        ] {
+            assert!(read(&headers(""), body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(read(&headers(""), b"[\"\xff\"]").is_err());
+    }
+
+    #[test]
+    fn millionths_are_exact() {
+        for (value, wanted) in [
+            (0.0, 0),
+            (0.1, 100_000),
+            (0.7, 700_000),
+            (999_999_999.123_456, 999_999_999_123_456),
+        ] {
+            assert_eq!(micro("good", value), Ok(wanted), "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY, -0.5, 0.000_000_1, 123_456.123_456_7] {
+            assert!(micro("good", value).is_err(), "{value}");
+        }
+    }
+
+    async fn answer(headers: &[(&str, &str)], body: Vec<u8>) -> (StatusCode, HeaderMap) {
+        let mut request = Request::post("/api/v1/events");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        let response = router(testing::state()).oneshot(request).await.expect("an answer");
+        (response.status(), response.headers().clone())
+    }
+
+    #[tokio::test]
+    async fn limits_and_a_standby_have_a_status_each() {
+        let pack = |text: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(text).expect("written");
+            encoder.finish().expect("packed")
+        };
+        let event = br#"{"slo":"a/b","good":1,"bad":0}"#.to_vec();
+        let many = format!("[{}0]", "0,".repeat(EVENTS_MAX)).into_bytes();
+        for (headers, body, wanted) in [
+            (vec![], event.clone(), 503),
+            (vec![("accept", "application/problem+json")], event.clone(), 503),
+            (vec![("content-encoding", "gzip")], pack(&event), 503),
+            (vec![("content-encoding", "gzip")], event.clone(), 400),
+            (vec![("content-encoding", "gzip")], pack(&vec![b' '; BODY_MAX + 1]), 413),
+            (vec![("content-encoding", "br")], event.clone(), 415),
+            (vec![("idempotency-key", "")], event.clone(), 400),
+            (vec![], vec![b' '; BODY_MAX + 1], 413),
+            (vec![], vec![b' '; BODY_MAX], 400),
+            (vec![], many, 413),
+        ] {
+            let (status, answered) = answer(&headers, body).await;
+            assert_eq!(status.as_u16(), wanted, "{headers:?}");
+            assert_eq!(answered.contains_key(header::RETRY_AFTER), wanted == 503, "{headers:?}");
+        }
+    }
 }
