@@ -340,7 +340,7 @@ pub async fn runs_of_a_job_are_events_and_so_is_one_that_does_not_come(database:
         "a client has tried again"
     );
     // Somebody listens all the time.
-    let mut pass = async |world: &World, task: &mut PushTask, minutes: i64| {
+    let pass = async |world: &World, task: &mut PushTask, minutes: i64| {
         for _ in 0..minutes {
             world.pass(60);
             task.step().await.expect("the store works");
