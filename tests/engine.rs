@@ -17,6 +17,7 @@ mod engine_cases {
     pub mod history;
     pub mod notices;
     pub mod pending;
+    pub mod probes;
     pub mod pushes;
     pub mod receiver;
     pub mod relabelled;
@@ -24,6 +25,7 @@ mod engine_cases {
     pub mod server;
     pub mod servers;
     pub mod shown;
+    pub mod steps;
     pub mod unsure;
     pub mod up;
     pub mod words;
@@ -56,6 +58,11 @@ on! { sqlite:
         counts_are_exact_whatever_a_failing_store_did,
         a_fenced_process_stops_writing,
         data_that_the_store_refuses_harm_no_other_target;
+    probes:
+        each_verdict_is_one_event_and_what_nobody_knows_is_none,
+        counts_are_exact_whatever_a_failing_store_did,
+        targets_make_groups_and_are_shown_with_their_verdicts,
+        a_job_without_targets_is_told;
     collect:
         the_hundred_and_first_group_is_other_for_ever,
         a_group_that_appears_while_keys_are_made_waits_for_its_key,
@@ -150,6 +157,10 @@ on! { sqlite:
         runs_of_a_job_are_events_and_so_is_one_that_does_not_come,
         a_deadline_that_nobody_could_hear_is_unknown,
         a_push_that_was_there_first_is_no_missing_data;
+    steps:
+        what_is_refused_at_first_leaves_no_trace,
+        a_step_is_learned_as_soon_as_there_are_values,
+        a_step_that_was_learned_from_nonsense_does_not_stay;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

@@ -15,13 +15,14 @@ use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::dispatch::Routing;
-use crate::engine::ports::{ListedServer, ListedTarget, RevisionRecord};
+use crate::engine::ports::{ListedProbes, ListedServer, ListedTarget, RevisionRecord};
 use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
 use crate::source::http::client::Clients;
 use crate::source::prometheus;
 use crate::source::scrape::discovery;
+use crate::source::sql;
 use crate::spec::Options;
 
 /// Where files are, how they are read, and what of them a reload may remove.
@@ -104,6 +105,7 @@ fn sources(config: &Config) -> Sources {
                 .map(|known| known.heartbeat.name.clone())
                 .collect(),
         ),
+        databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
     }
 }
 
@@ -124,6 +126,7 @@ pub struct Reloader {
     settings: watch::Sender<Arc<Settings>>,
     routing: watch::Sender<Arc<Routing>>,
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
+    probes: watch::Sender<Arc<ListedProbes>>,
     servers: watch::Sender<Arc<Vec<ListedServer>>>,
     /// The HTTP clients by which servers are asked.
     clients: Arc<Clients>,
@@ -144,6 +147,8 @@ pub struct Channels {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// What is probed.
+    pub probes: watch::Receiver<Arc<ListedProbes>>,
     /// The servers that can be asked.
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
 }
@@ -160,6 +165,7 @@ impl Reloader {
         let (settings, settings_seen) = watch::channel(Arc::default());
         let (routing, routing_seen) = watch::channel(Arc::default());
         let (targets, targets_seen) = watch::channel(Arc::default());
+        let (probes, probes_seen) = watch::channel(Arc::default());
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
         let reloader = Self {
@@ -170,6 +176,7 @@ impl Reloader {
             settings,
             routing,
             targets,
+            probes,
             servers,
             clients: Arc::default(),
             discovery: Mutex::new(stop.child_token()),
@@ -185,6 +192,7 @@ impl Reloader {
                 settings: settings_seen,
                 routing: routing_seen,
                 targets: targets_seen,
+                probes: probes_seen,
                 servers: servers_seen,
             },
         )
@@ -244,7 +252,8 @@ impl Reloader {
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.
         let known = Arc::clone(&self.servers.borrow());
-        let servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        let mut servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        servers.extend(sql::list(&config.databases, &known, &self.stats));
         self.servers.send_replace(Arc::new(servers));
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;

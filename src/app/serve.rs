@@ -159,6 +159,7 @@ async fn run_engine(
         settings: channels.settings,
         routing: channels.routing,
         targets: channels.targets,
+        probes: channels.probes,
         servers: channels.servers,
         backfills: Arc::clone(&state.backfills),
         pushes: Arc::clone(&state.pushes),

@@ -2,6 +2,7 @@
 
 mod client;
 mod context;
+mod databases;
 mod dialect;
 mod discovery;
 mod environment;
@@ -35,6 +36,7 @@ use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
+use crate::source::sql::settings::SqlSettings;
 use crate::spec::codes;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
 use crate::spec::reader::{Fields, Reader};
@@ -55,6 +57,8 @@ pub struct Config {
     pub servers: Vec<ServerSettings>,
     /// `heartbeats`
     pub heartbeats: Vec<HeartbeatSettings>,
+    /// `sql_servers`
+    pub databases: Vec<SqlSettings>,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -163,6 +167,8 @@ fn read_document(
     }
     let servers = servers::read(context, &mut fields);
     let heartbeats = heartbeats::read(context, &mut fields);
+    let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
+    let databases = databases::read(context, &mut fields, &names);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -184,6 +190,7 @@ fn read_document(
         jobs,
         servers,
         heartbeats,
+        databases,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),

@@ -5,6 +5,7 @@ use super::matcher::Selector;
 use super::objective::Objective;
 use super::selection::Wanted;
 use super::slo::SloId;
+use super::sql::SqlIndicator;
 
 /// The definition of an SLI.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +63,8 @@ pub enum IndicatorKind {
         /// The name of the heartbeat.
         name: String,
     },
+    /// Rows of a database.
+    Sql(SqlIndicator),
     /// Other indicators, weighed.
     Composite(Vec<CompositeMember>),
     /// A query to a system that nines cannot ask.
@@ -80,6 +83,8 @@ pub struct Sources {
     pub default: Option<String>,
     /// The names of the heartbeats; `None` where the configuration is not known.
     pub heartbeats: Option<Vec<String>>,
+    /// The names of the databases that can be asked; `None` where the configuration is not known.
+    pub databases: Option<Vec<String>>,
 }
 
 impl Sources {
@@ -252,6 +257,7 @@ impl Indicator {
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
             | IndicatorKind::Heartbeat { .. }
+            | IndicatorKind::Sql(_)
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => Vec::new(),
         }
@@ -261,6 +267,10 @@ impl Indicator {
     /// becomes what it counts on scraped targets. Anything else stays as it is.
     #[must_use]
     pub fn fed_by(self, sources: &Sources) -> Self {
+        if let (IndicatorKind::Sql(_), None, Some([only])) = (&self.kind, &self.source, sources.databases.as_deref()) {
+            let source = Some(only.clone());
+            return Self { source, ..self };
+        }
         match (self.kind, self.source, &sources.default) {
             (kind @ IndicatorKind::PromQl(_), None, Some(default)) => Self {
                 kind,
@@ -302,11 +312,18 @@ impl Indicator {
                 )
             });
         }
+        if let (IndicatorKind::Sql(_), Some(source)) = (&self.kind, &self.source) {
+            let known = sources.databases.as_ref();
+            return known
+                .is_some_and(|known| !known.contains(source))
+                .then(|| format!("it asks the database \"{source}\", which is not among `sql_servers` in nines.yml"));
+        }
         let what = match &self.kind {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Probe { .. }
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
@@ -319,12 +336,15 @@ impl Indicator {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
                  under `prometheus_servers` in nines.yml"
             }
-            IndicatorKind::Probe { .. } => "probes are not run by this version yet",
             IndicatorKind::Heartbeat { name } => {
                 let lacks = |names: &Vec<String>| names.iter().all(|known| known != name);
                 return sources.heartbeats.as_ref().filter(|names| lacks(names)).map(|_| {
                     format!("it waits for the heartbeat \"{name}\", which is not among `heartbeats` in nines.yml")
                 });
+            }
+            IndicatorKind::Sql(_) => {
+                "it asks a database, and `sql_servers` in nines.yml names none, or several of which none is named by \
+                 `source`"
             }
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
@@ -345,6 +365,7 @@ impl Indicator {
             IndicatorKind::Probe { job } => format!("probe {job}"),
             IndicatorKind::Events => "events".to_owned(),
             IndicatorKind::Heartbeat { name } => format!("heartbeat {name}"),
+            IndicatorKind::Sql(sql) => format!("sql {} every {:?}", sql.query, sql.every),
             IndicatorKind::Composite(members) => format!("composite {members:?}"),
             IndicatorKind::Foreign { system } => format!("foreign {system}"),
         };

@@ -26,6 +26,7 @@ pub mod selection;
 pub mod selector_parser;
 pub mod shown;
 pub mod slo;
+pub mod sql;
 pub mod suggest;
 pub mod time;
 pub mod verdict;

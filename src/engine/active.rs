@@ -12,6 +12,7 @@ use super::dispatch::{Dispatcher, Present};
 use super::editions::{EDITIONS, Editions};
 use super::evaluate::Evaluator;
 use super::ports::{Epoch, SloRecord, StoreError, StoreResult};
+use super::probe::Probes;
 use super::read::Readers;
 use super::retain::Discrepancy;
 use super::supervisor::{Engine, Readiness, Settings};
@@ -30,6 +31,7 @@ pub struct Active {
     settings: Arc<Settings>,
     collector: Arc<Collector>,
     readers: Arc<Readers>,
+    probes: Arc<Probes>,
     committer: Committer,
     evaluator: Evaluator,
     dispatcher: Dispatcher,
@@ -50,17 +52,19 @@ impl Active {
         let downtimes = note_downtime(&engine, epoch).await?;
         let log_visits = engine.visit_log.is_some();
         let collector = Arc::new(Collector::new(Arc::clone(&engine.stats), log_visits, downtimes));
+        let probes = Arc::new(Probes::new(Arc::clone(&engine.stats)));
         let committer = Committer {
             store: Arc::clone(&engine.store),
             epoch,
             collector: Arc::clone(&collector),
+            probes: Arc::clone(&probes),
             clock: Arc::clone(&engine.clock),
             stats: Arc::clone(&engine.stats),
             visit_log: engine.visit_log.clone(),
         };
         let settings = Arc::clone(&engine.settings.borrow());
         let readers: Arc<Readers> = Arc::default();
-        let evaluator = load(&engine, epoch, &collector, &readers, &settings).await?;
+        let evaluator = load(&engine, epoch, (&collector, &readers, &probes), &settings).await?;
         let dispatcher = Dispatcher::new(Arc::clone(&engine.store), epoch);
         Ok(Self {
             engine,
@@ -68,6 +72,7 @@ impl Active {
             settings,
             collector,
             readers,
+            probes,
             committer,
             evaluator,
             dispatcher,
@@ -87,6 +92,11 @@ impl Active {
         &self.readers
     }
 
+    /// Where verdicts are counted.
+    pub fn probes(&self) -> &Arc<Probes> {
+        &self.probes
+    }
+
     /// The settings that are in force.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
@@ -94,7 +104,13 @@ impl Active {
 
     /// Takes over other settings. What was visited and is not committed yet goes on waiting.
     pub async fn reload(&mut self, settings: Arc<Settings>) -> StoreResult<()> {
-        let mut evaluator = load(&self.engine, self.epoch, &self.collector, &self.readers, &settings).await?;
+        let mut evaluator = load(
+            &self.engine,
+            self.epoch,
+            (&self.collector, &self.readers, &self.probes),
+            &settings,
+        )
+        .await?;
         evaluator.go_on_from(&self.evaluator);
         self.evaluator = evaluator;
         self.settings = settings;
@@ -116,6 +132,7 @@ impl Active {
             Err(error) => {
                 self.engine.not_ready(error);
                 self.collector.forget_uncommitted(error);
+                self.probes.unsure();
                 self.dispatcher = Dispatcher::new(Arc::clone(&self.engine.store), self.epoch);
             }
         }
@@ -124,7 +141,8 @@ impl Active {
 
     /// Gives new targets, and those whose last commit failed, their committed cursors.
     pub async fn read_cursors(&self, now: Timestamp) -> StoreResult<()> {
-        let keys = self.collector.without_cursor();
+        let mut keys = self.collector.without_cursor();
+        keys.extend(self.probes.without_cursor());
         if keys.is_empty() {
             return Ok(());
         }
@@ -146,6 +164,7 @@ impl Active {
             }
         }
         self.collector.set_cursors(&records);
+        self.probes.set_cursors(&records);
         Ok(())
     }
 
@@ -160,6 +179,7 @@ impl Active {
         if self.listed_at.is_none_or(|at| now.since(at) >= LIST_EVERY_MS) {
             let mut listed = self.collector.targets();
             listed.extend(self.readers.target_keys());
+            listed.extend(self.probes.target_keys());
             self.engine.store.sync_targets(self.epoch, &listed, now).await?;
             self.listed_at = Some(now);
         }
@@ -204,8 +224,7 @@ impl Active {
 async fn load(
     engine: &Engine,
     epoch: Epoch,
-    collector: &Collector,
-    readers: &Arc<Readers>,
+    (collector, readers, probes): (&Collector, &Arc<Readers>, &Probes),
     settings: &Settings,
 ) -> StoreResult<Evaluator> {
     let now = engine.clock.now();
@@ -225,6 +244,7 @@ async fn load(
     collector.set_catalog(Arc::clone(&catalog), keys.clone());
     readers.set_catalog(&catalog, &keys);
     engine.pushes.set_catalog(&catalog, &keys, &settings.heartbeats);
+    probes.set_catalog(&catalog, keys.clone());
     let revision = engine.snapshot.load().revision;
     let (store, readers) = (Arc::clone(&engine.store), Arc::clone(readers));
     let mut evaluator = Evaluator::load(store, epoch, readers, (catalog, keys), now, revision).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::collect::{Batch, Collector};
 use super::ports::{Epoch, KeyRecord, Store, StoreError, StoreResult, TargetCommit};
+use super::probe::Probes;
 use super::stats::Stats;
 use crate::domain::time::Timestamp;
 
@@ -27,6 +28,8 @@ pub struct Committer {
     pub epoch: Epoch,
     /// Where it waits.
     pub collector: Arc<Collector>,
+    /// Where verdicts wait.
+    pub probes: Arc<Probes>,
     /// For durations.
     pub clock: Arc<dyn Clock>,
     /// What is counted about it.
@@ -57,22 +60,26 @@ impl Committer {
             .add(&[if result.is_ok() { "ok" } else { "failed" }], 1);
         if let Err(error) = &result {
             self.collector.forget_uncommitted(error);
+            self.probes.unsure();
         }
         result
     }
 
     async fn try_commit(&self, now: Timestamp) -> StoreResult<Committed> {
-        let groups = self.collector.groups_without_key();
+        let mut groups = self.collector.groups_without_key();
+        groups.extend(self.probes.groups_without_key());
         let mut committed = Committed::default();
         if !groups.is_empty() {
             committed.new_keys = self.store.ensure_keys(self.epoch, &groups, now).await?;
             self.collector.add_keys(&committed.new_keys);
+            self.probes.add_keys(&committed.new_keys);
         }
-        let Batch { commits, visits } = self.collector.take_batch();
+        let Batch { mut commits, visits } = self.collector.take_batch();
         let mut notes = self.visit_log.as_ref().map(|log| {
             let targets = commits.iter().map(|commit| commit.target);
             Notes::new(log, self.epoch, targets.zip(visits).collect())
         });
+        commits.extend(self.probes.take_commits());
         let mut waiting = in_small_parts(commits);
         while let Some(mut part) = waiting.pop() {
             if let Some(notes) = &notes {
@@ -85,6 +92,7 @@ impl Committer {
             match result {
                 Ok(()) => {
                     self.collector.committed(&part);
+                    self.probes.committed(&part);
                     committed.commits.append(&mut part);
                 }
                 Err(StoreError::Data(_)) if part.len() > 1 => {
@@ -95,6 +103,7 @@ impl Committer {
                     for commit in &mut part {
                         tracing::error!(target.id = commit.target, %error, "the store refuses events; taking a new baseline");
                         self.collector.refused(commit.target, now);
+                        self.probes.refused(commit.target, now);
                         commit.credits.clear();
                         if let Some(notes) = &mut notes {
                             notes.refused.insert(commit.target);

@@ -10,6 +10,7 @@ use crate::domain::reading::Target;
 use crate::domain::shown::{cut, shown_label, shown_url};
 use crate::domain::time::{Timestamp, format_duration};
 use crate::domain::window::TimeWindow;
+use crate::engine::probe::view::ProbeView;
 use crate::engine::push::beats::HeartbeatView;
 use crate::engine::read::progress::BackfillView;
 
@@ -298,7 +299,7 @@ pub struct AlertView {
     pub muted_by: Vec<String>,
 }
 
-/// One scraped target, in Prometheus's shape.
+/// One scraped or probed target, in Prometheus's shape.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetView {
     /// What it is.
@@ -331,6 +332,9 @@ pub struct TargetView {
     pub samples_selected: u64,
     /// The ids of the SLOs that it feeds.
     pub feeds: Vec<String>,
+    /// What its last probes came to; not present for what is scraped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeView>,
     /// A page of it was seen in this process; before that nobody knows what it will feed.
     #[serde(skip)]
     pub has_page: bool,

@@ -187,6 +187,14 @@ pub struct Stats {
     pub source_samples: Family,
     /// By source: 1 while it is left alone after many failures, else 0.
     pub source_breakers: Gauges,
+    /// Verdicts of probes, by prober, verdict and reason.
+    pub probes: Family,
+    /// How long probes took, by prober.
+    pub probe_duration: Histograms,
+    /// From the moment that a probe was due until it began.
+    pub probe_lag: Histogram,
+    /// Probes that were due while the one before was under way, or had no turn, by job.
+    pub probes_skipped: Family,
     /// Commits of counted visits, by outcome: `ok | failed | conflict`.
     pub commits: Family,
     /// How long commits took.

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::active::Active;
 use super::catalog::{Catalog, Desired, Keys};
 use super::clock::Clock;
-use super::collect::{Collector, schedule};
+use super::collect::schedule;
 use super::commit::VisitLog;
 use super::deliver::Deliverer;
 use super::dispatch::Routing;
 use super::evaluate::Evaluator;
-use super::ports::{Epoch, LeaseState, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult};
+use super::ports::{
+    Epoch, LeaseState, ListedProbes, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult,
+};
+use super::probe::schedule::probe_targets;
 use super::push::Pushes;
 use super::push::beats::ListedHeartbeat;
 use super::push::task::PushTask;
@@ -84,6 +87,8 @@ pub struct Engine {
     pub routing: watch::Receiver<Arc<Routing>>,
     /// The targets that discovery has found.
     pub targets: watch::Receiver<Arc<Vec<ListedTarget>>>,
+    /// What is probed.
+    pub probes: watch::Receiver<Arc<ListedProbes>>,
     /// The servers that can be asked.
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
     /// SLOs whose past is to be read again.
@@ -146,8 +151,7 @@ impl Engine {
                 revision,
             )
             .await?;
-            let collector = Collector::new(Arc::clone(&self.stats), false, Vec::new());
-            Ok::<_, StoreError>(evaluator.look(&collector, now))
+            Ok::<_, StoreError>(evaluator.look(now))
         };
         match result.await {
             Ok(snapshot) => {
@@ -231,59 +235,75 @@ impl Engine {
             stop.child_token(),
         );
         let visiting = tokio::spawn(ending_all(stop.clone(), visits));
-        let reader = ReadTask {
-            readers: Arc::clone(active.readers()),
-            writing: Writing {
-                store: Arc::clone(&self.store),
-                epoch,
-                books: Arc::clone(&active.readers().books),
-            },
-            clock: Arc::clone(&self.clock),
-            servers: self.servers.clone(),
-            requests: Arc::clone(&self.backfills),
-        };
-        let reading = tokio::spawn(ending_all(stop.clone(), reader.run(stop.child_token())));
+        let probes = probe_targets(
+            Arc::clone(active.probes()),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.stats),
+            self.probes.clone(),
+            stop.child_token(),
+        );
+        let probing = tokio::spawn(ending_all(stop.clone(), probes));
         let writing = Writing {
             store: Arc::clone(&self.store),
             epoch,
             books: Arc::clone(&active.readers().books),
         };
-        let (pushes, clock, stats) = (
-            Arc::clone(&self.pushes),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.stats),
-        );
-        let pusher = PushTask::new(pushes, writing, clock, stats);
+        let reader = ReadTask {
+            readers: Arc::clone(active.readers()),
+            writing: writing.clone(),
+            clock: Arc::clone(&self.clock),
+            servers: self.servers.clone(),
+            requests: Arc::clone(&self.backfills),
+        };
+        let reading = tokio::spawn(ending_all(stop.clone(), reader.run(stop.child_token())));
+        let pusher = self.pusher(writing);
         let pushing = tokio::spawn(ending_all(stop.clone(), pusher.run(stop.child_token())));
-        let deliverer = Deliverer {
+        let deliverer = self.deliverer(epoch, outbox);
+        let delivering = tokio::spawn(ending_all(stop.clone(), deliverer.run(stop.child_token())));
+        let retainer = self.retainer(epoch, discrepancy);
+        let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
+        let result = self.run_ticks(&mut active, stop).await;
+        stop.cancel();
+        let ended = tokio::join!(visiting, probing, reading, pushing, delivering, retaining);
+        let faults = [
+            ended.0.err(),
+            ended.1.err(),
+            ended.2.err(),
+            ended.3.err(),
+            ended.4.err(),
+            ended.5.err(),
+        ];
+        for fault in faults.into_iter().flatten() {
+            tracing::error!(%fault, "a task has ended by a fault");
+        }
+        result
+    }
+
+    fn pusher(&self, writing: Writing) -> PushTask {
+        let (pushes, clock) = (Arc::clone(&self.pushes), Arc::clone(&self.clock));
+        PushTask::new(pushes, writing, clock, Arc::clone(&self.stats))
+    }
+
+    fn deliverer(&self, epoch: Epoch, nudge: Arc<Notify>) -> Deliverer {
+        Deliverer {
             store: Arc::clone(&self.store),
             epoch,
             clock: Arc::clone(&self.clock),
             routing: self.routing.clone(),
-            nudge: outbox,
+            nudge,
             stats: Arc::clone(&self.stats),
-        };
-        let delivering = tokio::spawn(ending_all(stop.clone(), deliverer.run(stop.child_token())));
-        let retainer = Retainer {
+        }
+    }
+
+    fn retainer(&self, epoch: Epoch, discrepancy: Arc<Discrepancy>) -> Retainer {
+        Retainer {
             store: Arc::clone(&self.store),
             epoch,
             clock: Arc::clone(&self.clock),
             discrepancy,
             stats: Arc::clone(&self.stats),
             retention: DEFAULT_RETENTION,
-        };
-        let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
-        let result = self.run_ticks(&mut active, stop).await;
-        stop.cancel();
-        let (visited, read, pushed) = tokio::join!(visiting, reading, pushing);
-        let (delivered, retained) = tokio::join!(delivering, retaining);
-        for fault in [visited.err(), read.err(), pushed.err(), delivered.err(), retained.err()]
-            .into_iter()
-            .flatten()
-        {
-            tracing::error!(%fault, "a task has ended by a fault");
         }
-        result
     }
 
     async fn run_ticks(&self, active: &mut Active, stop: &CancellationToken) -> StoreResult<()> {

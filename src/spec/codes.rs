@@ -185,6 +185,8 @@ codes! {
         "nines starts without it; the message says what is different then, and what nines has instead."
     NO_BOUND "L024" "a threshold between the bounds of native histograms"
         "A native histogram's bounds are powers of two with an exponent that its schema divides, and nothing is interpolated between them. Powers of two such as 0.25, 0.5, 1 and 2 are bounds with any schema from 0 on."
+    MIXED_UNITS "L025" "events beside events per second"
+        "`increase` gives events, `rate` events per second: their ratio is off by the length of the window, and their sum means nothing. Of two queries nines weighs each by its own function; other tools do not, and within one query nobody can."
     NEEDS_SERVER "I001" "only a Prometheus server can answer this"
         "The expression is more than sums of counters, so that it cannot be served by scraping."
     NOT_CARRIED "I002" "something has no counterpart"
@@ -227,7 +229,7 @@ pub static OF_DATA: [Code; 10] = [
     Code {
         code: "D006",
         title: "a server's value that is no number of events",
-        explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio.",
+        explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio. Or a counter's raw sample was none of the numbers that a counter can have: it counted nothing, and the next one counts from the last number before.",
     },
     Code {
         code: "D007",

@@ -26,7 +26,8 @@ slos:
       burn: [{severity: page, long: 1h, short: 5m, factor: 5}]
 ";
 
-const COMPUTED: &str = "
+/// Only the server can tell what it counts.
+pub const COMPUTED: &str = "
 version: nines/v1
 service: shop
 slos:
@@ -55,14 +56,14 @@ fn listed(server: &Arc<FakeServer>) -> ListedServer {
 }
 
 /// A world with a server, and the reader of its SLO.
-struct Reading {
-    world: World,
-    server: Arc<FakeServer>,
-    reader: Reader,
+pub struct Reading {
+    pub world: World,
+    pub server: Arc<FakeServer>,
+    pub reader: Reader,
 }
 
 impl Reading {
-    async fn begin(database: Database, slos: &str, server: FakeServer) -> Option<Self> {
+    pub async fn begin(database: Database, slos: &str, server: FakeServer) -> Option<Self> {
         let world = World::begin(database, slos).await?;
         let reader = reader(&world).await;
         Some(Self {
@@ -81,7 +82,7 @@ impl Reading {
     }
 
     /// One step of the present or of the past; where it stands is asked for first.
-    async fn step(&mut self, of_past: bool) -> Result<StepDone, ReadError> {
+    pub async fn step(&mut self, of_past: bool) -> Result<StepDone, ReadError> {
         let (writing, server, now) = (self.writing(), listed(&self.server), self.world.clock.now());
         if self.reader.state().is_none() {
             self.reader.open(&writing, &server, now).await?;
@@ -94,7 +95,7 @@ impl Reading {
     }
 
     /// Steps, the present first, until all was read; how many.
-    async fn read_all(&mut self) -> usize {
+    pub async fn read_all(&mut self) -> usize {
         let mut steps = 0;
         loop {
             let done = self.step(false).await.expect("the present is read");
@@ -442,21 +443,26 @@ pub async fn an_answer_that_is_empty_for_a_while_takes_nothing_back(database: Da
 }
 
 pub async fn one_strange_page_does_not_change_how_an_slo_is_read(database: Database) {
-    let server = FakeServer::default();
-    let expected = history(&server, &[(400, 380)]);
     let slos = SLO.replace(
         "total: requests_total, bad: 'requests_total{code=\"500\"}'",
         "total: 'sum(increase(requests_total[{{.window}}]))', bad: 'sum(increase(requests_total{code=\"500\"}[{{.window}}]))'",
     );
     assert!(slos.contains("increase"), "{slos}");
-    let Some(mut reading) = Reading::begin(database, &slos, server).await else {
-        return;
-    };
-    let faults = [QueryFailureReason::Format, QueryFailureReason::Format];
-    reading.server.faults.lock().expect("no panic").extend(faults);
-    assert!(matches!(reading.step(false).await, Err(ReadError::Query(_))));
-    assert!(reading.reader.state().is_none(), "nothing was decided");
-    reading.server.faults.lock().expect("no panic").clear();
-    reading.read_all().await;
-    reading.shows("from raw samples, across the gap", expected).await;
+    for (reason, decides) in [
+        (QueryFailureReason::Format, false),
+        (QueryFailureReason::BadQuery, true),
+    ] {
+        let server = FakeServer::default();
+        let expected = history(&server, &[(400, 380)]);
+        *server.computed.lock().expect("no panic") = Some(|_, _| Some(1.0));
+        let Some(mut reading) = Reading::begin(database, &slos, server).await else {
+            return;
+        };
+        reading.server.faults.lock().expect("no panic").push_back(reason);
+        assert_eq!(reading.step(false).await.is_ok(), decides, "{reason:?}");
+        assert_eq!(reading.reader.state().is_some(), decides, "{reason:?}");
+        reading.read_all().await;
+        let what = format!("{reason:?}: from raw samples, across the gap");
+        reading.shows(&what, expected).await;
+    }
 }

@@ -20,7 +20,7 @@ use nines::domain::time::Timestamp;
 use nines::engine::active::Active;
 use nines::engine::catalog::{Catalog, Desired, DesiredSlo, IdleSlo, Keys};
 use nines::engine::clock::{Clock, ManualClock};
-use nines::engine::collect::{Asked, Collector};
+use nines::engine::collect::Asked;
 use nines::engine::deliver::Deliverer;
 use nines::engine::dispatch::Routing;
 use nines::engine::evaluate::Evaluator;
@@ -139,6 +139,7 @@ impl World {
             settings: settings.subscribe(),
             routing: routing.subscribe(),
             targets: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
+            probes: watch::Sender::new(Arc::default()).subscribe(),
             servers: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
             backfills: Arc::default(),
             pushes: Arc::default(),
@@ -368,12 +369,11 @@ impl World {
         let mut other = Evaluator::load(store, 0, Arc::default(), (catalog, keys), now, 0)
             .await
             .expect("it loads");
-        let idle = Collector::new(Arc::default(), false, Vec::new());
         let numbers = |view: &SloView| {
             let rates = view.burn_rates.clone().map(|rates| rates.0);
             (view.id.clone(), view.events, rates, view.coverage, view.lifetime)
         };
-        let read: Vec<_> = other.look(&idle, now).slos.iter().map(numbers).collect();
+        let read: Vec<_> = other.look(now).slos.iter().map(numbers).collect();
         let shown: Vec<_> = self.engine.snapshot.load().slos.iter().map(numbers).collect();
         assert_eq!(shown, read, "memory is the store");
     }

@@ -141,6 +141,7 @@ impl Health {
             samples_seen: self.samples_seen,
             samples_selected: self.samples_selected,
             feeds,
+            probe: None,
             has_page: self.seen_at.is_some(),
         }
     }

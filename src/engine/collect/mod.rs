@@ -4,7 +4,6 @@
 //! throws away is seen again at the next visit, counted from the cursor that was committed last.
 
 pub mod cursor;
-pub mod groups;
 mod health;
 pub mod notes;
 mod page;
@@ -14,7 +13,7 @@ pub mod schedule;
 pub mod target;
 mod uses;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use tokio::sync::Notify;
 use self::notes::Notes;
 use self::target::{TargetState, VisitContext};
 use super::catalog::{Catalog, Keys};
+use super::groups::Groups;
 use super::ports::{CursorRecord, ListedTarget, StoreError, TargetCommit, TargetRecord};
 use super::snapshot::{DiagnosticView, TargetView};
 use super::stats::Stats;
@@ -50,9 +50,7 @@ struct State {
     catalog: Arc<Catalog>,
     /// What a scrape has to keep; it stays the same through catalogs that want the same.
     selection: Arc<Selection>,
-    keys: Keys,
-    /// Groups that have been seen but have no ledger key yet.
-    new_groups: BTreeMap<i64, Vec<Group>>,
+    groups: Groups,
     targets: HashMap<Arc<str>, TargetState>,
     /// The targets' keys by the store's numbers.
     by_id: HashMap<i64, Arc<str>>,
@@ -132,8 +130,7 @@ impl Collector {
         let state = State {
             catalog: Arc::default(),
             selection: Arc::default(),
-            keys: Keys::default(),
-            new_groups: BTreeMap::new(),
+            groups: Groups::default(),
             targets: HashMap::new(),
             by_id: HashMap::new(),
             notes: Notes::default(),
@@ -156,15 +153,11 @@ impl Collector {
             target.set_catalog(&catalog);
         }
         state.notes.retain(|slo| catalog.entry(slo).is_some());
-        // What waits for groups that have no ledger key yet goes on waiting.
-        state.new_groups.retain(|slo, groups| {
-            groups.retain(|group| keys.get(*slo, Some(group)).is_none());
-            catalog.entry(*slo).is_some() && !groups.is_empty()
-        });
+        state.groups.set_catalog(&catalog, keys);
         if !state.selection.selects_alike(&catalog.selection) {
             state.selection = Arc::clone(&catalog.selection);
         }
-        (state.catalog, state.keys) = (catalog, keys);
+        state.catalog = catalog;
     }
 
     /// What a scrape has to keep at present.
@@ -316,7 +309,7 @@ impl Collector {
         }
         let mut credits = Vec::with_capacity(visit.credits.len());
         for credit in visit.credits {
-            state.admit(credit, &mut credits);
+            state.groups.admit(credit, &mut credits);
         }
         if let Some(target) = state.targets.get_mut(key) {
             target.pend(credits);
@@ -332,32 +325,21 @@ impl Collector {
 
     /// Groups that need a ledger key before the next commit.
     pub fn groups_without_key(&self) -> Vec<(i64, Option<Group>)> {
-        let state = self.lock();
-        let groups = state
-            .new_groups
-            .iter()
-            .flat_map(|(slo, groups)| groups.iter().map(|group| (*slo, Some(group.clone()))));
-        groups.collect()
+        self.lock().groups.without_key()
     }
 
     /// Makes new ledger keys known.
     pub fn add_keys(&self, records: &[super::ports::KeyRecord]) {
-        let mut state = self.lock();
-        state.keys.extend(records);
-        for record in records {
-            if let (Some(group), Some(waiting)) = (&record.group, state.new_groups.get_mut(&record.slo)) {
-                waiting.retain(|known| known != group);
-            }
-        }
-        state.new_groups.retain(|_, groups| !groups.is_empty());
+        self.lock().groups.add_keys(records);
     }
 
     /// Takes what waits. Until `committed` or `failed` is called the cursors move on in memory only.
     pub fn take_batch(&self) -> Batch {
         let mut guard = self.lock();
         let State {
-            targets, keys, notes, ..
+            targets, groups, notes, ..
         } = &mut *guard;
+        let keys = groups.keys();
         let mut taken = Vec::new();
         for (key, target) in targets.iter_mut() {
             let Some(of_target) = target.take_commit(|slo, group| keys.get(slo, group)) else {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::counting::Note;
+use crate::domain::indicator::{Indicator, IndicatorKind};
 use crate::domain::shown::{cut, shown_url};
 use crate::domain::time::{MINUTE_MS, Timestamp};
 use crate::engine::snapshot::DiagnosticView;
@@ -130,15 +131,20 @@ pub fn running(code: &str, message: String, hint: Option<String>) -> DiagnosticV
     }
 }
 
-/// Nothing has ever fed the SLO, though there was time to look; `server` is the one that it is read from.
-pub fn unfed(server: Option<&str>) -> DiagnosticView {
-    let (message, hint) = match server {
-        None => (
+/// Nothing has ever fed the SLO, though there was time to look.
+pub fn unfed(indicator: &Indicator) -> DiagnosticView {
+    let (message, hint) = match (&indicator.kind, indicator.source.as_deref()) {
+        (IndicatorKind::Probe { job }, _) => (
+            format!("the probes of job {job:?} have no target"),
+            "/targets shows what is probed; `targets`, or a discovery that finds some, stands beside the `job_name` in \
+             nines.yml",
+        ),
+        (_, None) => (
             "no series on any target matches its selectors".to_owned(),
             "/targets shows which targets answer, and how many of their samples are selected; compare the selectors' \
              names and labels with a page of the target that should feed it",
         ),
-        Some(server) => (
+        (_, Some(server)) => (
             format!("no series on the server {server:?} matches its selectors"),
             "ask the server for the selectors one by one: one without a result has a name or a label that is not there",
         ),
@@ -205,6 +211,20 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
             );
             (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
         }
+        Note::NoCount {
+            series,
+            value,
+            at,
+            samples,
+        } => {
+            let message = format!(
+                "{} on {target} was {value} at {at} ({samples} such samples): that is no count, so they counted nothing; \
+                 what comes after counts from the last number before",
+                cut(series)
+            );
+            let hint = "ask the server for this series at that time to see where the value comes from";
+            (STRANGE_VALUES, message, Some(hint.to_owned()), true)
+        }
         Note::RatioOutside { value, at, values } => {
             let message = format!(
                 "{target} answered the ratio {value} at {at} ({values} such values): a ratio lies between 0 and 1, so the \
@@ -250,15 +270,30 @@ mod tests {
 
     #[test]
     fn what_nothing_feeds_is_told_where_to_look() {
-        for (server, message, hint) in [
-            (None, "no series on any target matches its selectors", "/targets"),
+        let indicator = |kind: IndicatorKind, source: Option<&str>| Indicator {
+            kind,
+            source: source.map(str::to_owned),
+            group_by: Vec::new(),
+        };
+        let web = IndicatorKind::Probe { job: "web".to_owned() };
+        for (indicator, message, hint) in [
             (
-                Some("eu"),
+                indicator(web, None),
+                "the probes of job \"web\" have no target",
+                "/targets",
+            ),
+            (
+                indicator(IndicatorKind::Events, None),
+                "no series on any target matches its selectors",
+                "/targets",
+            ),
+            (
+                indicator(IndicatorKind::Events, Some("eu")),
                 "no series on the server \"eu\" matches its selectors",
                 "ask the server",
             ),
         ] {
-            let found = unfed(server);
+            let found = unfed(&indicator);
             assert_eq!((found.code.as_str(), found.message.as_str()), ("D010", message));
             assert!(found.hint.is_some_and(|text| text.contains(hint)));
         }

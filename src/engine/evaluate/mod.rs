@@ -10,14 +10,14 @@ use std::sync::Arc;
 use self::alerts::{Alerts, Condition, burn_conditions, no_data_condition, no_data_key};
 use self::view::{ViewFacts, active_views, idle_view, slo_view};
 use super::catalog::{Catalog, Entry, Keys};
+use super::collect::SloHealth;
 use super::collect::notes::{PART_ABOVE_TOTAL, running, unfed};
-use super::collect::{Collector, SloHealth};
 use super::commit::Committer;
 use super::history::History;
 use super::ports::{Epoch, EvaluationCommit, KeyId, Store, StoreResult};
 use super::push::{self, Pushes};
 use super::read::Readers;
-use super::snapshot::{DiagnosticView, SloView, Snapshot};
+use super::snapshot::{DiagnosticView, SloView, Snapshot, TargetView};
 use super::stats::Stats;
 use crate::domain::alert::AlertState;
 use crate::domain::evaluation::{BudgetState, Evaluation, evaluate};
@@ -166,21 +166,24 @@ impl Evaluator {
         let mut health = collector.health();
         health.extend(self.readers.health(now));
         health.extend(self.pushes.health());
+        health.extend(committer.probes.health(now));
         let catalog = Arc::clone(&self.catalog);
         let units = self.evaluate_all(&catalog, now);
         self.step_alerts(&units, &health, now, stats).await?;
         let views = self.views(&units, &health, now);
         self.last_tick = Some(now);
         stats.evaluations.increment();
-        Ok(self.snapshot(views, collector, now, true, muted_by))
+        let mut targets = collector.target_views();
+        targets.extend(committer.probes.views());
+        Ok(self.snapshot(views, targets, now, true, muted_by))
     }
 
     /// The read model of a standby: what the store holds, evaluated, without stepping anything.
-    pub fn look(&mut self, collector: &Collector, now: Timestamp) -> Snapshot {
+    pub fn look(&mut self, now: Timestamp) -> Snapshot {
         let catalog = Arc::clone(&self.catalog);
         let units = self.evaluate_all(&catalog, now);
         let views = self.views(&units, &HashMap::new(), now);
-        self.snapshot(views, collector, now, false, |_| Vec::new())
+        self.snapshot(views, Vec::new(), now, false, |_| Vec::new())
     }
 
     async fn refresh_if_stale(&mut self, now: Timestamp) -> StoreResult<()> {
@@ -377,8 +380,9 @@ impl Evaluator {
         let server = unit.entry.slo.indicator.source.as_deref();
         let waited = server.is_none() && now.since(self.started_at) >= SETTLE_MS;
         let is_unfed = health.feeding == 0 && unit.evaluation.state == BudgetState::NoData;
-        let kind = &unit.entry.slo.indicator.kind;
-        (is_unfed && (health.looked || waited)).then(|| push::unfed(kind).unwrap_or_else(|| unfed(server)))
+        let indicator = &unit.entry.slo.indicator;
+        (is_unfed && (health.looked || waited))
+            .then(|| push::unfed(&indicator.kind).unwrap_or_else(|| unfed(indicator)))
     }
 
     fn clamped_diagnostic(&self, key: KeyId, now: Timestamp) -> Option<DiagnosticView> {
@@ -437,7 +441,7 @@ impl Evaluator {
     fn snapshot(
         &mut self,
         mut slos: Vec<SloView>,
-        collector: &Collector,
+        targets: Vec<TargetView>,
         now: Timestamp,
         active: bool,
         muted_by: impl Fn(&str) -> Vec<String>,
@@ -450,7 +454,7 @@ impl Evaluator {
             as_of: now,
             slos,
             alerts: active_views(&self.alerts, muted_by),
-            targets: collector.target_views(),
+            targets,
             discrepancy_micro: None,
             heartbeats: Vec::new(),
             active,

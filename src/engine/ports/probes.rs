@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::verdict::{ProbeTarget, Verdict};
+use crate::domain::verdict::{ProbeKind, ProbeTarget, Verdict};
 
 /// Probes one target.
 #[async_trait]
@@ -45,4 +45,42 @@ pub struct ProbeRequest {
 pub trait ProbeOnDemand: Send + Sync {
     /// One probe; `Err` says why it cannot be made as it was asked for: no such module, no such address.
     async fn probe(&self, request: &ProbeRequest) -> Result<Verdict, String>;
+}
+
+/// What is probed at present.
+#[derive(Clone, Default)]
+pub struct ListedProbes {
+    /// The targets, each key once.
+    pub probes: Vec<ListedProbe>,
+    /// How many are probed at the same time.
+    pub limits: ProbeLimits,
+}
+
+/// How many probes are under way at the same time; further ones wait for their turn, at most until they are due again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeLimits {
+    /// Of one host.
+    pub per_host: usize,
+    /// Of one kind, where nothing is said for it.
+    pub per_kind: usize,
+    /// Of certain kinds.
+    pub kinds: Vec<(ProbeKind, usize)>,
+}
+
+impl Default for ProbeLimits {
+    fn default() -> Self {
+        Self {
+            per_host: 8,
+            per_kind: 512,
+            kinds: Vec::new(),
+        }
+    }
+}
+
+impl ProbeLimits {
+    /// How many of this kind.
+    pub fn of(&self, kind: ProbeKind) -> usize {
+        let found = self.kinds.iter().find(|(known, _)| *known == kind);
+        found.map_or(self.per_kind, |(_, most)| *most)
+    }
 }

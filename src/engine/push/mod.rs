@@ -17,7 +17,8 @@ use tokio::sync::{Notify, oneshot};
 use self::beats::{HeartbeatView, ListedHeartbeat, Token};
 use self::event::{ByName, PreparedRequest, PushedEvent};
 use super::catalog::{Catalog, Keys};
-use super::collect::{SloHealth, groups};
+use super::collect::SloHealth;
+use super::groups::Groups;
 use super::ports::{KeyId, KeyRecord, PushEvent, PushRequest};
 use super::snapshot::DiagnosticView;
 use crate::domain::heartbeat::{HeartbeatState, Ping};
@@ -100,9 +101,7 @@ struct Shared {
     /// This process counts.
     is_open: bool,
     registry: Arc<Registry>,
-    keys: Keys,
-    /// Groups that have been seen and have no ledger key yet.
-    new_groups: BTreeMap<i64, Vec<Group>>,
+    groups: Groups,
     queue: VecDeque<Waiting>,
     events_waiting: usize,
     pings: Vec<WaitingPing>,
@@ -163,8 +162,8 @@ impl Pushes {
                 _ => drop(registry.others.insert(id)),
             }
         }
-        shared.new_groups.clear();
-        (shared.registry, shared.keys) = (Arc::new(registry), keys.clone());
+        shared.groups.set_catalog(catalog, keys.clone());
+        shared.registry = Arc::new(registry);
         drop(shared);
         self.changed.notify_one();
     }
@@ -324,23 +323,17 @@ impl Pushes {
 
     /// Puts events under their groups, or under `other` beyond the hundredth; gives the groups that need a ledger key.
     fn admit(&self, requests: &mut [Waiting]) -> Vec<(i64, Option<Group>)> {
-        let mut guard = self.lock();
-        let Shared { keys, new_groups, .. } = &mut *guard;
+        let mut shared = self.lock();
         for event in requests.iter_mut().flat_map(|waiting| &mut waiting.request.events) {
             if let Some(group) = &mut event.group {
-                *group = groups::admit(event.slo, group, keys, new_groups);
+                *group = shared.groups.admit_group(event.slo, group);
             }
         }
-        let lacking = new_groups
-            .iter()
-            .flat_map(|(slo, groups)| groups.iter().map(|group| (*slo, Some(group.clone()))));
-        lacking.collect()
+        shared.groups.without_key()
     }
 
     fn add_keys(&self, records: &[KeyRecord]) {
-        let mut shared = self.lock();
-        shared.keys.extend(records);
-        shared.new_groups.clear();
+        self.lock().groups.add_keys(records);
     }
 
     /// Requests with the ledger keys of what they credit; `None` for one whose SLO has gone meanwhile.
@@ -351,7 +344,7 @@ impl Pushes {
             if let Some(key) = cache.get(&(slo, group)) {
                 return Some(*key);
             }
-            let key = shared.keys.get(slo, group)?;
+            let key = shared.groups.keys().get(slo, group)?;
             cache.insert((slo, group), key);
             Some(key)
         };

@@ -127,7 +127,7 @@ impl PushTask {
         let keys: Vec<KeyId> = registry.sums.iter().map(|(_, key)| *key).collect();
         let lifetimes = store.lifetimes(&keys).await?;
         let mut shared = self.pushes.lock();
-        shared.keys.extend(&made);
+        shared.groups.add_keys(&made);
         for ((slo, _), (_, lifetime)) in registry.sums.iter().zip(lifetimes) {
             if lifetime.total > 0 {
                 shared.fed.insert(*slo);

@@ -1,5 +1,6 @@
 //! `/metrics`: the snapshot and what nines counts about itself, as Prometheus's text or as OpenMetrics.
 
+mod probe;
 mod process;
 mod slo;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub fn page(state: &HttpState, is_open_metrics: bool) -> String {
     let snapshot = state.snapshot.load();
     let mut writer = Writer::new(is_open_metrics);
     slo::write(&mut writer, &snapshot);
+    probe::write(&mut writer, &state.stats, &snapshot);
     process::write(&mut writer, state, &snapshot);
     writer.finish()
 }

@@ -256,7 +256,7 @@ fn counter(writer: &mut Writer, name: &str, help: &str, value: &Counter) {
     writer.whole(&[], value.get());
 }
 
-fn by(writer: &mut Writer, name: &str, help: &str, labels: &[&str], values: &Family) {
+pub(super) fn by(writer: &mut Writer, name: &str, help: &str, labels: &[&str], values: &Family) {
     writer.family(name, Kind::Counter, help);
     for (key, value) in values.get() {
         writer.whole(&pairs(labels, &key), value);
@@ -267,7 +267,7 @@ fn pairs<'a>(labels: &[&'a str], values: &'a [String]) -> Vec<(&'a str, &'a str)
     labels.iter().copied().zip(values.iter().map(String::as_str)).collect()
 }
 
-fn histogram(writer: &mut Writer, name: &str, help: &str, values: &Histogram) {
+pub(super) fn histogram(writer: &mut Writer, name: &str, help: &str, values: &Histogram) {
     writer.family(name, Kind::Histogram, help);
     writer.histogram(&[], &values.get());
 }

@@ -215,7 +215,7 @@ fn write_targets(writer: &mut Writer, snapshot: &Snapshot) {
         Kind::Gauge,
         "1 when the last visit gave a page; absent before the first.",
     );
-    for target in snapshot.targets.iter().filter(|target| target.health != "unknown") {
+    for target in scraped(snapshot).filter(|target| target.health != "unknown") {
         let [job, instance] = labels(target);
         writer.whole(
             &[("job", &job), ("instance", &instance)],
@@ -227,8 +227,13 @@ fn write_targets(writer: &mut Writer, snapshot: &Snapshot) {
         Kind::Gauge,
         "How long the last visit took.",
     );
-    for target in snapshot.targets.iter().filter(|target| target.last_scrape.is_some()) {
+    for target in scraped(snapshot).filter(|target| target.last_scrape.is_some()) {
         let [job, instance] = labels(target);
         writer.sample(&[("job", &job), ("instance", &instance)], target.last_scrape_duration);
     }
+}
+
+/// Probed targets have families of their own.
+fn scraped(snapshot: &Snapshot) -> impl Iterator<Item = &crate::engine::snapshot::TargetView> {
+    snapshot.targets.iter().filter(|target| target.probe.is_none())
 }

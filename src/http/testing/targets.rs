@@ -31,6 +31,7 @@ pub(super) fn target(instance: &str, health: &'static str, error: &str) -> Targe
         samples_seen: 812,
         samples_selected: 6,
         feeds: vec!["checkout/requests-availability".to_owned()],
+        probe: None,
         has_page: true,
     }
 }

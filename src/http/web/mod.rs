@@ -4,6 +4,7 @@ mod assets;
 mod chart;
 mod heartbeats;
 mod pages;
+mod probed;
 mod slo;
 mod slos;
 mod tables;

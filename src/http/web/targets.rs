@@ -1,4 +1,4 @@
-//! `/targets`: what is scraped, those that fail first, by job, and what feeds which SLO.
+//! `/targets`: what is scraped and probed, those that fail first, by job, and what feeds which SLO.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use super::heartbeats::{self, HeartbeatRow};
 use super::pages::{self, PageLink};
+use super::probed::Probed;
 use super::{Frame, Time, page};
 use crate::domain::time::Timestamp;
 use crate::engine::discovered::Problem;
@@ -74,6 +75,7 @@ struct TargetRow {
     has_page: bool,
     warnings: Arc<[String]>,
     next: Option<Time>,
+    probe: Option<Probed>,
 }
 
 /// What is asked for.
@@ -204,6 +206,7 @@ fn target_row(target: &TargetView, now: Timestamp) -> TargetRow {
             .next_scrape
             .filter(|_| target.health == "down")
             .map(|time| Time::of(time, now)),
+        probe: target.probe.as_ref().map(|view| Probed::of(view, now)),
     }
 }
 

@@ -223,6 +223,7 @@ pub fn low_traffic(slo: &SloView) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::indicator::{Indicator, IndicatorKind};
     use std::time::Duration;
 
     use super::*;
@@ -264,7 +265,11 @@ mod tests {
     fn the_sentence_says_where_the_budget_stands_and_goes() {
         let mut ending = slo(Some(0.18), Some(2.2));
         let unfed = SloView {
-            diagnostics: vec![notes::unfed(None)],
+            diagnostics: vec![notes::unfed(&Indicator {
+                kind: IndicatorKind::Events,
+                source: None,
+                group_by: Vec::new(),
+            })],
             ..slo(None, None)
         };
         let idle = SloView {

@@ -44,6 +44,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
         text: modeline(NATIVE_SCHEMA) + &documents.join("---\n"),
         slos: services.values().map(Vec::len).sum(),
         losses,
+        notes: Vec::new(),
     }
 }
 
@@ -217,6 +218,10 @@ fn indicator(indicator: &Indicator) -> Out {
         IndicatorKind::Probe { job } => out.text("probe", job.as_str()),
         IndicatorKind::Events => out.set("events", Out::Map(Vec::new())),
         IndicatorKind::Heartbeat { name } => out.text("heartbeat", name.as_str()),
+        IndicatorKind::Sql(sql) => {
+            out.text("sql", sql.query.as_str());
+            out.text("every", format_duration(sql.every));
+        }
         IndicatorKind::Composite(members) => {
             out.set("composite", Out::List(members.iter().map(write_member).collect()));
         }

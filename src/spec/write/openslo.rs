@@ -87,6 +87,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
         text: modeline(OPENSLO_SCHEMA) + &documents.join("---\n"),
         slos: names.len(),
         losses,
+        notes: Vec::new(),
     }
 }
 
@@ -99,6 +100,7 @@ fn unspeakable(indicator: &Indicator) -> Option<String> {
         IndicatorKind::Probe { .. } => Some("OpenSLO knows no probes".to_owned()),
         IndicatorKind::Events => Some("OpenSLO knows no pushed events".to_owned()),
         IndicatorKind::Heartbeat { .. } => Some("OpenSLO knows no heartbeats".to_owned()),
+        IndicatorKind::Sql(_) => Some("it asks a database with SQL, which OpenSLO has no form for".to_owned()),
         IndicatorKind::Composite(members) => members.iter().find_map(|member| match &member.part {
             CompositePart::Slo(id) => Some(format!("a composite of OpenSLO cannot refer to an SLO such as {id}")),
             CompositePart::Indicator { indicator, .. } if matches!(indicator.kind, IndicatorKind::Composite(_)) => {
@@ -268,6 +270,7 @@ fn inline_indicator(telling: &mut Telling<'_>, name: &str, indicator: &Indicator
         IndicatorKind::Probe { .. }
         | IndicatorKind::Events
         | IndicatorKind::Heartbeat { .. }
+        | IndicatorKind::Sql(_)
         | IndicatorKind::Composite(_)
         | IndicatorKind::Foreign { .. } => ("ratioMetric", Out::Map(Vec::new())),
     };
