@@ -20,6 +20,10 @@ use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
 use crate::source::http::client::Clients;
+use crate::source::probe::listing;
+use crate::source::probe::on_demand::OnDemand;
+use crate::source::probe::probing::Probing;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus;
 use crate::source::scrape::discovery;
 use crate::source::sql;
@@ -106,6 +110,7 @@ fn sources(config: &Config) -> Sources {
                 .collect(),
         ),
         databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
+        probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
 }
 
@@ -134,6 +139,9 @@ pub struct Reloader {
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
     discovered: Arc<ArcSwap<Discovered>>,
+    /// The same of probes.
+    discovered_probes: Arc<ArcSwap<Discovered>>,
+    on_demand: Arc<OnDemand>,
     /// The config's `storage.url` at the start: a store is not changed under way.
     storage_at_start: ArcSwap<Option<String>>,
     stop: CancellationToken,
@@ -168,6 +176,7 @@ impl Reloader {
         let (probes, probes_seen) = watch::channel(Arc::default());
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
+        let on_demand = Arc::new(OnDemand::new(probes_seen.clone()));
         let reloader = Self {
             paths,
             clock,
@@ -183,6 +192,8 @@ impl Reloader {
             config_shown,
             external_url,
             discovered: Arc::default(),
+            discovered_probes: Arc::default(),
+            on_demand,
             storage_at_start: ArcSwap::default(),
             stop,
         };
@@ -201,6 +212,16 @@ impl Reloader {
     /// What discovery saw, for the API.
     pub fn discovered(&self) -> Arc<ArcSwap<Discovered>> {
         Arc::clone(&self.discovered)
+    }
+
+    /// What discovery saw of probes.
+    pub fn discovered_probes(&self) -> Arc<ArcSwap<Discovered>> {
+        Arc::clone(&self.discovered_probes)
+    }
+
+    /// Probes what it is asked for.
+    pub fn on_demand(&self) -> Arc<OnDemand> {
+        Arc::clone(&self.on_demand)
     }
 
     /// Takes over what was read at start, once the store has said which revisions loaded last.
@@ -262,6 +283,7 @@ impl Reloader {
         let shown = Arc::clone(&self.discovered);
         let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
         discovery::spawn(config.jobs, targets, shown, stats, discovering.clone());
+        self.probe(config.probes, &discovering);
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
         warnings.extend(specs.warnings);
@@ -269,6 +291,18 @@ impl Reloader {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
         Ok(warnings)
+    }
+}
+
+impl Reloader {
+    /// Takes over what is probed, how, and for whom.
+    fn probe(&self, settings: ProbeSettings, cancel: &CancellationToken) {
+        let probing = Arc::new(Probing::new(&settings, Arc::clone(&self.clock)));
+        self.on_demand.replace(Arc::clone(&probing), settings.token);
+        let clients = Arc::clone(&self.clients);
+        let listed = (settings.limits, self.probes.clone());
+        let (shown, stats) = (Arc::clone(&self.discovered_probes), Arc::clone(&self.stats));
+        listing::spawn(settings.jobs, &probing, clients, listed, shown, stats, cancel.clone());
     }
 }
 

@@ -11,6 +11,7 @@ mod included;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod oauth2;
+pub mod probes;
 #[cfg(test)]
 mod prometheus_tests;
 mod protocols;
@@ -34,6 +35,7 @@ use self::heartbeats::HeartbeatSettings;
 use crate::domain::alert::route::Route;
 use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
 use crate::source::sql::settings::SqlSettings;
@@ -59,6 +61,8 @@ pub struct Config {
     pub heartbeats: Vec<HeartbeatSettings>,
     /// `sql_servers`
     pub databases: Vec<SqlSettings>,
+    /// `probes`, `probe_modules` and what belongs to them.
+    pub probes: ProbeSettings,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -71,9 +75,7 @@ pub struct Config {
 pub const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Keys that nines, Prometheus or Alertmanager know, and that this version does not support.
-const NOT_YET: [&str; 7] = [
-    "probe_modules",
-    "probes",
+const NOT_YET: [&str; 5] = [
     "retention",
     "inhibit_rules",
     "mute_time_intervals",
@@ -163,12 +165,19 @@ fn read_document(
     let mut jobs = scrape::read_jobs(context, &mut fields, &global, &[]);
     if let Some(field) = fields.get("scrape_config_files") {
         let patterns = context.patterns(field);
-        *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
+        of_included.extend(included::read(
+            &patterns,
+            &global,
+            context.is_prometheus,
+            env,
+            &mut jobs,
+        ));
     }
     let servers = servers::read(context, &mut fields);
     let heartbeats = heartbeats::read(context, &mut fields);
     let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
     let databases = databases::read(context, &mut fields, &names);
+    let probes = probes::read(context, &mut fields, of_included);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -191,6 +200,7 @@ fn read_document(
         servers,
         heartbeats,
         databases,
+        probes,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),

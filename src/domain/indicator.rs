@@ -6,6 +6,7 @@ use super::objective::Objective;
 use super::selection::Wanted;
 use super::slo::SloId;
 use super::sql::SqlIndicator;
+use super::suggest::suggest;
 
 /// The definition of an SLI.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +75,7 @@ pub enum IndicatorKind {
     },
 }
 
-/// What the configuration has for SLOs to name: the Prometheus servers that can be asked, and the heartbeats.
+/// What the configuration has for SLOs to name: servers that can be asked, probes, heartbeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
@@ -85,6 +86,8 @@ pub struct Sources {
     pub heartbeats: Option<Vec<String>>,
     /// The names of the databases that can be asked; `None` where the configuration is not known.
     pub databases: Option<Vec<String>>,
+    /// The `job_name`s of the probes; `None` where the configuration is not known.
+    pub probes: Option<Vec<String>>,
 }
 
 impl Sources {
@@ -93,6 +96,22 @@ impl Sources {
         self.names
             .as_ref()
             .is_some_and(|names| names.iter().all(|known| known != name))
+    }
+
+    /// Why there can be no verdicts of this probe.
+    fn lack_of_probe(&self, job: &str) -> Option<String> {
+        let probes = self.probes.as_ref()?;
+        if probes.iter().any(|known| known == job) {
+            return None;
+        }
+        let near = suggest(job, probes.iter().map(String::as_str));
+        let mend = near.map_or_else(
+            || "add it there, or write the `job_name` of one that is there".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Some(format!(
+            "it counts the probe \"{job}\", which is not among `probes` in nines.yml; {mend}"
+        ))
     }
 }
 
@@ -323,8 +342,8 @@ impl Indicator {
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
             | IndicatorKind::Events
-            | IndicatorKind::Probe { .. }
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::Probe { job } => return sources.lack_of_probe(job),
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
                 ..

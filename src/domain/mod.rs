@@ -17,6 +17,8 @@ pub mod ledger;
 pub mod matcher;
 pub mod native_histogram;
 pub mod objective;
+pub mod probe_address;
+pub mod probe_page;
 pub mod promql;
 pub mod reading;
 pub mod relabel;

@@ -9,7 +9,7 @@ use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
-use crate::engine::ports::{AlertStore, DeliveryStore};
+use crate::engine::ports::{AlertStore, DeliveryStore, ProbeOnDemand};
 use crate::engine::push::Pushes;
 use crate::engine::read::BackfillRequests;
 use crate::engine::snapshot::Snapshot;
@@ -45,6 +45,8 @@ pub struct HttpState {
     pub nudge: Arc<tokio::sync::Notify>,
     /// Takes events and pings.
     pub pushes: Arc<Pushes>,
+    /// Probes what it is asked for.
+    pub probes: Arc<dyn ProbeOnDemand>,
     /// Takes requests to read the past of SLOs again.
     pub backfills: Arc<BackfillRequests>,
 }

@@ -1,5 +1,6 @@
 //! A hand-made state for tests: SLOs in every condition, hostile labels, a store in memory.
 
+pub mod probes;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::engine::ports::{
     AlertRecord, AlertStore, AttemptOutcome, ClaimedDelivery, DeliveryState, DeliveryStore, DispatchCommit, Epoch,
     EvaluationCommit, IncidentRecord, NotificationRecord, StoreResult, TransitionRecord,
 };
+use crate::engine::push::beats::HeartbeatView;
 use crate::engine::snapshot::{
     AlertView, BudgetView, ConditionView, DiagnosticView, EventsView, OrderedMap, SloAlertView, SloView, Snapshot,
     WindowView,
@@ -75,6 +77,23 @@ pub fn state() -> HttpState {
     state
 }
 
+/// A job that should have run half an hour ago.
+fn heartbeat() -> HeartbeatView {
+    HeartbeatView {
+        name: "nightly-backup".to_owned(),
+        state: "missed",
+        interval: "1d".to_owned(),
+        grace: "30m".to_owned(),
+        last_ping: Some(NOW - Duration::from_hours(25)),
+        last_ping_kind: Some("exit 0".to_owned()),
+        last_run: Some(NOW - Duration::from_hours(25)),
+        started_at: None,
+        due: Some(NOW + Duration::from_hours(23)),
+        deadline: Some(NOW + Duration::from_mins(23 * 60 + 30)),
+        slos: vec!["shop/backup".to_owned()],
+    }
+}
+
 /// A state that is ready although its store is not connected.
 pub fn state_without_store() -> HttpState {
     HttpState {
@@ -96,6 +115,7 @@ pub fn state_without_store() -> HttpState {
         external_url: Arc::new(ArcSwap::from_pointee("http://nines.example".to_owned())),
         lifecycle_enabled: false,
         nudge: Arc::new(tokio::sync::Notify::new()),
+        probes: Arc::new(probes::Probes::default()),
         backfills: Arc::default(),
         pushes: Arc::default(),
     }
@@ -179,6 +199,7 @@ pub fn snapshot() -> Snapshot {
             hostile_target(),
         ],
         discrepancy_micro: Some(0),
+        heartbeats: vec![heartbeat()],
         active: true,
     }
 }

@@ -137,6 +137,8 @@ codes! {
         "The first 200 errors of a file are listed. Mend them, then check again."
     RELABEL "N048" "not a rule of relabelling"
         "A rule has Prometheus's keys and, as there, each action takes some of them only; the message says which one is wrong."
+    PATTERN "N049" "not an expression of the expected kind"
+        "Regular expressions of probe modules are Go's (RE2), conditions on JSON are CEL or JSON paths (RFC 9535); the message says what is wrong."
     BAD_IS_TOTAL "L001" "both selectors are the same"
         "Then every event is bad (or good), which is rarely meant."
     NEVER_FIRES "L002" "a burn condition can never fire"

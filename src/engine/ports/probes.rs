@@ -27,6 +27,24 @@ pub struct ListedProbe {
     pub config_hash: u64,
 }
 
+/// Who may ask for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Whoever is on this machine.
+    Loopback,
+    /// Whoever knows the token of which this is the SHA-256.
+    Token([u8; 32]),
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was not asked for as it must be: no such module, no such address.
+    Invalid(String),
+    /// There are too many already.
+    Busy,
+}
+
 /// What is probed on demand, by `/probe` as blackbox exporter has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
@@ -43,8 +61,11 @@ pub struct ProbeRequest {
 /// Probes on demand, whatever somebody asks for over the API.
 #[async_trait]
 pub trait ProbeOnDemand: Send + Sync {
-    /// One probe; `Err` says why it cannot be made as it was asked for: no such module, no such address.
-    async fn probe(&self, request: &ProbeRequest) -> Result<Verdict, String>;
+    /// Who may ask; `Err` says why that cannot be told now.
+    async fn admission(&self) -> Result<Admission, String>;
+
+    /// One probe, with the time that it had at most.
+    async fn probe(&self, request: &ProbeRequest) -> Result<(Verdict, Duration), Refusal>;
 }
 
 /// What is probed at present.

@@ -40,3 +40,48 @@ async fn ping(state: &HttpState, token: &str, word: Option<&str>) -> Result<Resp
     let counted = counted.map_err(|refusal| refused(refusal, &unit, true))?;
     Ok(success(json!({"counted": counted})))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    use crate::http::{router, testing};
+
+    #[tokio::test]
+    async fn a_ping_is_answered_and_what_is_none_is_not_found() {
+        for (method, path, wanted) in [
+            ("GET", "0123456789abcdef", StatusCode::SERVICE_UNAVAILABLE),
+            ("HEAD", "0123456789abcdef", StatusCode::SERVICE_UNAVAILABLE),
+            ("POST", "0123456789abcdef/start", StatusCode::SERVICE_UNAVAILABLE),
+            ("GET", "0123456789abcdef/255", StatusCode::SERVICE_UNAVAILABLE),
+            ("GET", "0123456789abcdef/256", StatusCode::NOT_FOUND),
+            ("GET", "0123456789abcdef/stop", StatusCode::NOT_FOUND),
+            ("PUT", "0123456789abcdef", StatusCode::METHOD_NOT_ALLOWED),
+        ] {
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("/api/v1/heartbeat/{path}"));
+            let request = request.body(Body::empty()).expect("a request");
+            let response = router(testing::state()).oneshot(request).await.expect("an answer");
+            assert_eq!(response.status(), wanted, "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn heartbeats_are_listed() {
+        let request = Request::get("/api/v1/heartbeats")
+            .body(Body::empty())
+            .expect("a request");
+        let response = router(testing::state()).oneshot(request).await.expect("an answer");
+        let body = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+        let answer: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let listed = &answer["data"]["heartbeats"][0];
+        assert_eq!(
+            (&listed["name"], &listed["state"]),
+            (&"nightly-backup".into(), &"missed".into())
+        );
+        assert!(listed.get("token").is_none());
+    }
+}

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod events;
 pub mod heartbeats;
 pub mod notifications;
+pub mod probe;
 pub mod silences;
 pub mod slos;
 pub mod status;

@@ -86,7 +86,7 @@ fn the_type_of_a_source_is_looked_up() {
     let slo = RATIO.replace("type: Prometheus", "metricSourceRef: main");
     let no_servers = Sources {
         names: Some(Vec::new()),
-        default: None,
+        ..Sources::default()
     };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
