@@ -110,3 +110,70 @@ fn check_token(context: &mut Context<'_>, field: Field<'_>, token: &Secret, know
         context.reader.report_with(&codes::FORMAT, field.node.span, fault, hint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    #[test]
+    fn a_heartbeat_is_read_and_its_token_is_not_shown() {
+        let text = format!(
+            "heartbeats:\n  - {{name: nightly-backup, token: {TOKEN}, interval: 1d, grace: 30m}}\n  \
+             - {{name: hourly, token_file: token.txt, interval: 1h}}\n"
+        );
+        let (config, diagnostics) = parse(&text, "nines.yml", Path::new("/etc/nines"), &|_| None);
+        let config = config.unwrap_or_else(|| panic!("{diagnostics:?}"));
+        let [nightly, hourly] = config.heartbeats.as_slice() else {
+            panic!("{:?}", config.heartbeats)
+        };
+        let times = |one: &HeartbeatSettings| (one.heartbeat.interval.as_secs(), one.heartbeat.grace.as_secs());
+        assert_eq!((times(nightly), times(hourly)), ((86_400, 1800), (3600, 300)));
+        assert!(matches!(&nightly.token, SecretRef::Inline(token) if token.expose() == TOKEN));
+        assert!(matches!(&hourly.token, SecretRef::File(path) if path == Path::new("/etc/nines/token.txt")));
+        assert!(!config.shown.contains(TOKEN) && !format!("{config:?}").contains(TOKEN));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_token() {
+        for (entry, wanted) in [
+            ("{name: a, token: 0123456789abcdef}", "interval"),
+            ("{name: a, interval: 1h}", "`token` (or `token_file`) is missing"),
+            ("{name: a, token: short-hidden, interval: 1h}", "16 to 200 characters"),
+            (
+                "{name: a, token: 'hidden/hidden/hidden', interval: 1h}",
+                "stands in an address",
+            ),
+            ("{name: a b, token: 0123456789abcdef, interval: 1h}", "is no name"),
+            (
+                "{name: a, token: 0123456789abcdef, interval: 10s}",
+                "`interval` must be 1m to",
+            ),
+            (
+                "{name: a, token: 0123456789abcdef, interval: 1h, grace: 60d}",
+                "`grace` must be",
+            ),
+            (
+                "{name: a, token: 0123456789abcdef, token_file: b, interval: 1h}",
+                "exclude each other",
+            ),
+            ("{name: known, token: 0123456789abcdef, interval: 1h}", "given twice"),
+            ("{name: a, token: known-0123456789, interval: 1h}", "the same token"),
+            ("{name: a, token: 0123456789abcdef, interval: 1h, period: 1d}", "period"),
+        ] {
+            let text =
+                format!("heartbeats:\n  - {{name: known, token: known-0123456789, interval: 1h}}\n  - {entry}\n");
+            let (config, diagnostics) = parse(&text, "nines.yml", Path::new("/etc/nines"), &|_| None);
+            let said: Vec<String> = diagnostics.iter().map(|found| format!("{found:?}")).collect();
+            assert!(
+                config.is_none() && said.iter().any(|said| said.contains(wanted)),
+                "{entry}: {said:?}"
+            );
+            assert!(!said.iter().any(|said| said.contains("hidden")), "{entry}: {said:?}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 
-use self::targets::{hostile_target, target};
+use self::targets::{heartbeat, hostile_target, target};
 use super::control::{Control, ReloadOutcome};
 use super::state::{HttpState, Readiness, RuntimeInfo, StorePorts};
 use crate::domain::alert::silence::Silence;
@@ -24,7 +24,6 @@ use crate::engine::ports::{
     AlertRecord, AlertStore, AttemptOutcome, ClaimedDelivery, DeliveryState, DeliveryStore, DispatchCommit, Epoch,
     EvaluationCommit, IncidentRecord, NotificationRecord, StoreResult, TransitionRecord,
 };
-use crate::engine::push::beats::HeartbeatView;
 use crate::engine::snapshot::{
     AlertView, BudgetView, ConditionView, DiagnosticView, EventsView, OrderedMap, SloAlertView, SloView, Snapshot,
     WindowView,
@@ -75,23 +74,6 @@ pub fn state() -> HttpState {
         deliveries: store,
     })));
     state
-}
-
-/// A job that should have run half an hour ago.
-fn heartbeat() -> HeartbeatView {
-    HeartbeatView {
-        name: "nightly-backup".to_owned(),
-        state: "missed",
-        interval: "1d".to_owned(),
-        grace: "30m".to_owned(),
-        last_ping: Some(NOW - Duration::from_hours(25)),
-        last_ping_kind: Some("exit 0".to_owned()),
-        last_run: Some(NOW - Duration::from_hours(25)),
-        started_at: None,
-        due: Some(NOW + Duration::from_hours(23)),
-        deadline: Some(NOW + Duration::from_mins(23 * 60 + 30)),
-        slos: vec!["shop/backup".to_owned()],
-    }
 }
 
 /// A state that is ready although its store is not connected.
