@@ -93,13 +93,7 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
         ));
         let no_servers = Sources {
             names: Some(Vec::new()),
-<<<<<<< HEAD
             ..Sources::default()
-=======
-            default: None,
-            probes: None,
-            databases: None,
->>>>>>> main
         };
         let scraped = read.fed_by(&no_servers);
         assert_eq!(

@@ -86,13 +86,7 @@ fn the_type_of_a_source_is_looked_up() {
     let slo = RATIO.replace("type: Prometheus", "metricSourceRef: main");
     let no_servers = Sources {
         names: Some(Vec::new()),
-<<<<<<< HEAD
         ..Sources::default()
-=======
-        default: None,
-        probes: None,
-        databases: None,
->>>>>>> main
     };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
