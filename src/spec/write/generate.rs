@@ -132,10 +132,11 @@ fn indicator() -> impl Strategy<Value = Indicator> {
             kind,
             IndicatorKind::Probe { .. } | IndicatorKind::Events | IndicatorKind::Heartbeat { .. }
         );
+        let has_labels = !matches!(kind, IndicatorKind::Heartbeat { .. });
         Indicator {
             kind,
             source: (has_source && on_server).then(|| "main".to_owned()),
-            group_by,
+            group_by: if has_labels { group_by } else { Vec::new() },
         }
     })
 }
