@@ -250,13 +250,13 @@ mod tests {
         state.ping(&hourly(), Ping::Success, Timestamp(0));
         let never = |_, _| false;
         assert_eq!(state.pass(&hourly(), Timestamp(70 * MINUTE - 1), never), []);
-        let deaf = |from: i64, until: i64| from < 110 * MINUTE && 105 * MINUTE < until;
+        let deaf = |from: i64, until: i64| from < 115 * MINUTE && 105 * MINUTE < until;
         let missed = state.pass(&hourly(), Timestamp(200 * MINUTE), deaf);
         let minutes: Vec<i64> = missed.iter().map(|at| at.0 / MINUTE).collect();
         assert_eq!(
             minutes,
             [70, 190],
-            "of the one at 130 nobody knows: somebody was away from 105 to 110"
+            "of the one at 130 nobody knows: nobody was there from 105 to 115"
         );
         assert_eq!(state.word(&hourly(), Timestamp(200 * MINUTE)), "missed");
     }
