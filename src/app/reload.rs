@@ -102,6 +102,13 @@ fn sources(config: &Config) -> Sources {
     Sources {
         names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
         default: default.map(|server| server.name.clone()),
+        heartbeats: Some(
+            config
+                .heartbeats
+                .iter()
+                .map(|known| known.heartbeat.name.clone())
+                .collect(),
+        ),
         databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
         probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
@@ -252,6 +259,7 @@ impl Reloader {
             judge(&before.desired, &specs.desired, self.paths.allow_removal)?;
         }
         let routing = build_routing(&config, &self.external_url.load())?;
+        let heartbeats = super::heartbeats::list(&config.heartbeats)?;
         for revision in &specs.revisions {
             last_good.insert(revision.file.clone(), revision.clone());
         }
@@ -260,6 +268,7 @@ impl Reloader {
             revisions: Arc::new(specs.revisions),
             evaluation_interval: config.evaluation_interval,
             revision: before.revision + 1,
+            heartbeats: Arc::new(heartbeats),
         }));
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod import;
 pub mod init;
 pub mod probe;
+pub mod push;
 pub mod serve;
 pub mod silence;
 pub mod status;
@@ -65,6 +66,8 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Read the history of SLOs from their Prometheus servers again, and watch it.
     Backfill(backfill::BackfillArgs),
+    /// Push events to a running nines; they count once, however often it is tried.
+    Push(push::PushArgs),
     /// Add, list and end silences.
     Silence(silence::SilenceArgs),
     /// Print the version.
@@ -122,6 +125,7 @@ pub fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Status(args) => block_on(status::run(args, &mut io::stdout())),
         Command::Probe(args) => block_on(probe::run(args, &mut io::stdout(), &mut io::stderr())),
         Command::Backfill(args) => block_on(backfill::run(args, &mut io::stdout())),
+        Command::Push(args) => block_on(push::run(args, &mut io::stdin(), &mut io::stdout())),
         Command::Silence(args) => block_on(silence::run(args, &mut io::stdout())),
         Command::Version => {
             println!("nines, version {}", env!("CARGO_PKG_VERSION"));

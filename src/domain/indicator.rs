@@ -59,6 +59,11 @@ pub enum IndicatorKind {
     },
     /// Pushed events.
     Events,
+    /// Each run of a job is one event, and so is each one that does not come.
+    Heartbeat {
+        /// The name of the heartbeat.
+        name: String,
+    },
     /// Rows of a database.
     Sql(SqlIndicator),
     /// Other indicators, weighed.
@@ -70,13 +75,15 @@ pub enum IndicatorKind {
     },
 }
 
-/// The Prometheus servers that can be asked, and the probes that there are.
+/// What the configuration has for SLOs to name: servers that can be asked, probes, heartbeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
     pub names: Option<Vec<String>>,
     /// The one that is asked where an SLO names none.
     pub default: Option<String>,
+    /// The names of the heartbeats; `None` where the configuration is not known.
+    pub heartbeats: Option<Vec<String>>,
     /// The names of the databases that can be asked; `None` where the configuration is not known.
     pub databases: Option<Vec<String>>,
     /// The `job_name`s of the probes; `None` where the configuration is not known.
@@ -287,6 +294,7 @@ impl Indicator {
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Heartbeat { .. }
             | IndicatorKind::Sql(_)
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => Vec::new(),
@@ -346,6 +354,7 @@ impl Indicator {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
+            | IndicatorKind::Events
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::Probe { job } => return sources.lack_of_probe(job),
             IndicatorKind::PromQl(PromQlIndicator {
@@ -360,7 +369,12 @@ impl Indicator {
                  under `prometheus_servers` in nines.yml"
             }
             IndicatorKind::Sql(_) => return sources.lack_of_database(self.source.as_deref()),
-            IndicatorKind::Events => "pushed events are not taken by this version yet",
+            IndicatorKind::Heartbeat { name } => {
+                let lacks = |names: &Vec<String>| names.iter().all(|known| known != name);
+                return sources.heartbeats.as_ref().filter(|names| lacks(names)).map(|_| {
+                    format!("it waits for the heartbeat \"{name}\", which is not among `heartbeats` in nines.yml")
+                });
+            }
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
         };
@@ -379,6 +393,7 @@ impl Indicator {
             IndicatorKind::PromQl(PromQlIndicator { form, .. }) => format!("promql {form:?}"),
             IndicatorKind::Probe { job } => format!("probe {job}"),
             IndicatorKind::Events => "events".to_owned(),
+            IndicatorKind::Heartbeat { name } => format!("heartbeat {name}"),
             IndicatorKind::Sql(sql) => format!("sql {} every {:?}", sql.query, sql.every),
             IndicatorKind::Composite(members) => format!("composite {members:?}"),
             IndicatorKind::Foreign { system } => format!("foreign {system}"),

@@ -46,7 +46,7 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 19] = [
+const CONFIG_KEYS: [&str; 20] = [
     "global",
     "scrape_configs",
     "scrape_config_files",
@@ -65,6 +65,7 @@ const CONFIG_KEYS: [&str; 19] = [
     "probe_limits",
     "connectivity",
     "probe_endpoint",
+    "heartbeats",
     "egress",
 ];
 /// Kinds that only SLO formats have: with another `apiVersion` they are mistakes, not objects of somebody else.
