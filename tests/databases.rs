@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use nines::domain::answer::Answer;
 use nines::domain::time::Timestamp;
-use nines::engine::ports::{QueryFailureReason, QueryServer};
+use nines::engine::ports::QueryFailureReason as Reason;
+use nines::engine::ports::QueryServer;
 use nines::secret::Secret;
 use nines::source::http::settings::SecretSource;
 use nines::source::sql::list;
@@ -78,7 +79,7 @@ fn told(answer: &Answer) -> BTreeMap<(String, i64), (f64, f64)> {
     found
 }
 
-async fn ask(server: &dyn QueryServer, query: &str) -> Result<Answer, (QueryFailureReason, String)> {
+async fn ask(server: &dyn QueryServer, query: &str) -> Result<Answer, (Reason, String)> {
     let last = BEGIN + Duration::from_hours(1);
     let answer = server.steps(query, BEGIN + EVERY, last, EVERY).await;
     answer.map_err(|failure| (failure.reason, failure.detail))
@@ -123,7 +124,6 @@ async fn rows_are_told_by_period_and_label_however_the_query_is_written() {
 #[tokio::test]
 async fn what_cannot_be_answered_says_why() {
     let Some((url, server)) = database().await else { return };
-    use QueryFailureReason as Reason;
     for (query, reason, words) in [
         (
             format!("select count(*) as all_of_them {RANGE}"),
@@ -196,7 +196,7 @@ async fn a_database_that_is_not_there_says_so_without_its_password() {
     .await
     .expect_err("nobody answers");
     assert!(
-        matches!(reason, QueryFailureReason::Connect | QueryFailureReason::Timeout),
+        matches!(reason, Reason::Connect | Reason::Timeout),
         "{reason:?} {detail}"
     );
     assert!(!detail.contains("hunter2"), "{detail}");

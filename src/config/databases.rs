@@ -64,14 +64,13 @@ fn read_url(context: &mut Context<'_>, item: Field<'_>, fields: &mut Fields<'_>)
         }
         return Some(SecretSource::Inline(Secret::new(text)));
     }
-    match context.secret_or_file(fields, "url", "url_file") {
-        Some(SecretPlace::File(path)) => Some(SecretSource::File(path)),
-        _ => {
-            context
-                .reader
-                .report(&codes::MISSING_KEY, item.node.span, "`url` (or `url_file`) is missing");
-            None
-        }
+    if let Some(SecretPlace::File(path)) = context.secret_or_file(fields, "url", "url_file") {
+        Some(SecretSource::File(path))
+    } else {
+        context
+            .reader
+            .report(&codes::MISSING_KEY, item.node.span, "`url` (or `url_file`) is missing");
+        None
     }
 }
 

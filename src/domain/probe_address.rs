@@ -79,7 +79,7 @@ fn of_url(written: &str, scheme: &str, schemes: [&str; 2]) -> Option<(String, Op
         return None;
     }
     let host = match url.host()? {
-        Host::Domain(name) if name.is_empty() => return None,
+        Host::Domain("") => return None,
         host => bare(&host),
     };
     Some((url.into(), Some(host)))

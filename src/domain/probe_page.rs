@@ -107,10 +107,13 @@ const HELP: [(&str, &str); 39] = [
     ),
 ];
 
+/// Labels and value.
+type Sample<'a> = (Vec<(&'a str, &'a str)>, f64);
+
 /// The page of one probe that had so much time at most: its metrics in the order of their names, as the library writes
 /// them that blackbox exporter uses.
 pub fn probe_page(verdict: &Verdict, timeout: Duration) -> String {
-    let mut families: BTreeMap<&str, Vec<(Vec<(&str, &str)>, f64)>> = BTreeMap::new();
+    let mut families: BTreeMap<&str, Vec<Sample<'_>>> = BTreeMap::new();
     let success = f64::from(u8::from(verdict.outcome == Outcome::Good));
     for (name, labels, value) in [
         ("probe_success", Vec::new(), success),

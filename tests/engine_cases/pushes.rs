@@ -79,6 +79,7 @@ async fn ping(world: &World, task: &mut PushTask, ping: Ping) -> Answer<bool> {
     waiting.await.expect("no panic")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside refusals")]
 fn done(accepted: u64, duplicates: u64) -> Answer<PushDone> {
     Ok(PushDone { accepted, duplicates })
 }

@@ -19,6 +19,7 @@ const RETENTION: Retention = Retention {
     targets_days: 30,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "an event may have no key")]
 fn keyed(key: u64, content: i64) -> Option<KeyedContent> {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&key.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());

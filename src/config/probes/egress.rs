@@ -50,12 +50,11 @@ fn read_networks(context: &mut Context<'_>, field: Field<'_>) -> Vec<IpNet> {
             continue;
         };
         let address = || text.trim().parse::<IpAddr>().map(IpNet::from);
-        match text.trim().parse::<IpNet>().or_else(|_| address()) {
-            Ok(network) => networks.push(network.trunc()),
-            Err(_) => {
-                let message = format!("`{}` holds networks such as 10.0.0.0/8 and addresses", field.key);
-                context.reader.report(&codes::ADDRESS, item.node.span, message);
-            }
+        if let Ok(network) = text.trim().parse::<IpNet>().or_else(|_| address()) {
+            networks.push(network.trunc());
+        } else {
+            let message = format!("`{}` holds networks such as 10.0.0.0/8 and addresses", field.key);
+            context.reader.report(&codes::ADDRESS, item.node.span, message);
         }
     }
     networks

@@ -90,17 +90,14 @@ fn read_file(text: &str, file: &str, base: &Path, modules: &mut Modules) -> Vec<
         context.reader.report_yaml(error);
     }
     if let Some(root) = parsed.documents.into_iter().next() {
-        match Fields::of_document(&root) {
-            Some(mut fields) => {
-                if let Some(field) = fields.require("modules") {
-                    read_all(&mut context, field, modules);
-                }
-                context.finish(fields);
+        if let Some(mut fields) = Fields::of_document(&root) {
+            if let Some(field) = fields.require("modules") {
+                read_all(&mut context, field, modules);
             }
-            None => {
-                let message = format!("a file of probe modules is a map with `modules`, not {}", root.kind());
-                context.reader.report(&codes::FORMAT, root.span, message);
-            }
+            context.finish(fields);
+        } else {
+            let message = format!("a file of probe modules is a map with `modules`, not {}", root.kind());
+            context.reader.report(&codes::FORMAT, root.span, message);
         }
     }
     let mut diagnostics = context.reader.into_diagnostics();

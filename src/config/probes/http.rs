@@ -156,12 +156,11 @@ fn read_statuses(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Vec<u16>
         let Some(number) = context.reader.whole(item) else {
             continue;
         };
-        match u16::try_from(number).ok().filter(|status| STATUSES.contains(status)) {
-            Some(status) => statuses.push(status),
-            None => {
-                let message = "`valid_status_codes` are numbers from 100 to 999";
-                context.reader.report(&codes::NUMBER, item.node.span, message);
-            }
+        if let Some(status) = u16::try_from(number).ok().filter(|status| STATUSES.contains(status)) {
+            statuses.push(status);
+        } else {
+            let message = "`valid_status_codes` are numbers from 100 to 999";
+            context.reader.report(&codes::NUMBER, item.node.span, message);
         }
     }
     if context.boolean(fields, "accept_any_response", false) {

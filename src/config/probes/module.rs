@@ -9,9 +9,7 @@ use crate::config::context::Context;
 use crate::config::proxy::read_entries;
 use crate::domain::time::format_duration;
 use crate::domain::verdict::ProbeKind;
-use crate::source::probe::settings::{
-    AddressPolicy, HttpModule, IcmpModule, IpChoice, ProbeModule, Protocol, TcpModule,
-};
+use crate::source::probe::settings::{AddressPolicy, IcmpModule, IpChoice, ProbeModule, Protocol};
 use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
 use crate::spec::yaml::{Node, Value};
@@ -58,8 +56,8 @@ pub(super) fn read_all(context: &mut Context<'_>, field: Field<'_>, modules: &mu
 /// Adds the modules that exist without being written.
 pub(super) fn add_builtin(modules: &mut Modules) {
     for (name, protocol) in [
-        ("http_2xx", Protocol::Http(Box::new(HttpModule::default()))),
-        ("tcp_connect", Protocol::Tcp(Box::new(TcpModule::default()))),
+        ("http_2xx", Protocol::Http(Box::default())),
+        ("tcp_connect", Protocol::Tcp(Box::default())),
         ("icmp", Protocol::Icmp(IcmpModule::default())),
     ] {
         let module = || Arc::new(ProbeModule::plain(name, protocol));
@@ -218,7 +216,9 @@ fn hash_node(node: &Node, hasher: &mut impl Hasher) {
         Value::Scalar(scalar) => (1_u8, &scalar.text, scalar.plain).hash(hasher),
         Value::Seq(items) => {
             (2_u8, items.len()).hash(hasher);
-            items.iter().for_each(|item| hash_node(item, hasher));
+            for item in items {
+                hash_node(item, hasher);
+            }
         }
         Value::Map(entries) => {
             (3_u8, entries.len()).hash(hasher);

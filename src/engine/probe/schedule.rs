@@ -74,7 +74,9 @@ pub async fn probe_targets(
         let now_listed = Arc::clone(&listed.borrow_and_update());
         shared.probes.set_probes(&now_listed.probes);
         if turns.limits != now_listed.limits {
-            running.drain().for_each(|(_, (_, stop))| stop.cancel());
+            for (_, (_, stop)) in running.drain() {
+                stop.cancel();
+            }
             turns = Turns::new(now_listed.limits.clone());
         }
         let hashes: HashMap<String, u64> = now_listed

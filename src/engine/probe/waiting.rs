@@ -49,9 +49,9 @@ impl Waiting {
         if let Some((before, buckets)) = self.under_way.take()
             && before == seq
         {
-            buckets
-                .into_iter()
-                .for_each(|(place, bucket)| add(&mut self.pending, place, bucket));
+            for (place, bucket) in buckets {
+                add(&mut self.pending, place, bucket);
+            }
         }
     }
 

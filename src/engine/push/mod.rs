@@ -285,12 +285,12 @@ impl Pushes {
         let (queue, pings) = (std::mem::take(&mut shared.queue), std::mem::take(&mut shared.pings));
         shared.last_push.clear();
         drop(shared);
-        queue
-            .into_iter()
-            .for_each(|one| answer(one.reply, Err(PushRefusal::Standby)));
-        pings
-            .into_iter()
-            .for_each(|one| answer(one.reply, Err(PushRefusal::Standby)));
+        for one in queue {
+            answer(one.reply, Err(PushRefusal::Standby));
+        }
+        for one in pings {
+            answer(one.reply, Err(PushRefusal::Standby));
+        }
     }
 
     fn has_waiting(&self) -> bool {

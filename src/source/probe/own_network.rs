@@ -361,6 +361,9 @@ mod tests {
         }
     }
 
+    /// What is said, on which network, how its name servers are reached, and whether that is our own fault.
+    type Case = (&'static str, OwnNetwork, fn(IpAddr) -> Way, bool);
+
     #[test]
     #[cfg(target_endian = "little")]
     fn name_servers_are_reached_or_not() {
@@ -374,7 +377,6 @@ mod tests {
             ..network(down, "")
         };
         let all = ["eth0", "wlan0", "wg0"];
-        type Case = (&'static str, OwnNetwork, fn(IpAddr) -> Way, bool);
         let cases: [Case; 8] = [
             ("reached", with(&[], &["192.0.2.53"]), out, false),
             ("none is reached", with(&[], &["192.0.2.53", "10.0.0.53"]), none, true),

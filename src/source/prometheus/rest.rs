@@ -137,7 +137,7 @@ mod tests {
         assert!(fail(&Rest::new(LIVES_FOR), &slow), "nothing was ever answered");
         let rest = Rest::new(LIVES_FOR);
         rest.heard(None);
-        tokio::time::advance(LIVES_FOR - Duration::from_secs(1)).await;
+        tokio::time::advance(LIVES_FOR.checked_sub(Duration::from_secs(1)).unwrap()).await;
         assert!(!fail(&rest, &slow), "others are answered");
         assert!(fail(&rest, &down), "who cannot be reached is gone");
         tokio::time::advance(FIRST_REST).await;
@@ -149,7 +149,7 @@ mod tests {
         );
         let rest = Rest::new(LIVES_FOR);
         rest.heard(Some(&failure(QueryFailureReason::TooMuch)));
-        tokio::time::advance(LIVES_FOR - Duration::from_secs(1)).await;
+        tokio::time::advance(LIVES_FOR.checked_sub(Duration::from_secs(1)).unwrap()).await;
         assert!(!fail(&rest, &slow), "a refusal is an answer");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(fail(&rest, &slow), "nothing is answered any more");

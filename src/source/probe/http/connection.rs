@@ -298,9 +298,13 @@ pub(super) fn broken(error: &hyper::Error) -> Fault {
     let mut text = String::new();
     let mut hung_up = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
     while let Some(inner) = cause {
-        hung_up |= inner
-            .downcast_ref::<io::Error>()
-            .is_some_and(|io| has_hung_up(io.kind()));
+        let of_io = inner.downcast_ref::<io::Error>();
+        // In TLS 1.3 a server refuses a client after the handshake.
+        let of_tls = of_io.filter(|io| holds_tls(io));
+        if let Some(refused) = of_tls {
+            return tls::fault(refused);
+        }
+        hung_up |= of_io.is_some_and(|io| has_hung_up(io.kind()));
         text = inner.to_string();
         cause = inner.source();
     }
@@ -309,6 +313,13 @@ pub(super) fn broken(error: &hyper::Error) -> Fault {
         return Fault::new(Reason::ConnectionClosed, detail);
     }
     Fault::new(Reason::Protocol, format!("the answer is no HTTP: {text}"))
+}
+
+fn holds_tls(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
 }
 
 fn has_hung_up(kind: io::ErrorKind) -> bool {

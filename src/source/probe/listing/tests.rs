@@ -4,15 +4,15 @@ use std::time::Duration;
 use super::*;
 use crate::domain::relabel::{RelabelRule, RelabelRules, WrittenRule};
 use crate::engine::clock::ManualClock;
+use crate::source::probe::settings::Protocol;
 use crate::source::probe::settings::jobs::ProbeSettings;
-use crate::source::probe::settings::{HttpModule, Protocol, TcpModule};
 use crate::source::scrape::settings::{FileDiscovery, TargetGroup};
 
 fn probing() -> Arc<Probing> {
     let mut modules = BTreeMap::new();
     for (name, protocol, timeout) in [
-        ("http_2xx", Protocol::Http(Box::new(HttpModule::default())), None),
-        ("tcp_connect", Protocol::Tcp(Box::new(TcpModule::default())), Some(5)),
+        ("http_2xx", Protocol::Http(Box::default()), None),
+        ("tcp_connect", Protocol::Tcp(Box::default()), Some(5)),
     ] {
         let module = ProbeModule {
             timeout: timeout.map(Duration::from_secs),

@@ -6,8 +6,8 @@ use crate::domain::verdict::{ProbeKind, ProbeTarget};
 use crate::engine::clock::ManualClock;
 use crate::engine::ports::ListedProbe;
 use crate::secret::Secret;
+use crate::source::probe::settings::HttpModule;
 use crate::source::probe::settings::jobs::ProbeSettings;
-use crate::source::probe::settings::{HttpModule, TcpModule};
 
 struct Never;
 
@@ -25,7 +25,7 @@ fn on_demand(listed: &[&str], token: Option<SecretSource>) -> OnDemand {
     };
     let modules = [
         ("web", Protocol::Http(Box::new(http))),
-        ("tcp_connect", Protocol::Tcp(Box::new(TcpModule::default()))),
+        ("tcp_connect", Protocol::Tcp(Box::default())),
     ];
     let modules: BTreeMap<String, Arc<ProbeModule>> = modules
         .into_iter()

@@ -97,7 +97,7 @@ async fn a_slow_answer_is_bad_where_the_module_says_so() {
     let server = Server::answering("200 OK", "", "").await;
     for (most, reason) in [(Duration::ZERO, Reason::TooSlow), (Duration::from_secs(10), Reason::Ok)] {
         let prober = prober(&server, Duration::from_secs(10), |module| {
-            module.slower_than = Some(most)
+            module.slower_than = Some(most);
         });
         assert_eq!(prober.probe().await.reason, reason);
     }
