@@ -4,7 +4,7 @@
 //! every address, at every connection and every redirect, after the name was resolved and with the very address that is
 //! used.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 

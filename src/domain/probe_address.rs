@@ -87,7 +87,7 @@ fn of_url(written: &str, scheme: &str, schemes: [&str; 2]) -> Option<(String, Op
 
 /// `host:port`; a port may be left out where there is a usual one.
 fn of_port(written: &str, usual: Option<u16>) -> Option<(String, Option<String>)> {
-    let is_v6 = written.parse::<std::net::Ipv6Addr>().is_ok();
+    let is_v6 = written.parse::<core::net::Ipv6Addr>().is_ok();
     let (host_text, port) = match written.rsplit_once(':') {
         Some((before, port)) if !is_v6 && !port.ends_with(']') => {
             let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -106,7 +106,7 @@ fn of_port(written: &str, usual: Option<u16>) -> Option<(String, Option<String>)
 
 /// A name or an address, however it is encoded, as everybody writes it: `2130706433` is 127.0.0.1.
 fn host(written: &str) -> Option<String> {
-    if written.parse::<std::net::Ipv6Addr>().is_ok() {
+    if written.parse::<core::net::Ipv6Addr>().is_ok() {
         return host(&format!("[{written}]"));
     }
     let host = Host::parse(written).ok()?;

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source::probe::settings",
             "source::prometheus::settings",
             "source::scrape::settings",
+        "source::sql::settings",
             "notify::settings",
         ],
     ),

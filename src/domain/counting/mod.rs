@@ -119,6 +119,13 @@ pub enum Note {
         /// Of which series.
         series: String,
     },
+    /// A server's values are not what they should be.
+    Strange(Strange),
+}
+
+/// Values of a server that are not what they should be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strange {
     /// A server's query gave values that are no number of events; the steps were not seen.
     NoEvents {
         /// What was asked for.
@@ -150,6 +157,12 @@ pub enum Note {
         /// How many such values there were.
         values: u64,
     },
+}
+
+impl From<Strange> for Note {
+    fn from(strange: Strange) -> Self {
+        Self::Strange(strange)
+    }
 }
 
 impl SloCursor {

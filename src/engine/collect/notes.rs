@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::counting::Note;
+use crate::domain::counting::{Note, Strange};
 use crate::domain::indicator::{Indicator, IndicatorKind};
 use crate::domain::shown::{cut, shown_url};
 use crate::domain::time::{MINUTE_MS, Timestamp};
@@ -199,7 +199,17 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
             );
             (OVERFLOW, message, None, true)
         }
-        Note::NoEvents {
+        Note::Strange(strange) => {
+            let (message, hint) = strange_values(strange, target);
+            (STRANGE_VALUES, message, Some(hint.to_owned()), true)
+        }
+    }
+}
+
+/// Message and hint about a server's values.
+fn strange_values(strange: &Strange, target: &str) -> (String, &'static str) {
+    match strange {
+        Strange::NoEvents {
             asked,
             value,
             at,
@@ -209,9 +219,9 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
                 "{target} answered {value} at {at} when asked for {asked} ({values} such values): that is no number of \
                  events, so these steps were not seen"
             );
-            (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
+            (message, ASK_BY_HAND)
         }
-        Note::NoCount {
+        Strange::NoCount {
             series,
             value,
             at,
@@ -223,14 +233,14 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
                 cut(series)
             );
             let hint = "ask the server for this series at that time to see where the value comes from";
-            (STRANGE_VALUES, message, Some(hint.to_owned()), true)
+            (message, hint)
         }
-        Note::RatioOutside { value, at, values } => {
+        Strange::RatioOutside { value, at, values } => {
             let message = format!(
                 "{target} answered the ratio {value} at {at} ({values} such values): a ratio lies between 0 and 1, so the \
                  nearer of the two was taken"
             );
-            (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
+            (message, ASK_BY_HAND)
         }
     }
 }

@@ -419,6 +419,8 @@ impl Reader {
             return false;
         };
         state.change_step(learned);
+        let (from, to) = (step.as_secs(), learned.as_secs());
+        tracing::info!(slo = %self.entry.slo.id, from, to, "an SLO is read with another step, in seconds");
         true
     }
 

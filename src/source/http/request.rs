@@ -125,6 +125,11 @@ impl Requester {
         self.key.proxy.is_used()
     }
 
+    /// What is requested.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// An answer comes from another address than the one that was asked: redirects were followed.
     pub fn was_redirected(&self, answer: &Response) -> bool {
         *answer.url() != self.url

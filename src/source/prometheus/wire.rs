@@ -73,8 +73,8 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         let response = self.response(question).await?;
-        let redirected = self.requester(question).was_redirected(&response);
-        let elsewhere = redirected.then(|| shown_server(response.url()));
+        let (asked, answering) = (self.requester(question).url(), response.url());
+        let elsewhere = Some(shown_server(answering)).filter(|url| *url != shown_server(asked));
         self.answer(response, question)
             .await
             .map_err(|failure| match elsewhere {
@@ -124,7 +124,8 @@ impl Wire {
         let takes_no_post = match response.status().as_u16() {
             404 | 405 | 501 => true,
             // On the way a redirect has made a GET without parameters of it.
-            status => (400..500).contains(&status) && self.requester(question).was_redirected(&response),
+            400 | 422 => self.requester(question).was_redirected(&response),
+            _ => false,
         };
         if !takes_no_post {
             return Ok(response);

@@ -2,7 +2,7 @@
 
 use crate::domain::counting::cursor::{SloCursor, UnitState};
 use crate::domain::counting::units::{SeriesRole, UsedSample, is_count};
-use crate::domain::counting::{Note, VisitFacts};
+use crate::domain::counting::{Strange, VisitFacts};
 use crate::domain::time::MINUTE_MS;
 
 /// The samples of counters and histograms at one visit that are no count, with their series' keys.
@@ -30,15 +30,15 @@ pub(super) fn strange<'a>(
 
 /// All of them in one chunk, for people.
 #[derive(Default)]
-pub(super) struct StrangeSamples(Option<Note>);
+pub(super) struct StrangeSamples(Option<Strange>);
 
 impl StrangeSamples {
     /// One more.
     pub fn add(&mut self, series: &str, value: f64, facts: &VisitFacts) {
-        if let Some(Note::NoCount { samples, .. }) = &mut self.0 {
+        if let Some(Strange::NoCount { samples, .. }) = &mut self.0 {
             *samples += 1;
         } else {
-            self.0 = Some(Note::NoCount {
+            self.0 = Some(Strange::NoCount {
                 series: series.to_owned(),
                 value: value.to_string(),
                 at: facts.at,
@@ -48,7 +48,7 @@ impl StrangeSamples {
     }
 
     /// What is said of them.
-    pub fn note(self) -> Option<Note> {
+    pub fn told(self) -> Option<Strange> {
         self.0
     }
 }

@@ -78,8 +78,8 @@ impl Tally {
 
     /// All of it.
     pub fn finish(mut self) -> RangeCount {
-        if let Some(note) = std::mem::take(&mut self.strange).note() {
-            self.note(note);
+        if let Some(strange) = std::mem::take(&mut self.strange).told() {
+            self.note(strange.into());
         }
         let minutes = self.minutes.into_iter().flat_map(|(group, minutes)| {
             let of_group = move |(minute, sums)| ((group.clone(), minute), sums);

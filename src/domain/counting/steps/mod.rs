@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::queries::weight;
-use super::Note;
 use super::range::RangeCount;
+use super::{Note, Strange};
 use crate::domain::answer::Answer;
 use crate::domain::counts::to_micro;
 use crate::domain::indicator::{CompareOp, PromQlForm, RatioPart};
@@ -292,18 +292,18 @@ impl Reader {
 
     /// What a person should know.
     fn notes(self) -> impl Iterator<Item = Note> {
-        let no_events = self.no_events.into_iter().map(|(role, complaint)| Note::NoEvents {
+        let no_events = self.no_events.into_iter().map(|(role, complaint)| Strange::NoEvents {
             asked: role.word(),
             value: complaint.value.to_string(),
             at: complaint.at,
             values: complaint.values,
         });
-        let outside = self.outside.map(|complaint| Note::RatioOutside {
+        let outside = self.outside.map(|complaint| Strange::RatioOutside {
             value: complaint.value.to_string(),
             at: complaint.at,
             values: complaint.values,
         });
-        no_events.chain(outside)
+        no_events.chain(outside).map(Note::from)
     }
 }
 

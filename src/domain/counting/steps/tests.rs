@@ -325,21 +325,21 @@ fn what_is_wrong_with_values_is_said_once_for_each_query() {
     let values = [(1, f64::NAN), (2, -3.0), (3, 5.0)];
     let answers = [answer(Role::Total, vec![series(&[], &values)])];
     let count = count_to(&counters(), &answers, 1, 3);
-    let note = Note::NoEvents {
+    let note = Strange::NoEvents {
         asked: Role::Total.word(),
         value: "NaN".to_owned(),
         at: minute_at(1),
         values: 2,
     };
-    assert_eq!((count.notes.clone(), shown(&count).1), (vec![note], vec![2]));
+    assert_eq!((count.notes.clone(), shown(&count).1), (vec![note.into()], vec![2]));
     let answers = [answer(Role::Ratio, vec![series(&[], &[(1, 1.0 + 1e-12), (2, 1.5)])])];
     let count = count_to(&raw(RatioPart::Bad), &answers, 1, 2);
-    let note = Note::RatioOutside {
+    let note = Strange::RatioOutside {
         value: "1.5".to_owned(),
         at: minute_at(2),
         values: 1,
     };
-    assert_eq!(count.notes, [note]);
+    assert_eq!(count.notes, [note.into()]);
 }
 
 #[test]

@@ -131,6 +131,12 @@ async fn a_question_that_a_redirect_has_lost_is_asked_by_get_or_says_where_to_as
             "POST GET GET GET",
         ),
         (
+            "there is none, and a GET",
+            vec![json("405 Method Not Allowed", ""), lost()],
+            Some("(HTTP status 422): missing query"),
+            "POST GET",
+        ),
+        (
             "it leads to a page",
             vec![without.clone(), login()],
             Some("and what nines says who it is with (it redirects to http://ADDRESS/p: write that as `url`)"),

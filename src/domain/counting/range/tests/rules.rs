@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::memory::{Interval, TargetMemory};
 use super::super::*;
 use super::world::{Kind, indicator};
+use crate::domain::counting::Strange;
 use crate::domain::counting::cursor::UNIT_DAYS_MAX;
 use crate::domain::counts::MICRO;
 use crate::domain::time::MINUTE_MS;
@@ -75,11 +76,13 @@ fn the_sample_before_the_range_is_the_baseline() {
 #[test]
 fn what_is_no_count_counts_nothing_and_is_told() {
     type Case = (&'static str, &'static [(i64, f64)], Option<Note>);
-    let note = |value: f64, seconds: i64, samples: u64| Note::NoCount {
-        series: r#"requests_total{code="200",instance="a",job="shop"}"#.to_owned(),
-        value: value.to_string(),
-        at: at(seconds),
-        samples,
+    let note = |value: f64, seconds: i64, samples: u64| {
+        Note::from(Strange::NoCount {
+            series: r#"requests_total{code="200",instance="a",job="shop"}"#.to_owned(),
+            value: value.to_string(),
+            at: at(seconds),
+            samples,
+        })
     };
     let cases: [Case; 6] = [
         (
