@@ -24,6 +24,7 @@ mod engine_cases {
     pub mod server;
     pub mod servers;
     pub mod shown;
+    pub mod steps;
     pub mod unsure;
     pub mod up;
     pub mod words;
@@ -145,6 +146,10 @@ on! { sqlite:
         what_a_server_has_forgotten_stays_counted,
         an_answer_that_is_empty_for_a_while_takes_nothing_back,
         one_strange_page_does_not_change_how_an_slo_is_read;
+    steps:
+        what_is_refused_at_first_leaves_no_trace,
+        a_step_is_learned_as_soon_as_there_are_values,
+        a_step_that_was_learned_from_nonsense_does_not_stay;
     shown:
         without_data_numbers_are_null_and_never_a_hundred_percent,
         with_data_they_are_numbers,

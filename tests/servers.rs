@@ -12,6 +12,8 @@ use clap::Parser;
 use nines::app::clock::SystemClock;
 use nines::cli::{Cli, Command, init};
 use nines::domain::answer::Answer;
+use nines::domain::matcher::Selector;
+use nines::domain::selector_parser::parse_selector;
 use nines::domain::time::Timestamp;
 use nines::engine::clock::Clock;
 use nines::engine::ports::{QueryFailureReason, QueryServer};
@@ -80,6 +82,10 @@ fn assert_same(found: &Samples, expected: &Samples, what: &str) {
     }
 }
 
+fn selector(text: &str) -> Selector {
+    parse_selector(text).expect("a selector")
+}
+
 fn server(running: &Running, path: &str) -> Arc<dyn QueryServer> {
     let settings = ServerSettings {
         name: "main".to_owned(),
@@ -111,7 +117,9 @@ async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
         for number in 0..chunks {
             let after = Timestamp(first + number * length);
             let until = Timestamp(after.0 + length);
-            let answer = server.samples("shop_requests{job=\"shop\"}", after, until).await;
+            let answer = server
+                .samples(&selector("shop_requests{job=\"shop\"}"), after, until)
+                .await;
             add(&mut all, &answer.expect("an answer"));
         }
         let end = first + chunks * length;
@@ -120,7 +128,7 @@ async fn samples_come_back(server: &dyn QueryServer, written: &[Written]) {
     }
     let long_ago = Timestamp(BEGIN_MS - 86_400_000);
     let nothing = server
-        .samples("shop_requests", long_ago, Timestamp(BEGIN_MS - 80_000_000))
+        .samples(&selector("shop_requests"), long_ago, Timestamp(BEGIN_MS - 80_000_000))
         .await;
     assert_eq!(nothing, Ok(Answer::default()), "nothing is an answer");
 }

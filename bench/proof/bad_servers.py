@@ -70,9 +70,32 @@ def bad_gzip(proxied):
     proxied.answer(200, bytes(body), [("Content-Encoding", "gzip")])
 
 
+def query_of(proxied):
+    return urllib.parse.parse_qs(proxied.question.decode()).get("query", [""])[0]
+
+
+def nothing(proxied, of_type):
+    body = json.dumps({"status": "success", "data": {"resultType": of_type, "result": []}})
+    proxied.answer(200, body.encode())
+
+
 def empty(proxied):
-    kind = "matrix" if proxied.path.endswith("query_range") else "vector"
-    proxied.answer(200, json.dumps({"status": "success", "data": {"resultType": kind, "result": []}}).encode())
+    is_range = proxied.path.endswith("query_range") or query_of(proxied).endswith("]")
+    nothing(proxied, "matrix" if is_range else "vector")
+
+
+def another_type(proxied):
+    nothing(proxied, "string")
+
+
+def other_series(proxied):
+    """Series of another job, as by a proxy that mixes tenants up."""
+    answer = json.loads(proxied.ask()[1])
+    if not query_of(proxied).endswith("]") or not answer["data"]["result"]:
+        return html(proxied)
+    for series in answer["data"]["result"]:
+        series["metric"]["job"] = "elsewhere"
+    proxied.answer(200, json.dumps(answer).encode())
 
 
 def partial(proxied):
@@ -85,7 +108,7 @@ def partial(proxied):
 
 def refuse_once(proxied):
     """Raw samples are refused once for each query, as by a proxy that is about to be ready; all else is answered."""
-    query = urllib.parse.parse_qs(proxied.question.decode()).get("query", [""])[0]
+    query = query_of(proxied)
     if query.endswith("]") and query not in proxied.refused:
         proxied.refused.add(query)
         html(proxied)
@@ -115,6 +138,8 @@ FAULTS = {
     "half a body": (half, r"ended|body|early"),
     "bad gzip": (bad_gzip, r"gzip|unpack|decod|body"),
     "empty, 200": (empty, None),
+    "another type, 200": (another_type, r"another question.*string"),
+    "other series, 200": (other_series, r"another question.*is none of|web page"),
     "partial, 200": (partial, r"store-2"),
     "slow": (slow, r"`timeout` \(2 s\)"),
     "hangs up": (hang_up, r"connection|closed|ended"),

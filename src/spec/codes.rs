@@ -227,7 +227,7 @@ pub static OF_DATA: [Code; 10] = [
     Code {
         code: "D006",
         title: "a server's value that is no number of events",
-        explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio.",
+        explanation: "A query gave NaN, an infinite or a negative number where events are counted; its steps were not seen and coverage falls. Or a ratio lay outside 0 to 1 and was taken to be the nearer of the two. Ask the server for the query at that time: it divides by nothing, subtracts too much, or is no ratio. Or a counter's raw sample was none of the numbers that a counter can have: it counted nothing, and the next one counts from the last number before.",
     },
     Code {
         code: "D007",

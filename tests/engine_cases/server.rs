@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nines::domain::answer::{Answer, AnsweredSeries};
 use nines::domain::labels::Labels;
-use nines::domain::selector_parser::parse_selector;
+use nines::domain::matcher::Selector;
 use nines::domain::time::Timestamp;
 use nines::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
 
@@ -18,6 +18,8 @@ pub struct FakeServer {
     pub series: Mutex<Vec<AnsweredSeries>>,
     /// What an expression gives for the time up to a moment, since a step before.
     pub computed: Mutex<Option<fn(&str, Timestamp) -> Option<f64>>>,
+    /// How many samples a series has in ten minutes, as it says; forty unless told otherwise.
+    pub scrapes: Mutex<Option<f64>>,
     /// How its next questions end.
     pub faults: Mutex<VecDeque<QueryFailureReason>>,
     /// More than so many samples are too much.
@@ -48,13 +50,12 @@ impl FakeServer {
         fault.map_or(Ok(()), |reason| Err(failure(reason)))
     }
 
-    fn matching(&self, selector: &str) -> Result<Vec<AnsweredSeries>, QueryFailure> {
-        let selector = parse_selector(selector).map_err(|_| failure(QueryFailureReason::BadQuery))?;
+    fn matching(&self, selector: &Selector) -> Vec<AnsweredSeries> {
         let series = self.series.lock().expect("no panic");
         let matching = series
             .iter()
             .filter(|series| selector.matches(&series.metric, &series.labels));
-        Ok(matching.cloned().collect())
+        matching.cloned().collect()
     }
 }
 
@@ -68,9 +69,9 @@ fn failure(reason: QueryFailureReason) -> QueryFailure {
 
 #[async_trait]
 impl QueryServer for FakeServer {
-    async fn samples(&self, selector: &str, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
+    async fn samples(&self, selector: &Selector, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
         self.fail()?;
-        let mut series = self.matching(selector)?;
+        let mut series = self.matching(selector);
         for one in &mut series {
             one.samples.retain(|(at, _)| *at > after && *at <= until);
         }
@@ -83,7 +84,7 @@ impl QueryServer for FakeServer {
         if most.is_some_and(|most| answer.sample_count() > most) {
             return Err(failure(QueryFailureReason::TooMuch));
         }
-        if selector.starts_with("requests_total") {
+        if selector.metric.as_deref() == Some("requests_total") {
             self.asked.lock().expect("no panic").push((after, until));
         }
         Ok(answer)
@@ -121,8 +122,7 @@ impl QueryServer for FakeServer {
     async fn instant(&self, _: &str, at: Timestamp) -> Result<Answer, QueryFailure> {
         self.fail()?;
         let series = AnsweredSeries {
-            // Four samples a minute; many a series.
-            samples: vec![(at, 40.0)],
+            samples: vec![(at, self.scrapes.lock().expect("no panic").unwrap_or(40.0))],
             ..AnsweredSeries::default()
         };
         Ok(Answer {

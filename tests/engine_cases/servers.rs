@@ -26,7 +26,8 @@ slos:
       burn: [{severity: page, long: 1h, short: 5m, factor: 5}]
 ";
 
-const COMPUTED: &str = "
+/// Only the server can tell what it counts.
+pub const COMPUTED: &str = "
 version: nines/v1
 service: shop
 slos:
@@ -55,14 +56,14 @@ fn listed(server: &Arc<FakeServer>) -> ListedServer {
 }
 
 /// A world with a server, and the reader of its SLO.
-struct Reading {
-    world: World,
-    server: Arc<FakeServer>,
-    reader: Reader,
+pub struct Reading {
+    pub world: World,
+    pub server: Arc<FakeServer>,
+    pub reader: Reader,
 }
 
 impl Reading {
-    async fn begin(database: Database, slos: &str, server: FakeServer) -> Option<Self> {
+    pub async fn begin(database: Database, slos: &str, server: FakeServer) -> Option<Self> {
         let world = World::begin(database, slos).await?;
         let reader = reader(&world).await;
         Some(Self {
@@ -81,7 +82,7 @@ impl Reading {
     }
 
     /// One step of the present or of the past; where it stands is asked for first.
-    async fn step(&mut self, of_past: bool) -> Result<StepDone, ReadError> {
+    pub async fn step(&mut self, of_past: bool) -> Result<StepDone, ReadError> {
         let (writing, server, now) = (self.writing(), listed(&self.server), self.world.clock.now());
         if self.reader.state().is_none() {
             self.reader.open(&writing, &server, now).await?;
@@ -94,7 +95,7 @@ impl Reading {
     }
 
     /// Steps, the present first, until all was read; how many.
-    async fn read_all(&mut self) -> usize {
+    pub async fn read_all(&mut self) -> usize {
         let mut steps = 0;
         loop {
             let done = self.step(false).await.expect("the present is read");

@@ -53,6 +53,10 @@ pub struct ConvertArgs {
     /// is the default for one file.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// The server of `prometheus_servers` that SLOs ask whose own format asks a Prometheus (Pyrra's); without it, what is
+    /// written reads the scraped targets.
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
     /// Exit with status 1 when anything is lost.
     #[arg(long)]
     pub fail_on_loss: bool,
@@ -110,7 +114,7 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
     let mut taken = HashSet::new();
     let mut is_first = true;
     for ((path, source), file) in sources.iter().zip(&loaded) {
-        let fate = match one(path, source, file, to) {
+        let fate = match one(path, source, file, (to, args.source.as_deref())) {
             // A file without any SLO would be no SLO file.
             Ok(written) if written.slos == 0 => Fate::Unspeakable(written.losses),
             Ok(written) => {
@@ -127,6 +131,7 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
                         place,
                         slos: written.slos,
                         losses: written.losses,
+                        notes: written.notes,
                     },
                     Err(why) => Fate::Failed(why),
                 }
@@ -139,7 +144,7 @@ fn convert(args: &ConvertArgs, to: Format, streams: &mut Streams<'_>) -> io::Res
 }
 
 /// What one file becomes, or why it becomes nothing.
-fn one(path: &Path, source: &SourceFile, file: &Loaded, to: Format) -> Result<Written, Fate> {
+fn one(path: &Path, source: &SourceFile, file: &Loaded, (to, server): (Format, Option<&str>)) -> Result<Written, Fate> {
     if config::is_config(path, "") || source.kind() == DocumentKind::Config {
         return Err(Fate::Skipped("it is a configuration, not an SLO file"));
     }
@@ -149,7 +154,24 @@ fn one(path: &Path, source: &SourceFile, file: &Loaded, to: Format) -> Result<Wr
     if file.slos.is_empty() {
         return Err(Fate::Skipped("it defines no SLOs"));
     }
-    Ok(to.write(&file.slos))
+    let mut slos = file.slos.clone();
+    for slo in slos.iter_mut().filter(|slo| names_no_server(slo)) {
+        slo.indicator.source = server.map(str::to_owned);
+    }
+    let mut written = to.write(&slos);
+    if let Some(slo) = slos.iter().find(|slo| names_no_server(slo)) {
+        written.notes.push(format!(
+            "{}: the file's metrics are those of a Prometheus server, and what is written reads the scraped targets; \
+             `--source NAME` names the server.",
+            slo.id
+        ));
+    }
+    Ok(written)
+}
+
+/// Its format need not say that it asks a server, and ours must.
+fn names_no_server(slo: &Slo) -> bool {
+    slo.asks_server && slo.indicator.source.is_none()
 }
 
 fn finish(args: &ConvertArgs, report: &Report, streams: &mut Streams<'_>) -> io::Result<i32> {

@@ -10,11 +10,12 @@ use crate::spec::diagnostic::Diagnostic;
 
 /// What became of a file.
 pub(super) enum Fate {
-    /// So many of its SLOs were written to a place; the writer had no words for these things.
+    /// So many of its SLOs were written to a place; the writer had no words for the losses.
     Written {
         place: String,
         slos: usize,
         losses: Vec<String>,
+        notes: Vec<String>,
     },
     /// The writer had no words for any of its SLOs, for these reasons.
     Unspeakable(Vec<String>),
@@ -53,7 +54,14 @@ impl Report {
         };
         self.line(&head);
         match fate {
-            Fate::Written { slos, losses, .. } => self.add_losses(file, slos, &losses),
+            Fate::Written {
+                slos, losses, notes, ..
+            } => {
+                self.add_losses(file, slos, &losses);
+                for note in notes {
+                    self.line(&format!("  note: {}{note}", place_of(&note, file)));
+                }
+            }
             Fate::Unspeakable(losses) => self.add_losses(file, 0, &losses),
             Fate::Skipped(_) => {}
             Fate::Invalid => {

@@ -130,6 +130,17 @@ pub enum Note {
         /// How many such values there were.
         values: u64,
     },
+    /// Samples of a server's counters that are no count; they counted nothing.
+    NoCount {
+        /// The first series that had one.
+        series: String,
+        /// The first such value.
+        value: String,
+        /// When it was.
+        at: Timestamp,
+        /// How many such samples there were.
+        samples: u64,
+    },
     /// A server's ratio lay outside 0 to 1; it was taken to be the nearer of the two.
     RatioOutside {
         /// The first such value.

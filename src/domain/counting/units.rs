@@ -322,7 +322,8 @@ fn nearest(parts: &Parts<'_, '_>, threshold: f64, bounds: &Bounds) -> Vec<String
     [below, above].into_iter().flatten().map(written).collect()
 }
 
-fn is_count(value: f64) -> bool {
+/// A counter can have this value.
+pub fn is_count(value: f64) -> bool {
     value >= 0.0 && to_micro(value).is_some()
 }
 

@@ -211,6 +211,20 @@ fn describe(note: &Note, target: &str) -> (&'static str, String, Option<String>,
             );
             (STRANGE_VALUES, message, Some(ASK_BY_HAND.to_owned()), true)
         }
+        Note::NoCount {
+            series,
+            value,
+            at,
+            samples,
+        } => {
+            let message = format!(
+                "{} on {target} was {value} at {at} ({samples} such samples): that is no count, so they counted nothing; \
+                 what comes after counts from the last number before",
+                cut(series)
+            );
+            let hint = "ask the server for this series at that time to see where the value comes from";
+            (STRANGE_VALUES, message, Some(hint.to_owned()), true)
+        }
         Note::RatioOutside { value, at, values } => {
             let message = format!(
                 "{target} answered the ratio {value} at {at} ({values} such values): a ratio lies between 0 and 1, so the \

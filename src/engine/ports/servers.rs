@@ -6,14 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::answer::Answer;
+use crate::domain::matcher::Selector;
 use crate::domain::time::Timestamp;
 
 /// Asks one server. Every question ends within the source's timeout, whatever the other side does, once it is its turn:
 /// the concurrency and the rate of the source are kept here. What fails in passing is tried again within that time.
 #[async_trait]
 pub trait QueryServer: Send + Sync {
-    /// The raw samples of a selector in `(after, until]`, as scraped.
-    async fn samples(&self, selector: &str, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure>;
+    /// The raw samples of a selector in `(after, until]`, as scraped: those of series that it selects, and no others.
+    async fn samples(&self, selector: &Selector, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure>;
     /// The values of an expression at `first`, `first + step` … `last`.
     async fn steps(
         &self,

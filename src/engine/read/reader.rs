@@ -10,7 +10,7 @@ use super::plan::{counted, form, reach};
 use super::samples::ChunkRead;
 use super::span::{boundary, gather};
 use super::state::{ReadState, Way};
-use super::steps::{REREAD, aligned, learn_step, span_begin, span_end};
+use super::steps::{REREAD, aligned, first_step, learn_step, span_begin, span_end};
 use super::{samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
@@ -19,7 +19,7 @@ use crate::domain::time::{MINUTE_MS, Minute, Timestamp};
 use crate::engine::catalog::Entry;
 use crate::engine::ports::{Epoch, ListedServer, QueryFailure, QueryFailureReason, Store, StoreError};
 
-/// A window may have grown by so much without the past being read again.
+/// A window may have grown by so much without the past being read again; so often a step is learned.
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// Where readers write.
@@ -71,6 +71,8 @@ pub struct Reader {
     pub(super) state: Option<ReadState>,
     live: Chunk,
     past: Chunk,
+    /// When the step was last learned from a server that had values too.
+    step_learned_at: Option<Timestamp>,
 }
 
 impl Reader {
@@ -84,6 +86,7 @@ impl Reader {
             state: None,
             live: Chunk::default(),
             past: Chunk::default(),
+            step_learned_at: None,
         }
     }
 
@@ -143,7 +146,7 @@ impl Reader {
         };
         let way = match form(slo) {
             Some(form) if is_computed => {
-                let step = learn_step(asked, &form, at).await?;
+                let step = first_step(asked, (&form, &slo.indicator.group_by), at).await?;
                 let (from, live_from) = (aligned(from, step), aligned(live_from, step));
                 Way::Steps {
                     step,
@@ -253,6 +256,9 @@ impl Reader {
                 let after = aligned(before - REREAD, step).max(aligned(state.from, step));
                 let until = end.min(span_end(before, step, self.live.length()));
                 let read = self.compute_steps(server, false, step, (after, until)).await?;
+                if read.samples > 0 && self.learns_another_step(server, step, now).await {
+                    return Ok(StepDone::default());
+                }
                 let way = Way::Steps {
                     step,
                     read_until: until,
@@ -383,6 +389,24 @@ impl Reader {
         let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
         self.chunk(of_past).answered(read.samples);
         Ok(read)
+    }
+
+    /// Learns the step anew, once there are values and then every day: what was learned without any, or from a server that
+    /// was out of its mind, must not stay, and a scrape interval may change. What was read with another step is not kept.
+    async fn learns_another_step(&mut self, server: &ListedServer, step: Duration, now: Timestamp) -> bool {
+        let is_fresh = self.step_learned_at.is_some_and(|at| now.since(at) < DAY_MS);
+        let Some(form) = form(&self.entry.slo).filter(|_| !is_fresh) else {
+            return false;
+        };
+        let at = boundary(now - server.query_offset);
+        // That this question fails does not keep the present from being read.
+        let learned = learn_step(server.server.as_ref(), &form, at).await.ok().flatten();
+        self.step_learned_at = Some(now);
+        let Some((state, learned)) = self.state.as_mut().zip(learned.filter(|learned| *learned != step)) else {
+            return false;
+        };
+        state.change_step(learned);
+        true
     }
 
     /// The server could not give so much; false when there is no less to ask for.

@@ -31,25 +31,31 @@ pub async fn can_be_read(
     at: Timestamp,
 ) -> Result<bool, QueryFailure> {
     use QueryFailureReason as Reason;
-    let mut raw = Some(0);
+    let (mut found, mut refused) = (0, None);
     for selector in asked_selectors(indicator) {
         match server.samples(&selector, at - LOOKBACK, at).await {
-            Ok(answer) => raw = raw.map(|found| found + answer.series.len()),
-            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => raw = None,
+            Ok(answer) => found += answer.series.len(),
+            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => {
+                refused = Some(failure);
+            }
             Err(failure) => return Err(failure),
         }
         if largest(server, &count_query(&selector), at).await? > SERIES_MAX {
             return Ok(false);
         }
     }
-    if raw.is_some_and(|found| found > 0) {
+    if refused.is_none() && found > 0 {
         return Ok(true);
     }
     let (until, step) = (aligned(at, CHUNK_MIN), CHUNK_MIN);
     match steps::read(server, (form, &indicator.group_by), step, until - LOOKBACK, until).await {
-        Ok(read) => Ok(raw.is_some() && read.samples == 0),
-        Err(failure) if raw.is_some() && failure.reason == Reason::BadQuery => Ok(true),
-        // Who answers nothing has shown nothing of what it can.
+        Ok(read) if read.samples > 0 => Ok(false),
+        // Who answers nothing, or first nonsense and then nothing, has shown nothing of what it can.
+        Ok(_) => match refused {
+            Some(failure) if failure.reason == Reason::Format => Err(failure),
+            refused => Ok(refused.is_none()),
+        },
+        Err(failure) if refused.is_none() && failure.reason == Reason::BadQuery => Ok(true),
         Err(failure) => Err(failure),
     }
 }
@@ -57,7 +63,7 @@ pub async fn can_be_read(
 /// Whether a server has the histogram as a native one only.
 pub async fn is_native(server: &dyn QueryServer, histogram: &Selector, at: Timestamp) -> Result<bool, QueryFailure> {
     let count = format!("{}_count", histogram.metric.as_deref().unwrap_or_default());
-    let count = histogram.with_metric(count).to_string();
+    let count = histogram.with_metric(count);
     if largest(server, &count_query(&count), at).await? > 0.0 {
         return Ok(false);
     }
@@ -65,7 +71,7 @@ pub async fn is_native(server: &dyn QueryServer, histogram: &Selector, at: Times
     Ok(largest(server, &format!("count(histogram_count({histogram}))"), at).await? > 0.0)
 }
 
-fn count_query(selector: &str) -> String {
+fn count_query(selector: &Selector) -> String {
     format!("count(last_over_time({selector}[1h]))")
 }
 
@@ -156,8 +162,8 @@ async fn name_bounds(
 
 /// The selectors whose samples an SLO needs. Of a histogram only the threshold's bucket is asked for, in every spelling
 /// that the number has on pages and servers.
-pub fn asked_selectors(indicator: &Indicator) -> Vec<String> {
-    let selectors = match &indicator.kind {
+pub fn asked_selectors(indicator: &Indicator) -> Vec<Selector> {
+    match &indicator.kind {
         IndicatorKind::Ratio { total, part, .. } if holds_all_of(total, part) => vec![total.clone()],
         IndicatorKind::Ratio { total, part, .. } => vec![total.clone(), part.clone()],
         IndicatorKind::Latency {
@@ -173,8 +179,7 @@ pub fn asked_selectors(indicator: &Indicator) -> Vec<String> {
         }
         IndicatorKind::Gauge { gauge, .. } => vec![gauge.clone()],
         _ => Vec::new(),
-    };
-    selectors.iter().map(Selector::to_string).collect()
+    }
 }
 
 /// Whether `all` selects whatever `part` does.
@@ -204,7 +209,7 @@ fn decimals(text: &str) -> String {
 
 async fn ask_all(
     server: &dyn QueryServer,
-    selectors: &[String],
+    selectors: &[Selector],
     after: Timestamp,
     until: Timestamp,
 ) -> Result<(Vec<AnsweredSeries>, Vec<String>), QueryFailure> {
@@ -253,7 +258,7 @@ async fn ask_asides(server: &dyn QueryServer, questions: &Questions, until: Time
 
 /// Selectors of a metric of these targets, some of them at a time. Series that have neither job nor instance were
 /// computed by the server; nothing tells of when they began.
-fn of_targets(metric: &str, targets: BTreeSet<&ServerTarget>) -> Vec<String> {
+fn of_targets(metric: &str, targets: BTreeSet<&ServerTarget>) -> Vec<Selector> {
     let mut by_job: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for target in targets.into_iter().filter(|target| !target.instance.is_empty()) {
         by_job.entry(&target.job).or_default().push(&target.instance);
@@ -266,11 +271,10 @@ fn of_targets(metric: &str, targets: BTreeSet<&ServerTarget>) -> Vec<String> {
                 Matcher::new("job", MatchOp::Equal, job),
                 Matcher::new("instance", MatchOp::Regex, instances.join("|")),
             ];
-            let selector = Selector {
+            selectors.push(Selector {
                 metric: Some(metric.to_owned()),
                 matchers: matchers.into_iter().flatten().collect(),
-            };
-            selectors.push(selector.to_string());
+            });
         }
     }
     selectors
@@ -280,6 +284,10 @@ fn of_targets(metric: &str, targets: BTreeSet<&ServerTarget>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::domain::selector_parser::parse_selector;
+
+    fn written(selectors: &[Selector]) -> Vec<String> {
+        selectors.iter().map(Selector::to_string).collect()
+    }
 
     #[test]
     fn a_threshold_is_found_in_every_spelling() {
@@ -316,9 +324,12 @@ mod tests {
             source: Some("main".to_owned()),
             group_by: Vec::new(),
         };
-        let asked = asked_selectors(&ratio(r#"a_total{job="x"}"#, r#"a_total{job="x",code=~"5.."}"#));
+        let asked = written(&asked_selectors(&ratio(
+            r#"a_total{job="x"}"#,
+            r#"a_total{job="x",code=~"5.."}"#,
+        )));
         assert_eq!(asked, [r#"a_total{job="x"}"#], "the total holds the part");
-        let asked = asked_selectors(&ratio("a_total", "b_total"));
+        let asked = written(&asked_selectors(&ratio("a_total", "b_total")));
         assert_eq!(asked, ["a_total", "b_total"]);
     }
 
@@ -334,7 +345,7 @@ mod tests {
             target("b", "[::1]:9"),
             target("", ""),
         ];
-        let asked = of_targets("up", targets.iter().collect());
+        let asked = written(&of_targets("up", targets.iter().collect()));
         let expected = [
             r#"up{job="a",instance=~"h\\.x:1|h2:1"}"#,
             r#"up{job="b",instance=~"\\[::1\\]:9"}"#,

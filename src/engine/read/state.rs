@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::steps::{aligned, aligned_up};
 use crate::domain::counting::range::RangeCursor;
 use crate::domain::time::Timestamp;
 use crate::engine::ports::KeyId;
@@ -152,6 +153,28 @@ impl ReadState {
         })
     }
 
+    /// Goes on with another step. What was read with a shorter one is read again: nothing lay between two of its steps, so
+    /// that it saw too little.
+    pub fn change_step(&mut self, to: Duration) {
+        let Way::Steps {
+            step,
+            read_until,
+            history,
+        } = &mut self.way
+        else {
+            return;
+        };
+        let was_shorter = *step < to;
+        (*step, *read_until) = (to, aligned(*read_until, to));
+        let missing = if was_shorter {
+            Some((self.from, *read_until))
+        } else {
+            *history
+        };
+        let missing = missing.map(|(from, until)| (aligned(from, to), aligned_up(until, to)));
+        *history = missing.filter(|(from, until)| from < until);
+    }
+
     /// Up to when the present was read.
     pub fn read_until(&self) -> Timestamp {
         match &self.way {
@@ -189,6 +212,53 @@ fn read_samples(head: &SamplesHead, cursors: &[u8]) -> Result<Way, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_step_begins_where_it_fits() {
+        let minute = |minutes: i64| Timestamp(minutes * 60_000);
+        let (one, four, five) = (Duration::from_mins(1), Duration::from_mins(4), Duration::from_mins(5));
+        for (what, step, read_until, history, to, expected) in [
+            (
+                "a longer one reads all of it again",
+                one,
+                101,
+                None,
+                four,
+                (100, Some((8, 100))),
+            ),
+            (
+                "also what is missing",
+                one,
+                101,
+                Some((10, 50)),
+                four,
+                (100, Some((8, 100))),
+            ),
+            ("a shorter one goes on", five, 100, None, one, (100, None)),
+            (
+                "and leaves nothing out",
+                five,
+                105,
+                Some((10, 95)),
+                four,
+                (104, Some((8, 96))),
+            ),
+        ] {
+            let way = |step, (until, history): (i64, Option<(i64, i64)>)| Way::Steps {
+                step,
+                read_until: minute(until),
+                history: history.map(|(from, until)| (minute(from), minute(until))),
+            };
+            let mut state = ReadState {
+                indicator: 1,
+                key: 7,
+                from: minute(10),
+                way: way(step, (read_until, history)),
+            };
+            state.change_step(to);
+            assert_eq!(state.way, way(to, expected), "{what}");
+        }
+    }
 
     #[test]
     fn states_survive_the_store_and_garbage_is_refused() {

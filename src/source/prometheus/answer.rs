@@ -23,7 +23,8 @@ pub(super) struct Envelope<'a> {
     #[serde(borrow, default)]
     pub status: Cow<'a, str>,
     /// What was asked for.
-    pub data: Option<Data>,
+    #[serde(borrow)]
+    pub data: Option<Data<'a>>,
     /// The kind of error.
     #[serde(borrow, default, rename = "errorType")]
     pub error_type: Cow<'a, str>,
@@ -41,8 +42,11 @@ pub(super) struct Envelope<'a> {
 
 /// What was asked for.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Data {
-    /// A vector, a matrix or a scalar: they are told apart by their shape.
+pub(super) struct Data<'a> {
+    /// What the result is by its own words: `vector`, `matrix`, `scalar` or `string`.
+    #[serde(borrow, default, rename = "resultType")]
+    pub result_type: Cow<'a, str>,
+    /// Read by its shape, whatever it says that it is.
     pub result: Option<Found>,
 }
 

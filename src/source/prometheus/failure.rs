@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use url::Url;
 
 use super::answer;
 use crate::domain::reading::{Missing, MissingReason};
+use crate::domain::shown::shown_url;
 use crate::engine::ports::QueryFailureReason;
 
 /// What a server says is cut to so many characters.
@@ -78,9 +80,10 @@ pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
             "HTTP status 404: this is no Prometheus query API; does `url` lack a path prefix such as /prometheus?{}",
             if said.is_json { words.as_str() } else { "" }
         ),
-        _ if status.is_redirection() => format!(
-            "HTTP status {number}: it redirects to another address, which nines does not follow; write that as `url`"
-        ),
+        _ if status.is_redirection() => {
+            let to = redirects_to(headers).unwrap_or_else(|| "another address".to_owned());
+            format!("HTTP status {number}: it redirects to {to}, which nines does not follow; write that as `url`")
+        }
         _ => format!("HTTP status {number}{words}"),
     };
     Failure {
@@ -88,6 +91,27 @@ pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
         detail,
         retry_after: retry_after(headers),
     }
+}
+
+/// A server, for people, by the URL of an answer: without the question and without credentials.
+pub(super) fn shown_server(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    for endpoint in ["/api/v1/query", "/api/v1/query_range"] {
+        if let Some(path) = url.path().strip_suffix(endpoint) {
+            let path = path.to_owned();
+            url.set_path(&path);
+            break;
+        }
+    }
+    cut(&shown_url(url.as_str()))
+}
+
+/// Where a redirect leads that says so in full.
+fn redirects_to(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    Some(shown_server(&Url::parse(location).ok()?))
 }
 
 /// What an answer means that says `error` and has the status 200: the kind of error stands for the status then.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::answer::Answer;
+use crate::domain::answer::{Answer, AnsweredSeries};
+use crate::domain::matcher::Selector;
 use crate::domain::time::{SECOND_MS, Timestamp, millis};
 
 /// A question: what it is about, and its parameters.
@@ -10,7 +11,14 @@ use crate::domain::time::{SECOND_MS, Timestamp, millis};
 pub(super) struct Question {
     pub endpoint: Endpoint,
     pub parameters: Vec<(&'static str, String)>,
+    /// The types of result that can answer it.
+    pub answered_by: &'static [&'static str],
 }
+
+/// Series with many samples each.
+const MATRIX: &[&str] = &["matrix"];
+/// One sample each.
+const AT_ONE_MOMENT: &[&str] = &["vector", "scalar"];
 
 /// The two ways to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +30,17 @@ pub(super) enum Endpoint {
 }
 
 /// Asks for a selector's samples in `(after, until]`. Prometheus 2 takes `after` itself for part of the range.
-pub(super) fn samples(selector: &str, after: Timestamp, until: Timestamp) -> Question {
+pub(super) fn samples(selector: &Selector, after: Timestamp, until: Timestamp) -> Question {
     let length = until.since(after);
     let range = if length % SECOND_MS == 0 {
         format!("{}s", length / SECOND_MS)
     } else {
         format!("{length}ms")
     };
-    instant(&format!("{}[{range}]", selector.trim()), until)
+    Question {
+        answered_by: MATRIX,
+        ..instant(&format!("{selector}[{range}]"), until)
+    }
 }
 
 /// Asks for an expression's values at `first`, `first + step` … `last`.
@@ -42,6 +53,7 @@ pub(super) fn steps(query: &str, first: Timestamp, last: Timestamp, step: Durati
             ("end", seconds(last.0)),
             ("step", seconds(millis(step))),
         ],
+        answered_by: MATRIX,
     }
 }
 
@@ -50,6 +62,7 @@ pub(super) fn instant(query: &str, at: Timestamp) -> Question {
     Question {
         endpoint: Endpoint::Query,
         parameters: vec![("query", query.to_owned()), ("time", seconds(at.0))],
+        answered_by: AT_ONE_MOMENT,
     }
 }
 
@@ -80,6 +93,12 @@ pub(super) fn beyond(answer: &Answer, after: Timestamp, until: Timestamp) -> Opt
     times.find(|at| *at < after || *at > until)
 }
 
+/// The first series of an answer that a selector does not select.
+pub(super) fn unselected<'a>(answer: &'a Answer, selector: &Selector) -> Option<&'a AnsweredSeries> {
+    let mut series = answer.series.iter();
+    series.find(|series| !selector.matches(&series.metric, &series.labels))
+}
+
 /// The first time in an answer that is no step: what its values stand for would be guessed.
 pub(super) fn off_step(answer: &Answer, first: Timestamp, last: Timestamp, step: Duration) -> Option<Timestamp> {
     let step = millis(step).max(1);
@@ -95,7 +114,7 @@ pub(super) fn off_step(answer: &Answer, first: Timestamp, last: Timestamp, step:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::answer::AnsweredSeries;
+    use crate::domain::selector_parser::parse_selector;
 
     #[test]
     fn ranges_are_written_in_seconds_where_they_can_be() {
@@ -106,7 +125,11 @@ mod tests {
             (-2_000, -1_999, "up[1ms]", "-1.999"),
         ] {
             let expected = vec![("query", query.to_owned()), ("time", time.to_owned())];
-            assert_eq!(samples(" up ", Timestamp(after), Timestamp(until)).parameters, expected);
+            let selector = parse_selector(" up ").expect("a selector");
+            assert_eq!(
+                samples(&selector, Timestamp(after), Timestamp(until)).parameters,
+                expected
+            );
         }
     }
 

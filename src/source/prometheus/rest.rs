@@ -17,15 +17,30 @@ const FIRST_REST: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(super) struct Rest {
     begun: Instant,
-    inner: Mutex<(Breaker, String)>,
+    /// For so long after an answer, a question that takes too long says nothing of the server.
+    lives_for: Duration,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    breaker: Breaker,
+    answered_at: Option<Timestamp>,
+    /// The last failure, in words.
+    last: String,
 }
 
 impl Rest {
     /// A server that answers until the opposite is seen.
-    pub fn new() -> Self {
+    pub fn new(lives_for: Duration) -> Self {
         Self {
             begun: now(),
-            inner: Mutex::new((Breaker::opening_for(FIRST_REST), String::new())),
+            lives_for,
+            inner: Mutex::new(Inner {
+                breaker: Breaker::opening_for(FIRST_REST),
+                answered_at: None,
+                last: String::new(),
+            }),
         }
     }
 
@@ -33,8 +48,8 @@ impl Rest {
     pub fn look(&self) -> Result<(), QueryFailure> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
-        match inner.0.retry_at() {
-            Some(until) if now < until => Err(resting(until, now, &inner.1)),
+        match inner.breaker.retry_at() {
+            Some(until) if now < until => Err(resting(until, now, &inner.last)),
             _ => Ok(()),
         }
     }
@@ -43,27 +58,37 @@ impl Rest {
     pub fn enter(&self) -> Result<(), QueryFailure> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
-        if inner.0.allow(now) {
+        if inner.breaker.allow(now) {
             return Ok(());
         }
-        Err(resting(inner.0.retry_at().unwrap_or(now), now, &inner.1))
+        Err(resting(inner.breaker.retry_at().unwrap_or(now), now, &inner.last))
     }
 
-    /// How a question ended. A server that refuses one is there.
+    /// How a question ended. A server that refuses one is there; so is one that takes too long over a question, a long
+    /// piece of the past for one, and has answered others.
     pub fn heard(&self, failure: Option<&QueryFailure>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match failure.filter(|failure| is_silence(failure.reason)) {
-            Some(failure) => {
-                inner.0.failure(self.now());
-                inner.1.clone_from(&failure.detail);
-            }
-            None => inner.0.success(),
+        let now = self.now();
+        let Some(failure) = failure.filter(|failure| is_silence(failure.reason)) else {
+            inner.breaker.success();
+            inner.answered_at = Some(now);
+            return;
+        };
+        let lives = inner.answered_at.is_some_and(|at| now < at + self.lives_for);
+        if failure.reason == QueryFailureReason::Timeout && lives && !inner.breaker.is_open() {
+            return;
         }
+        inner.breaker.failure(now);
+        inner.last.clone_from(&failure.detail);
     }
 
     /// It is left alone, or probed.
     pub fn is_open(&self) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.is_open()
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .breaker
+            .is_open()
     }
 
     fn now(&self) -> Timestamp {
@@ -98,9 +123,41 @@ mod tests {
         }
     }
 
+    const LIVES_FOR: Duration = Duration::from_mins(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_no_silence_while_others_are_answered() {
+        let [slow, down] = [QueryFailureReason::Timeout, QueryFailureReason::Connect].map(failure);
+        let fail = |rest: &Rest, how: &QueryFailure| {
+            for _ in 0..5 {
+                rest.heard(Some(how));
+            }
+            rest.is_open()
+        };
+        assert!(fail(&Rest::new(LIVES_FOR), &slow), "nothing was ever answered");
+        let rest = Rest::new(LIVES_FOR);
+        rest.heard(None);
+        tokio::time::advance(LIVES_FOR - Duration::from_secs(1)).await;
+        assert!(!fail(&rest, &slow), "others are answered");
+        assert!(fail(&rest, &down), "who cannot be reached is gone");
+        tokio::time::advance(FIRST_REST).await;
+        assert!(rest.enter().is_ok());
+        rest.heard(Some(&slow));
+        assert!(
+            rest.is_open() && rest.enter().is_err(),
+            "a probe that takes too long is one that failed"
+        );
+        let rest = Rest::new(LIVES_FOR);
+        rest.heard(Some(&failure(QueryFailureReason::TooMuch)));
+        tokio::time::advance(LIVES_FOR - Duration::from_secs(1)).await;
+        assert!(!fail(&rest, &slow), "a refusal is an answer");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(fail(&rest, &slow), "nothing is answered any more");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_rest_grows_up_to_five_minutes_and_only_one_question_probes() {
-        let rest = Rest::new();
+        let rest = Rest::new(LIVES_FOR);
         let down = failure(QueryFailureReason::Connect);
         for _ in 0..5 {
             assert!(rest.look().is_ok() && rest.enter().is_ok());

@@ -8,13 +8,15 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use super::failure::Failure;
+use super::failure::{Failure, cut};
 use super::pace::Pace;
 use super::question::{self, Question};
 use super::rest::Rest;
 use super::settings::ServerSettings;
-use super::wire::Wire;
+use super::wire::{Wire, of_another_question};
 use crate::domain::answer::Answer;
+use crate::domain::matcher::Selector;
+use crate::domain::reading::Series;
 use crate::domain::shown::shown_url;
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
@@ -46,7 +48,8 @@ impl PrometheusServer {
             wire: Wire::new(&settings, &url, clients)?,
             permits: Semaphore::new(settings.concurrency.max(1)),
             pace: Pace::new(settings.pace),
-            rest: Rest::new(),
+            // Two rounds of the present.
+            rest: Rest::new(2 * settings.interval),
             who: format!("server {} at {}", settings.name, shown_url(settings.url.expose())),
             pauses: PAUSES,
             settings,
@@ -151,11 +154,20 @@ impl Drop for PrometheusServer {
 
 #[async_trait]
 impl QueryServer for PrometheusServer {
-    async fn samples(&self, selector: &str, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
+    async fn samples(&self, selector: &Selector, after: Timestamp, until: Timestamp) -> Result<Answer, QueryFailure> {
         if until <= after {
             return Ok(Answer::default());
         }
         let mut answer = self.ask(&question::samples(selector, after, until)).await?;
+        if let Some(series) = question::unselected(&answer, selector) {
+            let shown = Series::new(&*series.metric, series.labels.clone()).key;
+            let how = format!(
+                "the series `{}` is none of `{}`",
+                cut(&shown),
+                cut(&selector.to_string())
+            );
+            return Err(self.named(of_another_question(&how)));
+        }
         let strange = question::beyond(&answer, after, until);
         question::keep_within(&mut answer, after, until);
         match strange {

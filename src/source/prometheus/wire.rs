@@ -11,7 +11,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::answer;
-use super::failure::{Failure, cut, is_page, of_error, of_status};
+use super::failure::{Failure, cut, is_page, of_error, of_status, shown_server};
 use super::question::{Endpoint, Question, seconds};
 use super::settings::{PartialResponse, ServerSettings};
 use crate::domain::answer::Answer;
@@ -73,6 +73,20 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         let response = self.response(question).await?;
+        let redirected = self.requester(question).was_redirected(&response);
+        let elsewhere = redirected.then(|| shown_server(response.url()));
+        self.answer(response, question)
+            .await
+            .map_err(|failure| match elsewhere {
+                Some(url) => Failure {
+                    detail: format!("{} (it redirects to {url}: write that as `url`)", failure.detail),
+                    ..failure
+                },
+                None => failure,
+            })
+    }
+
+    async fn answer(&self, response: Response, question: &Question) -> Result<Answer, Failure> {
         if !response.status().is_success() {
             return Err(failed(response).await);
         }
@@ -81,9 +95,9 @@ impl Wire {
             return Err(a_page());
         }
         let body = self.body(response).await?;
-        let partial = self.settings.partial_response;
+        let (partial, answered_by) = (self.settings.partial_response, question.answered_by);
         // Tens of megabytes take a while; others must not wait for that.
-        let read = task::spawn_blocking(move || read(&body, partial)).await;
+        let read = task::spawn_blocking(move || read(&body, partial, answered_by)).await;
         let mut answer =
             read.unwrap_or_else(|_| Err(Failure::new(QueryFailureReason::Format, "the answer could not be read")))?;
         answer.notes = answer.notes.into_iter().map(|note| self.discreet(note)).collect();
@@ -110,8 +124,7 @@ impl Wire {
         let takes_no_post = match response.status().as_u16() {
             404 | 405 | 501 => true,
             // On the way a redirect has made a GET without parameters of it.
-            400 => self.requester(question).was_redirected(&response),
-            _ => false,
+            status => (400..500).contains(&status) && self.requester(question).was_redirected(&response),
         };
         if !takes_no_post {
             return Ok(response);
@@ -204,7 +217,7 @@ async fn failed(response: Response) -> Failure {
 }
 
 /// What an answer with the status 200 says.
-fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
+fn read(body: &[u8], partial: PartialResponse, answered_by: &[&str]) -> Result<Answer, Failure> {
     let envelope = answer::parse(body).map_err(|error| unreadable(body, &error))?;
     match envelope.status.as_ref() {
         "success" => {}
@@ -225,8 +238,14 @@ fn read(body: &[u8], partial: PartialResponse) -> Result<Answer, Failure> {
         let detail = format!("the answer is partial: {lack}; `partial_response: warn` takes it nevertheless");
         return Err(Failure::new(QueryFailureReason::Partial, detail));
     }
-    let found = envelope.data.and_then(|data| data.result);
-    let found = found.ok_or_else(|| of_another_shape("it has no `data.result`"))?;
+    let data = envelope.data.unwrap_or_default();
+    let found = data.result.ok_or_else(|| of_another_shape("it has no `data.result`"))?;
+    if !answered_by.contains(&&*data.result_type) {
+        let (is, asked) = (cut(&data.result_type), answered_by.join(" or a "));
+        return Err(of_another_question(&format!(
+            "its `resultType` is \"{is}\", and a {asked} was asked for"
+        )));
+    }
     let mut notes: Vec<String> = warnings.iter().chain(&infos).map(|note| cut(note)).collect();
     if envelope.is_partial {
         notes.extend(lack.filter(|lack| !notes.contains(lack)));
@@ -260,6 +279,12 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
 
 fn of_another_shape(what: &str) -> Failure {
     let detail = format!("the answer is JSON, but not of Prometheus's query API: {what}");
+    Failure::new(QueryFailureReason::Format, detail)
+}
+
+/// An answer that would be one to another question.
+pub(super) fn of_another_question(how: &str) -> Failure {
+    let detail = format!("it answers another question: {how}; check what stands between nines and the server");
     Failure::new(QueryFailureReason::Format, detail)
 }
 

@@ -27,6 +27,8 @@ pub struct Written {
     pub slos: usize,
     /// What the format could not say, a sentence each.
     pub losses: Vec<String>,
+    /// What a person should know of it, and is no loss.
+    pub notes: Vec<String>,
 }
 
 /// Writes SLOs in the native format, a document for each service.

@@ -44,6 +44,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
         text: modeline(NATIVE_SCHEMA) + &documents.join("---\n"),
         slos: services.values().map(Vec::len).sum(),
         losses,
+        notes: Vec::new(),
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) fn write(slos: &[Slo]) -> Written {
         text: modeline(OPENSLO_SCHEMA) + &documents.join("---\n"),
         slos: names.len(),
         losses,
+        notes: Vec::new(),
     }
 }
 

@@ -162,6 +162,25 @@ fn every_format_is_converted_and_its_losses_have_places() {
 }
 
 #[test]
+fn what_asks_a_server_by_its_format_names_it_when_it_is_told_how() {
+    let folder = folder(&[("pyrra.yaml", PYRRA), ("sloth.yaml", SLOTH)]);
+    for to in [Format::Native, Format::Openslo] {
+        for (flags, source, is_noted) in [
+            (&["@pyrra.yaml"][..], None, true),
+            (&["@pyrra.yaml", "--source", "main"], Some("main"), false),
+            (&["@sloth.yaml", "--source", "main"], None, false),
+        ] {
+            let (status, out, err) = convert_in(folder.path(), to, flags);
+            assert_eq!(status, VALID, "{flags:?}: {err}");
+            let note = "  note: pyrra.yaml:4: shop/pyrra: the file's metrics are those of a Prometheus server";
+            assert_eq!(err.contains(note), is_noted, "{flags:?}: {err}");
+            let loaded = load(&out, "written.yaml");
+            assert_eq!(loaded.slos[0].indicator.source.as_deref(), source, "{flags:?}: {out}");
+        }
+    }
+}
+
+#[test]
 fn a_file_of_which_nothing_can_be_said_is_not_written() {
     let folder = folder(&[("a.yaml", ELSEWHERE), ("b.yaml", OPENSLO)]);
     for to in [Format::Native, Format::Openslo] {

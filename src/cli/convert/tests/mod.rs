@@ -176,6 +176,7 @@ fn a_loss_is_told_at_its_slo() {
             place: "out/a.yaml".to_owned(),
             slos: 1,
             losses,
+            notes: Vec::new(),
         },
     );
     assert_eq!(report.losses(), 2);

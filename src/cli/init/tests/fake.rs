@@ -9,6 +9,7 @@ use regex::Regex;
 
 use crate::domain::answer::{Answer, AnsweredSeries};
 use crate::domain::labels::Labels;
+use crate::domain::matcher::Selector;
 use crate::domain::selector_parser::parse_selector;
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailure, QueryFailureReason, QueryServer};
@@ -89,7 +90,7 @@ fn parts<const N: usize>(expression: &str, query: &str) -> Option<[String; N]> {
 
 #[async_trait]
 impl QueryServer for Fake {
-    async fn samples(&self, _: &str, _: Timestamp, _: Timestamp) -> Result<Answer, QueryFailure> {
+    async fn samples(&self, _: &Selector, _: Timestamp, _: Timestamp) -> Result<Answer, QueryFailure> {
         panic!("nines init asks for no raw samples")
     }
 

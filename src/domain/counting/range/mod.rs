@@ -8,6 +8,7 @@
 mod lanes;
 mod memory;
 mod questions;
+mod strange;
 mod tally;
 
 use std::cmp::Reverse;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use self::lanes::{Lane, Place, lanes};
 use self::memory::{Hours, TargetMemory};
 use self::questions::{is_over, judge};
+use self::strange::strange;
 use self::tally::Tally;
 use super::cursor::SloCursor;
 use super::text::SharedText;
@@ -228,9 +230,16 @@ fn count_counters(
         IndicatorKind::Latency { threshold, .. } => histogram_units(samples, *threshold, &Bounds::default()),
         _ => (counter_units(samples, indicator.good_is_rest()), Vec::new()),
     };
+    for (series, value) in strange(slo, samples, facts) {
+        tally.strange.add(series, value, facts);
+    }
     let count = slo.count(&units, facts);
     slo.see_halves(&missing, facts);
-    slo.note_without_value(counters_without_value(samples), facts.at);
+    // One that has a value keeps the time of it: so it is told how long it has had none.
+    let unknown: Vec<&str> = counters_without_value(samples)
+        .filter(|key| !slo.units.contains_key(*key))
+        .collect();
+    slo.note_without_value(unknown.into_iter(), facts.at);
     for (group, (total, good)) in &count.credits {
         for (minute, total, good) in placement::place(*total, *good, facts.previous_at, facts.at, facts.interval) {
             // A group is there as soon as it was seen, also without events.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::strange::StrangeSamples;
 use crate::domain::counting::Note;
 use crate::domain::labels::Group;
 use crate::domain::time::{Minute, Timestamp};
@@ -31,6 +32,8 @@ pub(super) struct Tally {
     minutes: BTreeMap<Group, BTreeMap<Minute, (i64, i64)>>,
     count: RangeCount,
     last_observed: Option<Minute>,
+    /// Samples that are no count.
+    pub strange: StrangeSamples,
 }
 
 impl Tally {
@@ -74,7 +77,10 @@ impl Tally {
     }
 
     /// All of it.
-    pub fn finish(self) -> RangeCount {
+    pub fn finish(mut self) -> RangeCount {
+        if let Some(note) = std::mem::take(&mut self.strange).note() {
+            self.note(note);
+        }
         let minutes = self.minutes.into_iter().flat_map(|(group, minutes)| {
             let of_group = move |(minute, sums)| ((group.clone(), minute), sums);
             minutes.into_iter().map(of_group)

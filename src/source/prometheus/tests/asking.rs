@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{EMPTY, ONE, json, server, settings};
+use super::{ONE, json, selector, series, server, settings};
 use crate::domain::time::Timestamp;
 use crate::engine::ports::{QueryFailureReason, QueryServer};
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ const OPENS_AFTER: usize = 5;
 
 #[tokio::test]
 async fn questions_are_forms_with_all_that_the_server_must_know() {
-    let fake = Server::scripted(vec![json("200 OK", EMPTY)]).await;
+    let fake = Server::scripted(vec![json("200 OK", &series(""))]).await;
     let mut settings = settings(&format!("http://{}/prometheus/?extra_label=a%3Db", fake.address));
     settings.http.auth = Auth::Basic {
         username: SecretSource::Inline(Secret::new("u")),
@@ -37,7 +37,10 @@ async fn questions_are_forms_with_all_that_the_server_must_know() {
     let (after, until) = (Timestamp(1_000), Timestamp(61_000));
     let all = "timeout=30&partial_response=false&max_source_resolution=0s&nocache=1&deny_partial_response=1";
     let some = "timeout=1.500&partial_response=true&max_source_resolution=0s&nocache=1";
-    strict.samples("a{b=\"+\"}", after, until).await.expect("an answer");
+    strict
+        .samples(&selector("a{b=\"+\"}"), after, until)
+        .await
+        .expect("an answer");
     let first = fake.last_request();
     assert!(
         first.starts_with("POST /prometheus/api/v1/query?extra_label=a%3Db HTTP/1.1\r\n"),
@@ -68,7 +71,7 @@ async fn questions_are_forms_with_all_that_the_server_must_know() {
     );
     assert_eq!(
         strict
-            .samples("a", until, until)
+            .samples(&selector("a"), until, until)
             .await
             .map(|answer| answer.series.len()),
         Ok(0)
@@ -97,6 +100,55 @@ async fn who_takes_no_post_is_asked_by_get_and_remembered() {
             fake.last_request()
                 .starts_with("GET /api/v1/query?a=1&query=up&time=60&timeout=30&")
         );
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_a_redirect_has_lost_is_asked_by_get_or_says_where_to_ask() {
+    let to = |question: &str| {
+        let location = format!("Location: /p/api/v1/query{question}\r\n");
+        vec![Act::Send(response("301 Moved Permanently", &location, ""))]
+    };
+    let lost = || {
+        json(
+            "422 Unprocessable Entity",
+            r#"{"status":"error","error":"missing query"}"#,
+        )
+    };
+    let login = || vec![Act::Send(response("200 OK", "Content-Type: text/html\r\n", "<html>"))];
+    let (with, without) = (to("?query=up"), to(""));
+    for (what, script, said, methods) in [
+        (
+            "it keeps the question of a GET",
+            vec![without.clone(), lost(), with.clone(), json("200 OK", ONE)],
+            None,
+            "POST GET GET GET",
+        ),
+        (
+            "it loses that too",
+            vec![without.clone(), lost(), without.clone(), lost()],
+            Some("missing query (it redirects to http://ADDRESS/p: write that as `url`)"),
+            "POST GET GET GET",
+        ),
+        (
+            "it leads to a page",
+            vec![without.clone(), login()],
+            Some("and what nines says who it is with (it redirects to http://ADDRESS/p: write that as `url`)"),
+            "POST GET",
+        ),
+    ] {
+        let fake = Server::scripted(script).await;
+        let (server, _) = server(settings(&format!("http://{}", fake.address)));
+        let answer = server.instant("up", Timestamp(60_000)).await;
+        let said = said.map(|said| said.replace("ADDRESS", &fake.address.to_string()));
+        match (answer, said) {
+            (Ok(answer), None) => assert_eq!(answer.sample_count(), 1, "{what}"),
+            (Err(failure), Some(said)) => assert!(failure.detail.ends_with(&said), "{what}: {failure}"),
+            (answer, _) => panic!("{what}: {answer:?}"),
+        }
+        let requests = fake.requests.lock().unwrap();
+        let asked: Vec<&str> = requests.iter().filter_map(|head| head.split(' ').next()).collect();
+        assert_eq!(asked.join(" "), methods, "{what}");
     }
 }
 
@@ -221,26 +273,6 @@ async fn no_more_questions_are_under_way_than_may_be() {
         _ = all => panic!("nobody answers"),
         () = watch => assert_eq!(fake.count(), 2),
     }
-}
-
-#[tokio::test]
-async fn samples_outside_of_the_range_are_dropped_and_values_off_the_steps_are_refused() {
-    let body = ONE.replace(
-        r#""value":[60,"1"]"#,
-        r#""values":[[60,"1"],[60.001,"2"],[120,"3"],[120.001,"4"]]"#,
-    );
-    let fake = Server::scripted(vec![json("200 OK", &body)]).await;
-    let (server, _) = server(settings(&format!("http://{}", fake.address)));
-    let (after, until) = (Timestamp(60_000), Timestamp(120_000));
-    let answer = server.samples("up", after, until).await.expect("an answer");
-    assert_eq!(
-        answer.series[0].samples,
-        [(Timestamp(60_001), 2.0), (Timestamp(120_000), 3.0)]
-    );
-    let failure = server.steps("up", after, until, Duration::from_mins(1)).await;
-    let failure = failure.expect_err("moved steps");
-    assert_eq!(failure.reason, QueryFailureReason::Format);
-    assert!(failure.detail.contains("1970-01-01T00:01:00.001Z"), "{failure}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn every_answer_that_is_none_has_its_reason_and_says_what_mends_it() {
                 "",
             ))],
             Status,
-            &["write that as `url`"],
+            &["redirects to https://login.invalid/,", "write that as `url`"],
         ),
         (
             "too much",

@@ -1,5 +1,6 @@
 //! Tests of the client as a whole, against a server that answers byte for byte what a test wants.
 
+mod answers;
 mod asking;
 mod failures;
 
@@ -11,6 +12,8 @@ use flate2::write::GzEncoder;
 
 use super::server::PrometheusServer;
 use super::settings::{PartialResponse, ServerSettings};
+use crate::domain::matcher::Selector;
+use crate::domain::selector_parser::parse_selector;
 use crate::engine::stats::Stats;
 use crate::secret::Secret;
 use crate::source::http::settings::{HttpSettings, SecretHeader, SecretSource};
@@ -22,6 +25,15 @@ const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result
 /// An answer with one sample.
 const ONE: &str =
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"1"},"value":[60,"1"]}]}}"#;
+
+/// The same as series with many samples.
+fn series(result: &str) -> String {
+    format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{result}]}}}}"#)
+}
+
+fn selector(text: &str) -> Selector {
+    parse_selector(text).expect("a selector")
+}
 
 /// The server at this URL, with all defaults but a secret header.
 fn settings(url: &str) -> ServerSettings {

@@ -73,6 +73,68 @@ fn the_sample_before_the_range_is_the_baseline() {
 }
 
 #[test]
+fn what_is_no_count_counts_nothing_and_is_told() {
+    type Case = (&'static str, &'static [(i64, f64)], Option<Note>);
+    let note = |value: f64, seconds: i64, samples: u64| Note::NoCount {
+        series: r#"requests_total{code="200",instance="a",job="shop"}"#.to_owned(),
+        value: value.to_string(),
+        at: at(seconds),
+        samples,
+    };
+    let cases: [Case; 6] = [
+        (
+            "a lone NaN may be a staleness marker",
+            &[(60, 13.0), (75, f64::NAN), (600, 20.0)],
+            None,
+        ),
+        (
+            "NaN for longer than two intervals is a value",
+            &[
+                (60, 13.0),
+                (75, f64::NAN),
+                (90, f64::NAN),
+                (105, f64::NAN),
+                (165, f64::NAN),
+                (195, f64::NAN),
+                (300, 20.0),
+            ],
+            Some(note(f64::NAN, 165, 2)),
+        ),
+        (
+            "infinity is no count, ever",
+            &[(60, f64::INFINITY), (75, -f64::INFINITY), (90, 20.0)],
+            Some(note(f64::INFINITY, 60, 2)),
+        ),
+        (
+            "nor is what is negative",
+            &[(60, -1.0), (75, 20.0)],
+            Some(note(-1.0, 60, 1)),
+        ),
+        (
+            "nor what is too large for the ledger",
+            &[(60, 1e31), (75, 20.0)],
+            Some(note(1e31, 60, 1)),
+        ),
+        ("numbers are", &[(60, 15.0), (75, 20.0)], None),
+    ];
+    for (what, samples, told) in cases {
+        let baseline = [series("200", &[(-15, 10.0)]), series("500", &[(-15, 1.0)])];
+        let quiet = [60, 75, 90, 105, 120, 135].map(|seconds| (seconds, 1.0));
+        let answer = [series("200", samples), series("500", &quiet)];
+        let counted = count(&baseline, &answer, &Asides::default());
+        assert_eq!(sums(&counted), (10, 10), "{what}: from the last number before");
+        assert_eq!(counted.notes, Vec::from_iter(told), "{what}");
+    }
+    let born = [series("200", &[(60, f64::NAN), (75, 20.0), (90, 23.0)])];
+    let counted = count(&[], &born, &Asides::default());
+    assert_eq!(
+        (sums(&counted), counted.notes),
+        ((3, 3), vec![note(f64::NAN, 60, 1)]),
+        "one without any number before"
+    );
+}
+
+#[test]
 fn a_new_target_counts_from_zero_where_it_began_within_the_history() {
     let answer = [series("200", &[(900, 40.0), (915, 50.0)])];
     let scraped = Asides {
