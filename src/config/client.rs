@@ -21,8 +21,15 @@ const VERSIONS: [(&str, Option<TlsVersion>); 4] = [
     ("TLS13", Some(TlsVersion::Tls13)),
 ];
 
-/// Reads how requests are made.
+/// Reads how requests are made by those who speak HTTP/1.1.
 pub(super) fn read_http(context: &mut Context<'_>, fields: &mut Fields<'_>) -> HttpSettings {
+    let settings = read_client(context, fields);
+    context.fixed(fields, "enable_http2", false, "requests use HTTP/1.1");
+    settings
+}
+
+/// Reads how requests are made, but for the version of HTTP.
+pub(super) fn read_client(context: &mut Context<'_>, fields: &mut Fields<'_>) -> HttpSettings {
     let tls = fields.get("tls_config");
     let settings = HttpSettings {
         auth: read_auth(context, fields),
@@ -41,7 +48,6 @@ pub(super) fn read_http(context: &mut Context<'_>, fields: &mut Fields<'_>) -> H
         let message = "`server_name` has no effect behind a proxy: the certificate must bear the target's own name";
         context.reader.report(&codes::NO_EFFECT, field.key_span, message);
     }
-    context.fixed(fields, "enable_http2", false, "requests use HTTP/1.1");
     settings
 }
 

@@ -132,6 +132,11 @@ impl<'a> Context<'a> {
         self.reader.report(&codes::CONFLICT, field.key_span, message);
     }
 
+    /// The folder of the configuration.
+    pub fn base(&self) -> &Path {
+        self.base
+    }
+
     /// A path, resolved against the folder of the configuration.
     pub fn path(&mut self, field: Field<'_>) -> Option<PathBuf> {
         self.reader.filled(field).map(|text| self.base.join(text))

@@ -5,13 +5,17 @@ use crate::spec::reader::Fields;
 use crate::spec::yaml::Node;
 
 /// Keys that only nines has.
-const OF_NINES: [&str; 7] = [
+const OF_NINES: [&str; 11] = [
     "slo_files",
     "receivers",
     "route",
     "prometheus_servers",
     "probes",
     "probe_modules",
+    "probe_module_files",
+    "probe_limits",
+    "probe_endpoint",
+    "egress",
     "retention",
 ];
 

@@ -169,7 +169,7 @@ fn read_kind(context: &mut Context<'_>, field: Field<'_>, kinds: &[(&str, Record
 }
 
 /// The labels of a group: those that begin with `__` say how the targets are visited.
-fn read_labels(context: &mut Context<'_>, field: Field<'_>) -> Labels {
+pub(super) fn read_labels(context: &mut Context<'_>, field: Field<'_>) -> Labels {
     let mut labels = Labels::new();
     for (name, value) in read_entries(context, field) {
         if name.strip_prefix("__param_").is_some_and(sounds_secret) {

@@ -91,7 +91,8 @@ fn read_file(
     jobs.extend(found);
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// A file's text, where the file is not too large.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let length = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > FILE_BYTES_MAX {
         return Err("the file is larger than 4 MiB".to_owned());

@@ -9,6 +9,7 @@ mod included;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod oauth2;
+pub mod probes;
 #[cfg(test)]
 mod prometheus_tests;
 mod protocols;
@@ -31,6 +32,7 @@ use self::context::Context;
 use crate::domain::alert::route::Route;
 use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
 use crate::spec::codes;
@@ -51,6 +53,8 @@ pub struct Config {
     pub jobs: Vec<ScrapeJob>,
     /// `prometheus_servers`
     pub servers: Vec<ServerSettings>,
+    /// `probes`, `probe_modules` and what belongs to them.
+    pub probes: ProbeSettings,
     /// `route`, or the default one to the only receiver; `None` without receivers.
     pub route: Option<Route>,
     /// `receivers`
@@ -63,9 +67,7 @@ pub struct Config {
 pub const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Keys that nines, Prometheus or Alertmanager know, and that this version does not support.
-const NOT_YET: [&str; 7] = [
-    "probe_modules",
-    "probes",
+const NOT_YET: [&str; 5] = [
     "retention",
     "inhibit_rules",
     "mute_time_intervals",
@@ -155,9 +157,16 @@ fn read_document(
     let mut jobs = scrape::read_jobs(context, &mut fields, &global, &[]);
     if let Some(field) = fields.get("scrape_config_files") {
         let patterns = context.patterns(field);
-        *of_included = included::read(&patterns, &global, context.is_prometheus, env, &mut jobs);
+        of_included.extend(included::read(
+            &patterns,
+            &global,
+            context.is_prometheus,
+            env,
+            &mut jobs,
+        ));
     }
     let servers = servers::read(context, &mut fields);
+    let probes = probes::read(context, &mut fields, of_included);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
     let route_field = fields.get("route");
@@ -178,6 +187,7 @@ fn read_document(
         storage_url,
         jobs,
         servers,
+        probes,
         route,
         receivers,
         shown: shown::write(&raw, &context.secrets),

@@ -191,7 +191,7 @@ fn read_names(context: &mut Context<'_>, fields: &mut Fields<'_>) {
 }
 
 /// How many dropped targets are shown; 0 is the inherited number.
-fn read_keep_dropped(context: &mut Context<'_>, fields: &mut Fields<'_>, inherited: usize) -> usize {
+pub(super) fn read_keep_dropped(context: &mut Context<'_>, fields: &mut Fields<'_>, inherited: usize) -> usize {
     let written = fields.get("keep_dropped_targets");
     let written = written.and_then(|field| context.reader.whole(field));
     let written = written.filter(|number| *number > 0);

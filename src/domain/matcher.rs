@@ -105,7 +105,7 @@ pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
 }
 
 /// The pattern with a backslash before each brace that begins no repetition, and before brackets within brackets.
-fn with_literals(pattern: &str) -> String {
+pub fn with_literals(pattern: &str) -> String {
     let is_repetition = |rest: &str| {
         let (bounds, _) = rest.split_once('}').unwrap_or_default();
         let (least, most) = bounds.split_once(',').unwrap_or((bounds, ""));

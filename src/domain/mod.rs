@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod matcher;
 pub mod native_histogram;
 pub mod objective;
+pub mod probe_address;
 pub mod promql;
 pub mod reading;
 pub mod relabel;

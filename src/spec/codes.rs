@@ -133,6 +133,8 @@ codes! {
         "The message names the keys of which exactly one is written."
     RANGE "N045" "a list of the wrong length"
         "The message names how many items there may be."
+    PATTERN "N049" "not an expression of the expected kind"
+        "Regular expressions of probe modules are Go's (RE2), conditions on JSON are CEL or JSON paths (RFC 9535); the message says what is wrong."
     MORE_ERRORS "N047" "more errors than are listed"
         "The first 200 errors of a file are listed. Mend them, then check again."
     RELABEL "N048" "not a rule of relabelling"

@@ -44,7 +44,7 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 12] = [
+const CONFIG_KEYS: [&str; 18] = [
     "global",
     "scrape_configs",
     "scrape_config_files",
@@ -57,6 +57,12 @@ const CONFIG_KEYS: [&str; 12] = [
     "alerting",
     "remote_write",
     "remote_read",
+    "probes",
+    "probe_modules",
+    "probe_module_files",
+    "probe_limits",
+    "probe_endpoint",
+    "egress",
 ];
 /// Kinds that only SLO formats have: with another `apiVersion` they are mistakes, not objects of somebody else.
 const SLO_KINDS: [&str; 8] = [

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "secret",
             "paths",
             "source::http::settings",
+            "source::probe::settings",
             "source::prometheus::settings",
             "source::scrape::settings",
             "notify::settings",

@@ -1,5 +1,6 @@
 //! Probes: what is probed, how, and who is told of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,59 @@ pub struct ListedProbe {
     pub config_hash: u64,
 }
 
+/// How many probes there may be at the same time; what is due beyond that waits, and is skipped when it waits too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeLimits {
+    /// Of one host.
+    pub per_host: usize,
+    /// Of a kind, where it has a number of its own.
+    kinds: BTreeMap<ProbeKind, usize>,
+}
+
+/// The default of `per_host`.
+pub const PROBES_PER_HOST: usize = 8;
+/// How many probes of a kind there may be at the same time where nothing else is said.
+pub const PROBES_PER_KIND: usize = 512;
+
+impl Default for ProbeLimits {
+    fn default() -> Self {
+        Self {
+            per_host: PROBES_PER_HOST,
+            kinds: BTreeMap::new(),
+        }
+    }
+}
+
+impl ProbeLimits {
+    /// How many probes of this kind there may be at the same time.
+    pub fn of(&self, kind: ProbeKind) -> usize {
+        self.kinds.get(&kind).copied().unwrap_or(PROBES_PER_KIND)
+    }
+
+    /// Sets the number of a kind.
+    pub fn set(&mut self, kind: ProbeKind, most: usize) {
+        self.kinds.insert(kind, most);
+    }
+}
+
+/// Who may ask for a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Whoever is on this machine.
+    Loopback,
+    /// Whoever knows the token of which this is the SHA-256.
+    Token([u8; 32]),
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was not asked for as it must be: no such module, no such address.
+    Invalid(String),
+    /// There are too many already.
+    Busy,
+}
+
 /// What is probed on demand, by `/probe` as blackbox exporter has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
@@ -43,8 +97,11 @@ pub struct ProbeRequest {
 /// Probes on demand, whatever somebody asks for over the API.
 #[async_trait]
 pub trait ProbeOnDemand: Send + Sync {
-    /// One probe; `Err` says why it cannot be made as it was asked for: no such module, no such address.
-    async fn probe(&self, request: &ProbeRequest) -> Result<Verdict, String>;
+    /// Who may ask; `Err` says why that cannot be told now.
+    async fn admission(&self) -> Result<Admission, String>;
+
+    /// One probe, with the time that it had at most.
+    async fn probe(&self, request: &ProbeRequest) -> Result<(Verdict, Duration), Refusal>;
 }
 
 /// What is probed at present.

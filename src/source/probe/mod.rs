@@ -1,6 +1,9 @@
 //! Probes: a module and a target give a prober; a prober gives verdicts.
 
 pub mod course;
+pub mod listing;
+pub mod on_demand;
+pub mod probing;
 pub mod reach;
 pub mod settings;
 

@@ -1,5 +1,7 @@
 //! What modules say: blackbox exporter's options under its names, and those that nines adds.
 
+pub mod jobs;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

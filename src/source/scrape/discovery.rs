@@ -5,25 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::client::Clients;
-use super::failure::missing;
-use super::job::Job;
+use super::job::{Found, Job, Kind, Listed, Outcome, Places};
 use super::provider::{keep_looking, provider};
-use super::settings::{REFUSED_SHOWN_MAX, ScrapeJob, TARGETS_MAX};
-use super::target::{FoundTarget, Outcome, config_hash};
-use super::visitor::HttpVisitor;
+use super::settings::{REFUSED_SHOWN_MAX, ScrapeJob};
+use super::target::ScrapeKind;
 use crate::domain::digest::fnv1a;
 use crate::domain::labels::Labels;
-use crate::domain::reading::{Missing, MissingReason, Reading};
-use crate::domain::selection::Selection;
 use crate::engine::discovered::{Discovered, PROBLEMS_MAX, Problem};
-use crate::engine::ports::{ListedTarget, Visitor};
+use crate::engine::ports::ListedTarget;
 use crate::engine::stats::Stats;
 
 /// Files are looked at this often, however long their `refresh_interval` is: Prometheus hears of changes from the
@@ -40,11 +35,19 @@ pub fn spawn(
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
+    keep_listing(Discovery::new(jobs), sender, shown, stats, cancel)
+}
+
+/// As [`spawn`], for whatever has targets.
+pub fn keep_listing<K: Kind>(
+    mut discovery: Discovery<K>,
+    sender: watch::Sender<Arc<Vec<K::Listed>>>,
+    shown: Arc<ArcSwap<Discovered>>,
+    stats: Arc<Stats>,
+    cancel: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut discovery = Discovery {
-            stats,
-            ..Discovery::new(jobs)
-        };
+        discovery.stats = stats;
         discovery.adopt(&sender.borrow());
         let changed = Arc::new(Notify::new());
         discovery.ask_providers(&changed, &cancel);
@@ -82,9 +85,8 @@ pub fn list_once(jobs: Vec<ScrapeJob>) -> Vec<ListedTarget> {
 }
 
 /// Replaces the list where it has changed.
-fn publish(known: &mut Arc<Vec<ListedTarget>>, listed: Vec<ListedTarget>) -> bool {
-    let same =
-        |(old, new): (&ListedTarget, &ListedTarget)| old.config_hash == new.config_hash && old.target == new.target;
+fn publish<L: Listed>(known: &mut Arc<Vec<L>>, listed: Vec<L>) -> bool {
+    let same = |(old, new): (&L, &L)| old.config_hash() == new.config_hash() && old.key() == new.key();
     if known.len() == listed.len() && known.iter().zip(&listed).all(same) {
         return false;
     }
@@ -106,13 +108,12 @@ fn publish_shown(shown: &ArcSwap<Discovered>, discovered: Discovered) {
 }
 
 /// The targets of all jobs, and what is known of them from the last look.
-#[derive(Default)]
-pub struct Discovery {
-    jobs: Vec<Job>,
+pub struct Discovery<K: Kind> {
+    jobs: Vec<Job<K>>,
     clients: Arc<Clients>,
     discovered: Discovered,
     /// By their keys.
-    known: HashMap<String, ListedTarget>,
+    known: HashMap<String, K::Listed>,
     /// What was wrong at the last look: it is not said again.
     problems: Vec<Problem>,
     stats: Arc<Stats>,
@@ -120,24 +121,36 @@ pub struct Discovery {
     looked: bool,
 }
 
-impl Discovery {
+impl Discovery<ScrapeKind> {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
         let clients: Arc<Clients> = Arc::default();
-        let job = |settings: ScrapeJob| Job::new(settings, &clients);
+        let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, &clients));
+        Self::of(kinds.collect(), Arc::clone(&clients))
+    }
+}
+
+impl<K: Kind> Discovery<K> {
+    /// The targets of these; providers are asked through these clients.
+    pub fn of(kinds: Vec<K>, clients: Arc<Clients>) -> Self {
         Self {
-            jobs: jobs.into_iter().map(job).collect(),
-            clients: Arc::clone(&clients),
-            ..Self::default()
+            jobs: kinds.into_iter().map(Job::new).collect(),
+            clients,
+            discovered: Discovered::default(),
+            known: HashMap::new(),
+            problems: Vec::new(),
+            stats: Arc::default(),
+            looked: false,
         }
     }
 
     /// Begins to ask the providers of all jobs; `changed` hears of what they say.
     fn ask_providers(&self, changed: &Arc<Notify>, cancel: &CancellationToken) {
         for job in &self.jobs {
-            for (settings, provided) in job.settings.providers.iter().zip(&job.provided) {
+            let places = job.kind.places();
+            for (settings, provided) in places.providers.iter().zip(&job.provided) {
                 let asked = provider(settings, &self.clients);
-                let (name, changed, stats) = (job.settings.name.clone(), Arc::clone(changed), Arc::clone(&self.stats));
+                let (name, changed, stats) = (places.name.to_owned(), Arc::clone(changed), Arc::clone(&self.stats));
                 let looking = keep_looking(name, asked, provided.clone(), changed, stats, cancel.clone());
                 tokio::spawn(looking);
             }
@@ -150,27 +163,27 @@ impl Discovery {
     }
 
     /// Makes listed targets known, so that those that have not changed keep their visitors.
-    pub fn adopt(&mut self, listed: &[ListedTarget]) {
-        let entries = listed.iter().map(|listed| (listed.target.key(), listed.clone()));
+    pub fn adopt(&mut self, listed: &[K::Listed]) {
+        let entries = listed.iter().map(|listed| (listed.key(), listed.clone()));
         self.known.extend(entries);
     }
 
     /// How often to look; `None` when nothing can change.
     fn look_every(&self) -> Option<Duration> {
-        let intervals = self.jobs.iter().flat_map(|job| &job.settings.file_discovery);
+        let intervals = self.jobs.iter().flat_map(|job| job.kind.places().files);
         let least = intervals.map(|files| files.refresh_interval).min()?;
         Some(least.clamp(Duration::from_millis(100), LOOK_EVERY))
     }
 
     /// The targets as they are now: of one that is listed twice, the first. Reads files. Until a provider has answered
     /// for the first time, known targets of its job stay: a reload loses nobody.
-    pub fn list(&mut self) -> Vec<ListedTarget> {
+    pub fn list(&mut self) -> Vec<K::Listed> {
         self.gather();
         self.resolve()
     }
 
     /// The targets, where files or providers say something new: rules for thousands of targets are work.
-    pub(super) fn list_changed(&mut self) -> Option<Vec<ListedTarget>> {
+    pub(super) fn list_changed(&mut self) -> Option<Vec<K::Listed>> {
         self.gather().then(|| self.resolve())
     }
 
@@ -184,7 +197,7 @@ impl Discovery {
     }
 
     /// The targets of what was gathered.
-    fn resolve(&mut self) -> Vec<ListedTarget> {
+    fn resolve(&mut self) -> Vec<K::Listed> {
         let mut keys = HashSet::new();
         let mut discovered = Discovered::default();
         let mut listed = Vec::new();
@@ -207,12 +220,12 @@ impl Discovery {
 
     /// The targets of one job. Of more than it may have, a few are listed and say why they are not visited; the others
     /// are only counted.
-    fn resolve_job(&self, job: &Job, keys: &mut HashSet<String>, discovered: &mut Discovered) -> Vec<ListedTarget> {
-        let settings = &job.settings;
-        let limit = settings.target_limit.unwrap_or(TARGETS_MAX);
+    fn resolve_job(&self, job: &Job<K>, keys: &mut HashSet<String>, discovered: &mut Discovered) -> Vec<K::Listed> {
+        let places = job.kind.places();
+        let limit = places.target_limit;
         let (mut found, mut count, mut dropped) = (Vec::new(), 0, Dropped::default());
         job.find(&mut discovered.problems, |outcome| match outcome {
-            Outcome::Found(target) if keys.insert(target.target.key()) => {
+            Outcome::Found(target) if keys.insert(target.key()) => {
                 count += 1;
                 if count <= limit {
                     found.push(*target);
@@ -222,13 +235,13 @@ impl Discovery {
                 }
             }
             Outcome::Found(_) => {}
-            Outcome::Dropped(labels) => dropped.note(settings, labels),
+            Outcome::Dropped(labels) => dropped.note(&places, labels),
         });
-        discovered.dropped_counts.insert(settings.name.clone(), dropped.count);
+        discovered.dropped_counts.insert(places.name.to_owned(), dropped.count);
         let shown = dropped.shown.into_iter();
         discovered
             .dropped
-            .extend(shown.map(|labels| (settings.name.clone(), labels)));
+            .extend(shown.map(|labels| (places.name.to_owned(), labels)));
         let refusal =
             (count > limit).then(|| format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
         if let Some(why) = &refusal {
@@ -236,13 +249,13 @@ impl Discovery {
             let message = format!("{why}: no target of the job is visited, and the first {listed} of them are listed");
             discovered
                 .problems
-                .push(Problem::new(&settings.name, "target_limit", &message));
+                .push(Problem::new(places.name, "target_limit", &message));
         }
         let listed = found.into_iter().map(|mut target| {
-            let labels = std::mem::take(&mut target.discovered);
-            discovered.labels.insert(target.target.key(), labels);
+            let labels = target.take_discovered();
+            discovered.labels.insert(target.key(), labels);
             match &refusal {
-                Some(why) => self.refused(settings, target, why),
+                Some(why) => self.refused(job, target, why),
                 None => self.listed(job, target),
             }
         });
@@ -250,53 +263,34 @@ impl Discovery {
     }
 
     /// Known targets of jobs whose providers have not answered yet.
-    fn awaited(&self, keys: &HashSet<String>) -> Vec<ListedTarget> {
+    fn awaited(&self, keys: &HashSet<String>) -> Vec<K::Listed> {
         let waiting = self.jobs.iter().filter(|job| job.waits());
-        let waiting: HashSet<&str> = waiting.map(|job| job.settings.name.as_str()).collect();
+        let waiting: HashSet<&str> = waiting.map(|job| job.kind.places().name).collect();
         let known = self.known.iter().filter(|(key, _)| !keys.contains(*key));
-        let awaited = known.filter(|(_, known)| waiting.contains(known.target.job.as_str()));
-        let mut awaited: Vec<ListedTarget> = awaited.map(|(_, known)| known.clone()).collect();
-        awaited.sort_by_key(|listed| listed.target.key());
+        let awaited = known.filter(|(_, known)| waiting.contains(known.job()));
+        let mut awaited: Vec<K::Listed> = awaited.map(|(_, known)| known.clone()).collect();
+        awaited.sort_by_key(Listed::key);
         awaited
     }
 
-    /// The target as it is to be visited.
-    fn listed(&self, job: &Job, found: FoundTarget) -> ListedTarget {
-        let hash = config_hash(&job.settings, &found);
-        self.known_or(found, hash, |found| {
-            let settings = Arc::clone(&job.settings);
-            Arc::new(HttpVisitor::new(
-                found.target.clone(),
-                &found.url,
-                settings,
-                job.access.clone(),
-            ))
-        })
+    /// The target as it is to be asked: as it was listed before, where nothing about it has changed.
+    fn listed(&self, job: &Job<K>, found: K::Found) -> K::Listed {
+        let hash = job.kind.hash(&found);
+        self.unchanged(&found, hash)
+            .unwrap_or_else(|| job.kind.list(found, hash))
     }
 
-    /// The target of a job that has too many: it is shown, and every visit says why there is none.
-    fn refused(&self, job: &ScrapeJob, found: FoundTarget, why: &str) -> ListedTarget {
-        // Apart from that of a target that is visited.
-        let hash = config_hash(job, &found) ^ fnv1a(why);
-        self.known_or(found, hash, |_| Arc::new(Refused(missing(MissingReason::Limit, why))))
+    /// The target of a job that has too many.
+    fn refused(&self, job: &Job<K>, found: K::Found, why: &str) -> K::Listed {
+        // Apart from that of a target that is asked.
+        let hash = job.kind.hash(&found) ^ fnv1a(why);
+        self.unchanged(&found, hash)
+            .unwrap_or_else(|| job.kind.refuse(found, hash, why))
     }
 
-    /// The target as it was listed before, where nothing about it has changed, else with a new visitor.
-    fn known_or(
-        &self,
-        found: FoundTarget,
-        config_hash: u64,
-        visitor: impl FnOnce(&FoundTarget) -> Arc<dyn Visitor>,
-    ) -> ListedTarget {
-        let known = self.known.get(&found.target.key());
-        match known.filter(|known| known.config_hash == config_hash) {
-            Some(unchanged) => unchanged.clone(),
-            None => ListedTarget {
-                visitor: visitor(&found),
-                target: found.target,
-                config_hash,
-            },
-        }
+    fn unchanged(&self, found: &K::Found, config_hash: u64) -> Option<K::Listed> {
+        let known = self.known.get(&found.key());
+        known.filter(|known| known.config_hash() == config_hash).cloned()
     }
 }
 
@@ -309,20 +303,10 @@ struct Dropped {
 
 impl Dropped {
     /// Counts one more, and keeps it to be shown where there is room.
-    fn note(&mut self, job: &ScrapeJob, labels: Labels) {
+    fn note(&mut self, places: &Places<'_>, labels: Labels) {
         self.count += 1;
-        if self.shown.len() < job.keep_dropped {
+        if self.shown.len() < places.keep_dropped {
             self.shown.push(labels);
         }
-    }
-}
-
-/// Stands for a target that is not to be visited.
-struct Refused(Missing);
-
-#[async_trait]
-impl Visitor for Refused {
-    async fn visit(&self, _: &Arc<Selection>) -> Reading {
-        Reading::Missing(self.0.clone())
     }
 }

@@ -11,7 +11,7 @@ pub mod exposition;
 mod files;
 mod halves;
 mod http_sd;
-mod job;
+pub mod job;
 mod known;
 #[cfg(feature = "kubernetes")]
 mod kubernetes_sd;
@@ -21,7 +21,7 @@ mod provider;
 mod reader;
 pub mod rules;
 pub mod settings;
-mod target;
+pub mod target;
 pub mod visitor;
 
 use super::http::{body, failure};

@@ -2,38 +2,132 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use url::Url;
 
-use super::settings::{Scheme, ScrapeJob};
+use super::client::Clients;
+use super::failure::missing;
+use super::job::{Found, Kind, Listed, Outcome, Places};
+use super::request::Access;
+use super::settings::{Scheme, ScrapeJob, TARGETS_MAX};
+use super::visitor::HttpVisitor;
 use crate::domain::labels::Labels;
-use crate::domain::reading::Target;
+use crate::domain::reading::{Missing, MissingReason, Reading, Target};
+use crate::domain::selection::Selection;
 use crate::domain::shown::shown_address;
 use crate::domain::time::{format_duration, parse_duration};
+use crate::engine::ports::{ListedTarget, Visitor};
 
 /// Labels that begin so are for nines and not for the series.
 const RESERVED: &str = "__";
 
 /// A target with what is needed to visit it.
 #[derive(Clone, Debug)]
-pub(super) struct FoundTarget {
-    pub target: Target,
-    pub url: Url,
+pub struct FoundTarget {
+    target: Target,
+    url: Url,
     /// Its labels before any rule.
-    pub discovered: Labels,
+    discovered: Labels,
 }
 
-/// What becomes of an address.
-pub(super) enum Outcome {
-    /// A target.
-    Found(Box<FoundTarget>),
-    /// Nothing: a rule drops it. These were its labels.
-    Dropped(Labels),
+/// A scrape job, and how its targets are reached.
+pub struct ScrapeKind {
+    settings: Arc<ScrapeJob>,
+    access: Access,
+}
+
+impl ScrapeKind {
+    /// Of these settings, with clients that are shared.
+    pub(super) fn new(settings: ScrapeJob, clients: &Arc<Clients>) -> Self {
+        Self {
+            access: Access::new(settings.http.clone(), Arc::clone(clients)),
+            settings: Arc::new(settings),
+        }
+    }
+}
+
+impl Kind for ScrapeKind {
+    type Found = FoundTarget;
+    type Listed = ListedTarget;
+
+    fn places(&self) -> Places<'_> {
+        let settings = &self.settings;
+        Places {
+            name: &settings.name,
+            static_targets: &settings.static_targets,
+            files: &settings.file_discovery,
+            providers: &settings.providers,
+            target_limit: settings.target_limit.unwrap_or(TARGETS_MAX),
+            keep_dropped: settings.keep_dropped,
+        }
+    }
+
+    fn find(&self, address: &str, group: &Labels) -> Result<Outcome<FoundTarget>, String> {
+        find_target(&self.settings, address, group)
+    }
+
+    fn hash(&self, found: &FoundTarget) -> u64 {
+        config_hash(&self.settings, found)
+    }
+
+    fn list(&self, found: FoundTarget, config_hash: u64) -> ListedTarget {
+        let settings = Arc::clone(&self.settings);
+        let visitor = HttpVisitor::new(found.target.clone(), &found.url, settings, self.access.clone());
+        ListedTarget {
+            visitor: Arc::new(visitor),
+            target: found.target,
+            config_hash,
+        }
+    }
+
+    fn refuse(&self, found: FoundTarget, config_hash: u64, why: &str) -> ListedTarget {
+        ListedTarget {
+            visitor: Arc::new(Refused(missing(MissingReason::Limit, why))),
+            target: found.target,
+            config_hash,
+        }
+    }
+}
+
+/// Stands for a target that is not to be visited.
+struct Refused(Missing);
+
+#[async_trait]
+impl Visitor for Refused {
+    async fn visit(&self, _: &Arc<Selection>) -> Reading {
+        Reading::Missing(self.0.clone())
+    }
+}
+
+impl Found for FoundTarget {
+    fn key(&self) -> String {
+        self.target.key()
+    }
+
+    fn take_discovered(&mut self) -> Labels {
+        std::mem::take(&mut self.discovered)
+    }
+}
+
+impl Listed for ListedTarget {
+    fn key(&self) -> String {
+        self.target.key()
+    }
+
+    fn job(&self) -> &str {
+        &self.target.job
+    }
+
+    fn config_hash(&self) -> u64 {
+        self.config_hash
+    }
 }
 
 /// A target of this job at this address with these labels of its group; or why there is none.
-pub(super) fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<Outcome, String> {
+fn find_target(job: &ScrapeJob, address: &str, group: &Labels) -> Result<Outcome<FoundTarget>, String> {
     let discovered = discovered(job, address, group);
     let Some(labels) = job.relabelling.apply(discovered.clone()) else {
         return Ok(Outcome::Dropped(discovered));
@@ -133,7 +227,7 @@ fn periods(job: &ScrapeJob, labels: &Labels) -> Result<(Duration, Duration), &'s
 }
 
 /// A hash that changes when the target does, or anything about how it is visited.
-pub(super) fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
+fn config_hash(job: &ScrapeJob, found: &FoundTarget) -> u64 {
     let mut hasher = DefaultHasher::new();
     let target = &found.target;
     (target.key(), &target.labels, target.interval, target.timeout).hash(&mut hasher);
@@ -166,7 +260,7 @@ fn params(job: &ScrapeJob, group: &Labels) -> Vec<(String, String)> {
 }
 
 /// The labels that series get: all but the reserved ones; the instance is the address unless a label says otherwise.
-fn kept(labels: &Labels, address: &str) -> Labels {
+pub fn kept(labels: &Labels, address: &str) -> Labels {
     let mut kept: Labels = labels.iter().filter(|(name, _)| !name.starts_with(RESERVED)).collect();
     if kept.get("instance").is_empty() {
         kept.set("instance", address);

@@ -1,0 +1,133 @@
+//! Conditions on the JSON of a body: CEL as in blackbox exporter, and paths with tests.
+
+use cel::Program;
+use serde_json_path::JsonPath;
+
+use super::patterns::{items, read_one};
+use crate::config::context::Context;
+use crate::domain::indicator::CompareOp;
+use crate::source::probe::settings::{JsonCondition, JsonTest};
+use crate::spec::codes;
+use crate::spec::reader::{Field, Fields};
+use crate::spec::yaml::{Node, Value};
+
+/// The longest expression, in bytes: what is nested deeply is costly to read.
+const CEL_BYTES_MAX: usize = 4096;
+/// How deeply an expression may be nested in brackets.
+const CEL_DEPTH_MAX: usize = 32;
+
+const OPS: [(&str, CompareOp); 4] = [
+    ("lte", CompareOp::Lte),
+    ("lt", CompareOp::Lt),
+    ("gte", CompareOp::Gte),
+    ("gt", CompareOp::Gt),
+];
+
+/// An expression in CEL, which sees the JSON as `body`.
+pub(super) fn read_cel(context: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
+    let field = fields.get(key)?;
+    let text = context.reader.filled(field)?;
+    let problem = if text.len() > CEL_BYTES_MAX {
+        Some(format!("it may have {CEL_BYTES_MAX} bytes"))
+    } else if depth(&text) > CEL_DEPTH_MAX {
+        Some(format!("brackets may be nested {CEL_DEPTH_MAX} deep"))
+    } else {
+        let compiled = Program::compile(&text);
+        let errors = compiled.err().map(|errors| errors.errors);
+        errors.map(|errors| errors.into_iter().next().map_or_else(String::new, |error| error.msg))
+    };
+    let Some(why) = problem else {
+        return Some(text);
+    };
+    let message = format!("`{key}` is no expression in CEL: {why}");
+    context.reader.report(&codes::PATTERN, field.node.span, message);
+    None
+}
+
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
+/// `fail_if_body_json_not_matches`
+pub(super) fn read_conditions(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Vec<JsonCondition> {
+    let items = items(context, fields, "fail_if_body_json_not_matches");
+    items
+        .into_iter()
+        .filter_map(|item| read_condition(context, item))
+        .collect()
+}
+
+fn read_condition(context: &mut Context<'_>, item: Field<'_>) -> Option<JsonCondition> {
+    let mut fields = Fields::open(&mut context.reader, item)?;
+    let path = fields.require("path").and_then(|field| read_path(context, field));
+    let (exists, equals) = (fields.get("exists"), fields.get("equals"));
+    let (regexp, op, value) = (fields.get("regexp"), fields.get("op"), fields.get("value"));
+    context.finish(fields);
+    let forms = [exists, equals, regexp, op.or(value)];
+    if forms.iter().flatten().count() != 1 {
+        let message = "a condition has exactly one of `exists`, `equals`, `regexp`, or `op` with `value`";
+        context.reader.report(&codes::EXCLUSIVE, item.node.span, message);
+        return None;
+    }
+    let test = if let Some(field) = exists {
+        if !context.reader.boolean(field)? {
+            let message = "`exists` must be true; what must not be there is said with `fail_if_body_json_matches_cel`";
+            context.reader.report(&codes::CHOICE, field.node.span, message);
+            return None;
+        }
+        JsonTest::Exists
+    } else if let Some(field) = equals {
+        JsonTest::Equals(as_json(field.node))
+    } else if let Some(field) = regexp {
+        JsonTest::Matches(read_one(context, field)?)
+    } else {
+        let (Some(op), Some(value)) = (op, value) else {
+            let message = "`op` (lte, lt, gte or gt) and `value` belong together";
+            context.reader.report(&codes::MISSING_KEY, item.node.span, message);
+            return None;
+        };
+        let op = context.reader.choice(op, &OPS);
+        let value = context.reader.number(value);
+        JsonTest::Compares(op?, value?)
+    };
+    let (path, written) = path?;
+    Some(JsonCondition { path, written, test })
+}
+
+fn read_path(context: &mut Context<'_>, field: Field<'_>) -> Option<(JsonPath, String)> {
+    let text = context.reader.filled(field)?;
+    match JsonPath::parse(&text) {
+        Ok(path) => Some((path, text)),
+        Err(error) => {
+            let why = error.message();
+            let message = format!("`path` is no JSON path such as `$.status` or `$.checks[*].ok`: {why}");
+            context.reader.report(&codes::PATTERN, field.node.span, message);
+            None
+        }
+    }
+}
+
+/// A value as JSON has it: what stands without quotes may be a number, a boolean or nothing.
+fn as_json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Scalar(scalar) => {
+            let plain = scalar.plain.then(|| serde_json::from_str(&scalar.text).ok()).flatten();
+            plain.unwrap_or_else(|| scalar.text.as_str().into())
+        }
+        Value::Seq(items) => items.iter().map(as_json).collect(),
+        Value::Map(entries) => {
+            let pair = |entry: &crate::spec::yaml::Entry| (entry.key.clone(), as_json(&entry.value));
+            serde_json::Value::Object(entries.iter().map(pair).collect())
+        }
+    }
+}
