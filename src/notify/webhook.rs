@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use url::Url;
 
@@ -15,9 +14,8 @@ use crate::engine::ports::{Notifier, SendOutcome};
 
 /// One entry of `webhook_configs`.
 pub(super) struct Webhook {
-    client: Client,
+    sender: http::Sender,
     url: Url,
-    origin: String,
     secret: Option<SecretRef>,
     timeout: Duration,
     max_alerts: usize,
@@ -25,14 +23,13 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// Checks the entry: its URL, and the secret where it stands in the config.
-    pub(super) fn new(settings: &WebhookSettings, client: Client) -> Result<Self, String> {
+    pub(super) fn new(settings: &WebhookSettings, sender: http::Sender) -> Result<Self, String> {
         let url = http::parse_url(&settings.url)?;
         if let Some(SecretRef::Inline(secret)) = &settings.secret {
             SigningKey::parse(secret)?;
         }
         Ok(Self {
-            client,
-            origin: http::origin(&url),
+            sender,
             url,
             secret: settings.secret.clone(),
             timeout: settings.timeout,
@@ -63,15 +60,16 @@ impl Notifier for Webhook {
             Err(why) => return no_secret(why),
         };
         let mut request = self
-            .client
-            .post(self.url.clone())
+            .sender
+            .post(&self.url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &attempt.delivery_id)
             .header("webhook-timestamp", timestamp);
         if let Some(signature) = signature {
             request = request.header("webhook-signature", signature);
         }
-        http::post(request.body(body), &self.origin, self.timeout, attempt.at).await
+        let request = request.body(body);
+        self.sender.send(request, &self.url, self.timeout, attempt.at).await
     }
 }
 
@@ -98,6 +96,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::egress::Egress;
     use crate::notify::testing::{HttpSink, attempt, firing, hostile};
     use crate::secret::Secret;
 
@@ -112,7 +111,7 @@ mod tests {
             timeout,
             max_alerts: 0,
         };
-        Webhook::new(&settings, http::client().expect("a client")).expect("a webhook")
+        Webhook::new(&settings, http::Sender::new(&Egress::default()).expect("a client")).expect("a webhook")
     }
 
     const PATIENCE: Duration = Duration::from_secs(10);

@@ -296,7 +296,7 @@ fn hostile_labels_stay_text() {
 #[tokio::test]
 async fn a_mail_is_taken() {
     let (port, mut told) = mail_server(&[]).await;
-    let email = Email::new(&settings(port)).expect("settings");
+    let email = Email::new(&settings(port), &Egress::default()).expect("settings");
     assert_eq!(email.send(&attempt(firing())).await, SendOutcome::Accepted);
     let mut lines = Vec::new();
     while let Ok(line) = told.try_recv() {
@@ -329,7 +329,7 @@ async fn what_the_server_says_decides() {
     ];
     for (play, expected) in table {
         let (port, _told) = mail_server(play).await;
-        let email = Email::new(&settings(port)).expect("settings");
+        let email = Email::new(&settings(port), &Egress::default()).expect("settings");
         let outcome = email.send(&attempt(firing())).await;
         assert_eq!(word(&outcome), expected, "{play:?}: {outcome:?}");
     }
@@ -342,7 +342,10 @@ async fn a_server_that_hangs_ends_at_the_timeout() {
         let (port, _told) = mail_server(play).await;
         let mut settings = settings(port);
         settings.timeout = Duration::from_millis(50);
-        let outcome = Email::new(&settings).expect("settings").send(&attempt(firing())).await;
+        let outcome = Email::new(&settings, &Egress::default())
+            .expect("settings")
+            .send(&attempt(firing()))
+            .await;
         assert_eq!(word(&outcome), "retry timeout", "{step}");
     }
 }
@@ -352,11 +355,11 @@ async fn one_refused_recipient_keeps_nobody_else_from_the_mail() {
     let (port, mut told) = mail_server(&[("RCPT TO:<gone@", "550 no"), ("RCPT TO:<slow@", "450 later")]).await;
     let mut settings = settings(port);
     settings.to = ["gone@example.org", "sre@example.org"].map(str::to_owned).to_vec();
-    let email = Email::new(&settings).expect("settings");
+    let email = Email::new(&settings, &Egress::default()).expect("settings");
     assert_eq!(word(&email.send(&attempt(firing())).await), "accepted");
 
     settings.to = ["slow@example.org", "sre@example.org"].map(str::to_owned).to_vec();
-    let email = Email::new(&settings).expect("settings");
+    let email = Email::new(&settings, &Egress::default()).expect("settings");
     for _ in 0..2 {
         while told.try_recv().is_ok() {}
         let outcome = email.send(&attempt(firing())).await;
@@ -378,14 +381,17 @@ async fn without_tls_no_password_is_sent_and_required_tls_is_required() {
     let mut with_login = settings(port);
     with_login.auth_username = Some("nines".to_owned());
     with_login.auth_password = Some(SecretRef::Inline(Secret::new("hunter2")));
-    let outcome = Email::new(&with_login)
+    let outcome = Email::new(&with_login, &Egress::default())
         .expect("settings")
         .send(&attempt(firing()))
         .await;
     assert_eq!(word(&outcome), "retry smtp_auth");
     let mut strict = settings(port);
     strict.require_tls = true;
-    let outcome = Email::new(&strict).expect("settings").send(&attempt(firing())).await;
+    let outcome = Email::new(&strict, &Egress::default())
+        .expect("settings")
+        .send(&attempt(firing()))
+        .await;
     assert_eq!(word(&outcome), "retry tls");
     while let Ok(line) = told.try_recv() {
         assert!(!line.starts_with("AUTH") && !line.starts_with("MAIL"), "{line}");
@@ -412,7 +418,7 @@ fn wrong_settings_are_refused_with_the_key() {
     for (change, expected) in table {
         let mut settings = settings(25);
         change(&mut settings);
-        let error = Email::new(&settings).err().expect(expected);
+        let error = Email::new(&settings, &Egress::default()).err().expect(expected);
         assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -133,7 +133,10 @@ fn settings(server: &TlsServer) -> EmailSettings {
 }
 
 async fn send(settings: &EmailSettings) -> SendOutcome {
-    Email::new(settings).expect("settings").send(&attempt(firing())).await
+    Email::new(settings, &Egress::default())
+        .expect("settings")
+        .send(&attempt(firing()))
+        .await
 }
 
 fn told(server: &TlsServer) -> Vec<String> {

@@ -25,6 +25,7 @@ use crate::source::http::client::Clients;
 use crate::source::http::failure::missing;
 use crate::source::http::request::{Access, Requester};
 use crate::source::http::settings::{Auth, SecretSource};
+use crate::source::http::way::was_redirected;
 
 /// What is read of an answer that is a failure.
 const FAILURE_BYTES_MAX: u64 = 64 * 1024;
@@ -73,7 +74,7 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         let response = self.response(question).await?;
-        let redirected = self.requester(question).was_redirected(&response);
+        let redirected = was_redirected(&response);
         let elsewhere = redirected.then(|| shown_server(response.url()));
         self.answer(response, question)
             .await
@@ -124,7 +125,7 @@ impl Wire {
         let takes_no_post = match response.status().as_u16() {
             404 | 405 | 501 => true,
             // On the way a redirect has made a GET without parameters of it.
-            status => (400..500).contains(&status) && self.requester(question).was_redirected(&response),
+            status => (400..500).contains(&status) && was_redirected(&response),
         };
         if !takes_no_post {
             return Ok(response);

@@ -30,12 +30,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// a clone of the same sender. `shown` becomes what the API shows beside the targets.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
+    clients: Arc<Clients>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
     shown: Arc<ArcSwap<Discovered>>,
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
-    keep_listing(Discovery::new(jobs), sender, shown, stats, cancel)
+    keep_listing(Discovery::through(clients, jobs), sender, shown, stats, cancel)
 }
 
 /// As [`spawn`], for whatever has targets.
@@ -124,7 +125,11 @@ pub struct Discovery<K: Kind> {
 impl Discovery<ScrapeKind> {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
-        let clients: Arc<Clients> = Arc::default();
+        Self::through(Arc::default(), jobs)
+    }
+
+    /// The targets of these jobs, which are visited by these clients.
+    pub fn through(clients: Arc<Clients>, jobs: Vec<ScrapeJob>) -> Self {
         let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, &clients));
         Self::of(kinds.collect(), Arc::clone(&clients))
     }

@@ -207,6 +207,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let first = spawn(
         vec![with_provider()],
+        Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
@@ -221,6 +222,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let second = spawn(
         vec![with_provider()],
+        Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
@@ -238,6 +240,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let third = spawn(
         vec![with_provider()],
+        Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
