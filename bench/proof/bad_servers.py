@@ -92,7 +92,7 @@ def other_series(proxied):
     """Series of another job, as by a proxy that mixes tenants up."""
     answer = json.loads(proxied.ask()[1])
     if not query_of(proxied).endswith("]") or not answer["data"]["result"]:
-        return html(proxied)
+        return nothing(proxied, "string")
     for series in answer["data"]["result"]:
         series["metric"]["job"] = "elsewhere"
     proxied.answer(200, json.dumps(answer).encode())
@@ -139,7 +139,7 @@ FAULTS = {
     "bad gzip": (bad_gzip, r"gzip|unpack|decod|body"),
     "empty, 200": (empty, None),
     "another type, 200": (another_type, r"another question.*string"),
-    "other series, 200": (other_series, r"another question.*is none of|web page"),
+    "other series, 200": (other_series, r"another question.*(is none of|string)"),
     "partial, 200": (partial, r"store-2"),
     "slow": (slow, r"`timeout` \(2 s\)"),
     "hangs up": (hang_up, r"connection|closed|ended"),

@@ -21,8 +21,13 @@ use crate::engine::stats::Stats;
 use crate::engine::supervisor::Settings;
 use crate::http::control::{Control, ReloadOutcome};
 use crate::source::http::client::Clients;
+use crate::source::probe::listing;
+use crate::source::probe::on_demand::OnDemand;
+use crate::source::probe::probing::Probing;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus;
 use crate::source::scrape::discovery;
+use crate::source::sql;
 use crate::spec::Options;
 
 /// Where files are, how they are read, and what of them a reload may remove.
@@ -98,6 +103,8 @@ fn sources(config: &Config) -> Sources {
     Sources {
         names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
         default: default.map(|server| server.name.clone()),
+        databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
+        probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
 }
 
@@ -128,6 +135,9 @@ pub struct Reloader {
     config_shown: Arc<ArcSwap<String>>,
     external_url: Arc<ArcSwap<String>>,
     discovered: Arc<ArcSwap<Discovered>>,
+    /// The same of probes.
+    discovered_probes: Arc<ArcSwap<Discovered>>,
+    on_demand: Arc<OnDemand>,
     /// The config's `storage.url` at the start: a store is not changed under way.
     storage_at_start: ArcSwap<Option<String>>,
     stop: CancellationToken,
@@ -162,6 +172,7 @@ impl Reloader {
         let (probes, probes_seen) = watch::channel(Arc::default());
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
+        let on_demand = Arc::new(OnDemand::new(probes_seen.clone()));
         let egress = Egress::default();
         let reloader = Self {
             paths,
@@ -179,6 +190,8 @@ impl Reloader {
             config_shown,
             external_url,
             discovered: Arc::default(),
+            discovered_probes: Arc::default(),
+            on_demand,
             storage_at_start: ArcSwap::default(),
             stop,
         };
@@ -197,6 +210,16 @@ impl Reloader {
     /// What discovery saw, for the API.
     pub fn discovered(&self) -> Arc<ArcSwap<Discovered>> {
         Arc::clone(&self.discovered)
+    }
+
+    /// What discovery saw of probes.
+    pub fn discovered_probes(&self) -> Arc<ArcSwap<Discovered>> {
+        Arc::clone(&self.discovered_probes)
+    }
+
+    /// Probes what it is asked for.
+    pub fn on_demand(&self) -> Arc<OnDemand> {
+        Arc::clone(&self.on_demand)
     }
 
     /// Takes over what was read at start, once the store has said which revisions loaded last.
@@ -247,7 +270,8 @@ impl Reloader {
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.
         let known = Arc::clone(&self.servers.borrow());
-        let servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        let mut servers = prometheus::list(&config.servers, &known, &self.clients, &self.stats);
+        servers.extend(sql::list(&config.databases, &known, &self.stats));
         self.servers.send_replace(Arc::new(servers));
         self.config_shown.store(Arc::new(config.shown));
         let mut discovering = self.discovery.lock().await;
@@ -257,6 +281,7 @@ impl Reloader {
         let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
         let clients = Arc::clone(&self.clients);
         discovery::spawn(config.jobs, clients, targets, shown, stats, discovering.clone());
+        self.probe(config.probes, &discovering);
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
         warnings.extend(specs.warnings);
@@ -264,6 +289,18 @@ impl Reloader {
             warnings.push("storage.url has changed; that takes effect at the next start".to_owned());
         }
         Ok(warnings)
+    }
+}
+
+impl Reloader {
+    /// Takes over what is probed, how, and for whom.
+    fn probe(&self, settings: ProbeSettings, cancel: &CancellationToken) {
+        let probing = Arc::new(Probing::new(&settings, Arc::clone(&self.clock)));
+        self.on_demand.replace(Arc::clone(&probing), settings.token);
+        let clients = Arc::clone(&self.clients);
+        let listed = (settings.limits, self.probes.clone());
+        let (shown, stats) = (Arc::clone(&self.discovered_probes), Arc::clone(&self.stats));
+        listing::spawn(settings.jobs, &probing, clients, listed, shown, stats, cancel.clone());
     }
 }
 

@@ -100,6 +100,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         external_url,
         lifecycle_enabled: options.enable_lifecycle,
         nudge: Arc::default(),
+        probes: reloader.on_demand(),
         backfills: Arc::default(),
     };
     // The web ends last, so that a stop can be watched.

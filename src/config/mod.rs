@@ -2,6 +2,7 @@
 
 mod client;
 mod context;
+mod databases;
 mod dialect;
 mod discovery;
 mod environment;
@@ -35,6 +36,7 @@ use crate::notify::settings::ReceiverSettings;
 use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::source::prometheus::settings::ServerSettings;
 use crate::source::scrape::settings::ScrapeJob;
+use crate::source::sql::settings::SqlSettings;
 use crate::spec::codes;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
 use crate::spec::reader::{Fields, Reader};
@@ -53,6 +55,8 @@ pub struct Config {
     pub jobs: Vec<ScrapeJob>,
     /// `prometheus_servers`
     pub servers: Vec<ServerSettings>,
+    /// `sql_servers`
+    pub databases: Vec<SqlSettings>,
     /// `probes`, `probe_modules` and what belongs to them.
     pub probes: ProbeSettings,
     /// `route`, or the default one to the only receiver; `None` without receivers.
@@ -166,6 +170,8 @@ fn read_document(
         ));
     }
     let servers = servers::read(context, &mut fields);
+    let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
+    let databases = databases::read(context, &mut fields, &names);
     let probes = probes::read(context, &mut fields, of_included);
     let receivers_field = fields.get("receivers");
     let receivers = receivers::read(context, receivers_field, &global.mail);
@@ -187,6 +193,7 @@ fn read_document(
         storage_url,
         jobs,
         servers,
+        databases,
         probes,
         route,
         receivers,

@@ -21,11 +21,11 @@ use crate::spec::reader::{Field, Fields};
 /// What `interval` may be.
 const INTERVALS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(1);
 /// What `query_offset` may be.
-const OFFSETS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+pub(super) const OFFSETS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 /// What `timeout` may be.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
+pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
 /// What `max_concurrency` may be.
-const CONCURRENCIES: RangeInclusive<u64> = 1..=100;
+pub(super) const CONCURRENCIES: RangeInclusive<u64> = 1..=100;
 /// What `queries_per_second` may be.
 const RATES: RangeInclusive<f64> = 0.01..=10_000.0;
 /// What `max_answer_size` may be, in bytes.
@@ -88,7 +88,7 @@ fn read_server(context: &mut Context<'_>, item: Field<'_>, known: &[ServerSettin
         interval,
         timeout: read_duration(context, &mut fields, "timeout", TIMEOUT, &TIMEOUTS),
         concurrency: read_concurrency(context, &mut fields),
-        pace: read_pace(context, &mut fields),
+        pace: read_pace(context, &mut fields, Duration::from_secs_f64(1.0 / QUERIES_PER_SECOND)),
         partial_response: partial.unwrap_or_default(),
         answer_bytes_max: size.map_or(ANSWER_BYTES_MAX, |field| read_size(context, field)),
         is_default,
@@ -153,7 +153,7 @@ fn add_headers(context: &mut Context<'_>, field: Field<'_>, http: &mut HttpSetti
 }
 
 /// A duration within its range, else the default.
-fn read_duration(
+pub(super) fn read_duration(
     context: &mut Context<'_>,
     fields: &mut Fields<'_>,
     key: &'static str,
@@ -191,8 +191,7 @@ fn read_concurrency(context: &mut Context<'_>, fields: &mut Fields<'_>) -> usize
 }
 
 /// `queries_per_second`, as the time from one to the next.
-fn read_pace(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Duration {
-    let default = Duration::from_secs_f64(1.0 / QUERIES_PER_SECOND);
+pub(super) fn read_pace(context: &mut Context<'_>, fields: &mut Fields<'_>, default: Duration) -> Duration {
     let Some(field) = fields.get("queries_per_second") else {
         return default;
     };

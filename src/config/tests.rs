@@ -228,7 +228,7 @@ fn mistakes_are_told_with_their_place() {
         ("- a\n".into(), vec!["N019 1:1"]),
         ("{}\n---\n{}\n".into(), vec!["N019 3:1"]),
         ("scrape_config: []\n".into(), vec!["N004 1:1"]),
-        ("probes: [{job_name: web}]\n".into(), vec!["N011 1:1"]),
+        ("retention: {raw: 1d}\n".into(), vec!["N011 1:1"]),
         ("global: {scrape_interval: 0s}\n".into(), vec!["N013 1:27"]),
         (
             "global: {scrape_interval: 1s, scrape_timeout: 2s}\n".into(),

@@ -5,6 +5,8 @@ use super::matcher::Selector;
 use super::objective::Objective;
 use super::selection::Wanted;
 use super::slo::SloId;
+use super::sql::SqlIndicator;
+use super::suggest::suggest;
 
 /// The definition of an SLI.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,8 @@ pub enum IndicatorKind {
     },
     /// Pushed events.
     Events,
+    /// Rows of a database.
+    Sql(SqlIndicator),
     /// Other indicators, weighed.
     Composite(Vec<CompositeMember>),
     /// A query to a system that nines cannot ask.
@@ -66,13 +70,17 @@ pub enum IndicatorKind {
     },
 }
 
-/// The Prometheus servers that can be asked.
+/// The Prometheus servers that can be asked, and the probes that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
     pub names: Option<Vec<String>>,
     /// The one that is asked where an SLO names none.
     pub default: Option<String>,
+    /// The names of the databases that can be asked; `None` where the configuration is not known.
+    pub databases: Option<Vec<String>>,
+    /// The `job_name`s of the probes; `None` where the configuration is not known.
+    pub probes: Option<Vec<String>>,
 }
 
 impl Sources {
@@ -81,6 +89,22 @@ impl Sources {
         self.names
             .as_ref()
             .is_some_and(|names| names.iter().all(|known| known != name))
+    }
+
+    /// Why there can be no verdicts of this probe.
+    fn lack_of_probe(&self, job: &str) -> Option<String> {
+        let probes = self.probes.as_ref()?;
+        if probes.iter().any(|known| known == job) {
+            return None;
+        }
+        let near = suggest(job, probes.iter().map(String::as_str));
+        let mend = near.map_or_else(
+            || "add it there, or write the `job_name` of one that is there".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Some(format!(
+            "it counts the probe \"{job}\", which is not among `probes` in nines.yml; {mend}"
+        ))
     }
 }
 
@@ -244,6 +268,7 @@ impl Indicator {
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Sql(_)
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => Vec::new(),
         }
@@ -253,6 +278,10 @@ impl Indicator {
     /// becomes what it counts on scraped targets. Anything else stays as it is.
     #[must_use]
     pub fn fed_by(self, sources: &Sources) -> Self {
+        if let (IndicatorKind::Sql(_), None, Some([only])) = (&self.kind, &self.source, sources.databases.as_deref()) {
+            let source = Some(only.clone());
+            return Self { source, ..self };
+        }
         match (self.kind, self.source, &sources.default) {
             (kind @ IndicatorKind::PromQl(_), None, Some(default)) => Self {
                 kind,
@@ -294,12 +323,18 @@ impl Indicator {
                 )
             });
         }
+        if let (IndicatorKind::Sql(_), Some(source)) = (&self.kind, &self.source) {
+            let known = sources.databases.as_ref();
+            return known
+                .is_some_and(|known| !known.contains(source))
+                .then(|| format!("it asks the database \"{source}\", which is not among `sql_servers` in nines.yml"));
+        }
         let what = match &self.kind {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
-            | IndicatorKind::Probe { .. }
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
+            IndicatorKind::Probe { job } => return sources.lack_of_probe(job),
             IndicatorKind::PromQl(PromQlIndicator {
                 form: PromQlForm::Latency { .. },
                 ..
@@ -310,6 +345,10 @@ impl Indicator {
             IndicatorKind::PromQl(_) => {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
                  under `prometheus_servers` in nines.yml"
+            }
+            IndicatorKind::Sql(_) => {
+                "it asks a database, and `sql_servers` in nines.yml names none, or several of which none is named by \
+                 `source`"
             }
             IndicatorKind::Events => "pushed events are not taken by this version yet",
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
@@ -330,6 +369,7 @@ impl Indicator {
             IndicatorKind::PromQl(PromQlIndicator { form, .. }) => format!("promql {form:?}"),
             IndicatorKind::Probe { job } => format!("probe {job}"),
             IndicatorKind::Events => "events".to_owned(),
+            IndicatorKind::Sql(sql) => format!("sql {} every {:?}", sql.query, sql.every),
             IndicatorKind::Composite(members) => format!("composite {members:?}"),
             IndicatorKind::Foreign { system } => format!("foreign {system}"),
         };

@@ -60,7 +60,8 @@ pub async fn same_site(State(state): State<HttpState>, request: Request, next: N
     next.run(request).await
 }
 
-fn is_foreign(headers: &HeaderMap, uri: &Uri, external_url: &str) -> bool {
+/// Whether a request was sent by another site's page.
+pub fn is_foreign(headers: &HeaderMap, uri: &Uri, external_url: &str) -> bool {
     let text = |name| {
         headers
             .get(name)

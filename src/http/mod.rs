@@ -45,6 +45,7 @@ pub fn router(state: HttpState) -> Router {
         .merge(pages())
         .merge(api())
         .route("/metrics", get(metrics::get))
+        .route("/probe", get(api::probe::get))
         .route("/-/reload", post(probes::reload).put(probes::reload))
         .fallback(web::not_found)
         .method_not_allowed_fallback(web::method_not_allowed)

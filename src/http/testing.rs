@@ -1,5 +1,6 @@
 //! A hand-made state for tests: SLOs in every condition, hostile labels, a store in memory.
 
+pub mod probes;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,7 @@ pub fn state_without_store() -> HttpState {
         external_url: Arc::new(ArcSwap::from_pointee("http://nines.example".to_owned())),
         lifecycle_enabled: false,
         nudge: Arc::new(tokio::sync::Notify::new()),
+        probes: Arc::new(probes::Probes::default()),
         backfills: Arc::default(),
     }
 }

@@ -4,5 +4,6 @@ pub mod http;
 pub mod probe;
 pub mod prometheus;
 pub mod scrape;
+pub mod sql;
 #[cfg(test)]
 pub(crate) mod testing;

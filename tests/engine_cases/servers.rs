@@ -443,21 +443,26 @@ pub async fn an_answer_that_is_empty_for_a_while_takes_nothing_back(database: Da
 }
 
 pub async fn one_strange_page_does_not_change_how_an_slo_is_read(database: Database) {
-    let server = FakeServer::default();
-    let expected = history(&server, &[(400, 380)]);
     let slos = SLO.replace(
         "total: requests_total, bad: 'requests_total{code=\"500\"}'",
         "total: 'sum(increase(requests_total[{{.window}}]))', bad: 'sum(increase(requests_total{code=\"500\"}[{{.window}}]))'",
     );
     assert!(slos.contains("increase"), "{slos}");
-    let Some(mut reading) = Reading::begin(database, &slos, server).await else {
-        return;
-    };
-    let faults = [QueryFailureReason::Format, QueryFailureReason::Format];
-    reading.server.faults.lock().expect("no panic").extend(faults);
-    assert!(matches!(reading.step(false).await, Err(ReadError::Query(_))));
-    assert!(reading.reader.state().is_none(), "nothing was decided");
-    reading.server.faults.lock().expect("no panic").clear();
-    reading.read_all().await;
-    reading.shows("from raw samples, across the gap", expected).await;
+    for (reason, decides) in [
+        (QueryFailureReason::Format, false),
+        (QueryFailureReason::BadQuery, true),
+    ] {
+        let server = FakeServer::default();
+        let expected = history(&server, &[(400, 380)]);
+        *server.computed.lock().expect("no panic") = Some(|_, _| Some(1.0));
+        let Some(mut reading) = Reading::begin(database, &slos, server).await else {
+            return;
+        };
+        reading.server.faults.lock().expect("no panic").push_back(reason);
+        assert_eq!(reading.step(false).await.is_ok(), decides, "{reason:?}");
+        assert_eq!(reading.reader.state().is_some(), decides, "{reason:?}");
+        reading.read_all().await;
+        let what = format!("{reason:?}: from raw samples, across the gap");
+        reading.shows(&what, expected).await;
+    }
 }

@@ -68,9 +68,12 @@ pub(super) fn read_limits(context: &mut Context<'_>, fields: &mut Fields<'_>) ->
     if let Some(most) = fields.get("per_host").and_then(|field| read_most(context, field)) {
         limits.per_host = most;
     }
+    if let Some(most) = fields.get("per_kind").and_then(|field| read_most(context, field)) {
+        limits.per_kind = most;
+    }
     for kind in ProbeKind::ALL {
         if let Some(most) = fields.get(kind.word()).and_then(|field| read_most(context, field)) {
-            limits.set(kind, most);
+            limits.kinds.push((kind, most));
         }
     }
     fields.finish(&mut context.reader);

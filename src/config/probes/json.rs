@@ -11,10 +11,10 @@ use crate::spec::codes;
 use crate::spec::reader::{Field, Fields};
 use crate::spec::yaml::{Node, Value};
 
-/// The longest expression, in bytes: what is nested deeply is costly to read.
-const CEL_BYTES_MAX: usize = 4096;
-/// How deeply an expression may be nested in brackets.
-const CEL_DEPTH_MAX: usize = 32;
+/// The longest expression or path, in bytes.
+const BYTES_MAX: usize = 2048;
+/// How deeply an expression or path may be nested: what reads them does so by calling itself.
+const DEPTH_MAX: usize = 32;
 
 const OPS: [(&str, CompareOp); 4] = [
     ("lte", CompareOp::Lte),
@@ -27,15 +27,10 @@ const OPS: [(&str, CompareOp); 4] = [
 pub(super) fn read_cel(context: &mut Context<'_>, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
     let field = fields.get(key)?;
     let text = context.reader.filled(field)?;
-    let problem = if text.len() > CEL_BYTES_MAX {
-        Some(format!("it may have {CEL_BYTES_MAX} bytes"))
-    } else if depth(&text) > CEL_DEPTH_MAX {
-        Some(format!("brackets may be nested {CEL_DEPTH_MAX} deep"))
-    } else {
-        let compiled = Program::compile(&text);
-        let errors = compiled.err().map(|errors| errors.errors);
-        errors.map(|errors| errors.into_iter().next().map_or_else(String::new, |error| error.msg))
-    };
+    let problem = too_much(&text).or_else(|| {
+        let errors = Program::compile(&text).err()?.errors;
+        Some(errors.into_iter().next().map_or_else(String::new, |error| error.msg))
+    });
     let Some(why) = problem else {
         return Some(text);
     };
@@ -44,17 +39,29 @@ pub(super) fn read_cel(context: &mut Context<'_>, fields: &mut Fields<'_>, key: 
     None
 }
 
-fn depth(text: &str) -> usize {
-    let (mut depth, mut most) = (0_usize, 0);
+/// Why a text is not even tried: it is too long, or nested so deeply that reading it would be the end of the stack.
+fn too_much(text: &str) -> Option<String> {
+    if text.len() > BYTES_MAX {
+        return Some(format!("it may have {BYTES_MAX} bytes"));
+    }
+    let (mut brackets, mut signs, mut questions) = (0_usize, 0, 0);
     for byte in text.bytes() {
         match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'(' | b'[' | b'{' => brackets += 1,
+            b')' | b']' | b'}' => brackets = brackets.saturating_sub(1),
+            b'?' => questions += 1,
             _ => {}
         }
-        most = most.max(depth);
+        match byte {
+            b'!' | b'-' => signs += 1,
+            byte if byte.is_ascii_whitespace() => {}
+            _ => signs = 0,
+        }
+        if brackets.max(signs).max(questions) > DEPTH_MAX {
+            return Some(format!("it may be nested {DEPTH_MAX} deep"));
+        }
     }
-    most
+    None
 }
 
 /// `fail_if_body_json_not_matches`
@@ -105,10 +112,13 @@ fn read_condition(context: &mut Context<'_>, item: Field<'_>) -> Option<JsonCond
 
 fn read_path(context: &mut Context<'_>, field: Field<'_>) -> Option<(JsonPath, String)> {
     let text = context.reader.filled(field)?;
-    match JsonPath::parse(&text) {
+    let read = too_much(&text).map_or_else(
+        || JsonPath::parse(&text).map_err(|error| error.message().to_owned()),
+        Err,
+    );
+    match read {
         Ok(path) => Some((path, text)),
-        Err(error) => {
-            let why = error.message();
+        Err(why) => {
             let message = format!("`path` is no JSON path such as `$.status` or `$.checks[*].ok`: {why}");
             context.reader.report(&codes::PATTERN, field.node.span, message);
             None

@@ -1,6 +1,5 @@
 //! Probes: what is probed, how, and who is told of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,41 +25,6 @@ pub struct ListedProbe {
     pub prober: Arc<dyn Prober>,
     /// Changes exactly when target or prober do; an unchanged target goes on undisturbed.
     pub config_hash: u64,
-}
-
-/// How many probes there may be at the same time; what is due beyond that waits, and is skipped when it waits too long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeLimits {
-    /// Of one host.
-    pub per_host: usize,
-    /// Of a kind, where it has a number of its own.
-    kinds: BTreeMap<ProbeKind, usize>,
-}
-
-/// The default of `per_host`.
-pub const PROBES_PER_HOST: usize = 8;
-/// How many probes of a kind there may be at the same time where nothing else is said.
-pub const PROBES_PER_KIND: usize = 512;
-
-impl Default for ProbeLimits {
-    fn default() -> Self {
-        Self {
-            per_host: PROBES_PER_HOST,
-            kinds: BTreeMap::new(),
-        }
-    }
-}
-
-impl ProbeLimits {
-    /// How many probes of this kind there may be at the same time.
-    pub fn of(&self, kind: ProbeKind) -> usize {
-        self.kinds.get(&kind).copied().unwrap_or(PROBES_PER_KIND)
-    }
-
-    /// Sets the number of a kind.
-    pub fn set(&mut self, kind: ProbeKind, most: usize) {
-        self.kinds.insert(kind, most);
-    }
 }
 
 /// Who may ask for a probe.

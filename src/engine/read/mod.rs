@@ -11,6 +11,7 @@ pub mod keys;
 pub mod plan;
 pub mod progress;
 pub mod reader;
+pub mod rows;
 pub mod samples;
 pub mod span;
 pub mod state;

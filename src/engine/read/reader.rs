@@ -11,7 +11,7 @@ use super::samples::ChunkRead;
 use super::span::{boundary, gather};
 use super::state::{ReadState, Way};
 use super::steps::{REREAD, aligned, first_step, learn_step, span_begin, span_end};
-use super::{samples, steps};
+use super::{rows, samples, steps};
 use crate::domain::counting::Note;
 use crate::domain::counting::range::{RangeCount, RangeCursor};
 use crate::domain::indicator::IndicatorKind;
@@ -137,6 +137,9 @@ impl Reader {
         let live_from = boundary(now - alerting).max(from);
         let at = boundary(now - server.query_offset);
         let asked = server.server.as_ref();
+        if let IndicatorKind::Sql(sql) = &slo.indicator.kind {
+            return Ok(self.in_steps(sql.every, from, live_from));
+        }
         let is_computed = match (&slo.indicator.kind, counted(slo)) {
             (IndicatorKind::PromQl(promql), Some(counted)) => {
                 !samples::can_be_read(asked, &counted, &promql.form, at).await?
@@ -147,12 +150,7 @@ impl Reader {
         let way = match form(slo) {
             Some(form) if is_computed => {
                 let step = first_step(asked, (&form, &slo.indicator.group_by), at).await?;
-                let (from, live_from) = (aligned(from, step), aligned(live_from, step));
-                Way::Steps {
-                    step,
-                    read_until: live_from,
-                    history: (from < live_from).then_some((from, live_from)),
-                }
+                return Ok(self.in_steps(step, from, live_from));
             }
             _ => Way::Samples {
                 live: RangeCursor::new(live_from),
@@ -161,6 +159,17 @@ impl Reader {
             },
         };
         Ok(self.standing(from, way))
+    }
+
+    /// The state in which nothing was read yet, and is read in steps of this length.
+    fn in_steps(&self, step: Duration, from: Timestamp, live_from: Timestamp) -> ReadState {
+        let (from, live_from) = (aligned(from, step), aligned(live_from, step));
+        let way = Way::Steps {
+            step,
+            read_until: live_from,
+            history: (from < live_from).then_some((from, live_from)),
+        };
+        self.standing(from, way)
     }
 
     /// The state in which the SLO is read in this way, with a history from there.
@@ -384,9 +393,13 @@ impl Reader {
         step: Duration,
         (after, until): (Timestamp, Timestamp),
     ) -> Result<ChunkRead, QueryFailure> {
-        let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
-        let groups = &self.entry.slo.indicator.group_by;
-        let read = steps::read(server.server.as_ref(), (&form, groups), step, after, until).await?;
+        let (asked, indicator) = (server.server.as_ref(), &self.entry.slo.indicator);
+        let read = if let IndicatorKind::Sql(sql) = &indicator.kind {
+            rows::read(asked, (sql, &indicator.group_by), after, until).await?
+        } else {
+            let form = form(&self.entry.slo).ok_or_else(no_such_way)?;
+            steps::read(asked, (&form, &indicator.group_by), step, after, until).await?
+        };
         self.chunk(of_past).answered(read.samples);
         Ok(read)
     }

@@ -30,14 +30,11 @@ pub async fn can_be_read(
     form: &PromQlForm,
     at: Timestamp,
 ) -> Result<bool, QueryFailure> {
-    use QueryFailureReason as Reason;
     let (mut found, mut refused) = (0, None);
     for selector in asked_selectors(indicator) {
         match server.samples(&selector, at - LOOKBACK, at).await {
             Ok(answer) => found += answer.series.len(),
-            Err(failure) if [Reason::BadQuery, Reason::Format, Reason::TooMuch].contains(&failure.reason) => {
-                refused = Some(failure);
-            }
+            Err(failure) if is_refusal(&failure) => refused = Some(selector.clone()),
             Err(failure) => return Err(failure),
         }
         if largest(server, &count_query(&selector), at).await? > SERIES_MAX {
@@ -49,15 +46,25 @@ pub async fn can_be_read(
     }
     let (until, step) = (aligned(at, CHUNK_MIN), CHUNK_MIN);
     match steps::read(server, (form, &indicator.group_by), step, until - LOOKBACK, until).await {
-        Ok(read) if read.samples > 0 => Ok(false),
-        // Who answers nothing, or first nonsense and then nothing, has shown nothing of what it can.
-        Ok(_) => match refused {
-            Some(failure) if failure.reason == Reason::Format => Err(failure),
-            refused => Ok(refused.is_none()),
+        Ok(read) if read.samples > 0 => match refused {
+            None => Ok(false),
+            // It may not have been ready: how an SLO is read is for long.
+            Some(selector) => match server.samples(&selector, at - LOOKBACK, at).await {
+                Ok(answer) => Ok(found + answer.series.len() > 0),
+                Err(failure) if is_refusal(&failure) => Ok(false),
+                Err(failure) => Err(failure),
+            },
         },
-        Err(failure) if refused.is_none() && failure.reason == Reason::BadQuery => Ok(true),
+        Ok(_) => Ok(refused.is_none()),
+        Err(failure) if refused.is_none() && failure.reason == QueryFailureReason::BadQuery => Ok(true),
+        // Who answers nothing has shown nothing of what it can.
         Err(failure) => Err(failure),
     }
+}
+
+/// The server says itself that it gives no such samples. An answer that cannot be understood says nothing of that.
+fn is_refusal(failure: &QueryFailure) -> bool {
+    [QueryFailureReason::BadQuery, QueryFailureReason::TooMuch].contains(&failure.reason)
 }
 
 /// Whether a server has the histogram as a native one only.

@@ -3,6 +3,7 @@
 pub mod backfills;
 pub mod engine;
 pub mod notifications;
+pub mod probe;
 pub mod silences;
 pub mod slos;
 pub mod status;

@@ -5,6 +5,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::egress::Egress;
 use crate::notify::settings::SecretRef;
 use crate::notify::testing::{attempt, firing, hostile, resolved};
 use crate::secret::Secret;

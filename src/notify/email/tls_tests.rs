@@ -11,6 +11,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
+use crate::egress::Egress;
 use crate::notify::settings::SecretRef;
 use crate::notify::testing::{attempt, firing};
 use crate::secret::Secret;

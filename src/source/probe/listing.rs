@@ -20,10 +20,10 @@ use crate::domain::shown::shown_address;
 use crate::domain::time::{format_duration, parse_duration};
 use crate::domain::verdict::{Fault, ProbeTarget, Reason, Verdict};
 use crate::engine::discovered::Discovered;
-use crate::engine::ports::{ListedProbe, Prober};
+use crate::engine::ports::{ListedProbe, ListedProbes, ProbeLimits, Prober};
 use crate::engine::stats::Stats;
 use crate::source::http::client::Clients;
-use crate::source::scrape::discovery::{Discovery, keep_listing};
+use crate::source::scrape::discovery::{Discovery, are_same, keep_listing};
 use crate::source::scrape::job::{Found, Kind, Listed, Outcome, Places};
 use crate::source::scrape::target::kept;
 
@@ -33,12 +33,24 @@ pub fn spawn(
     jobs: Vec<ProbeJob>,
     probing: &Arc<Probing>,
     clients: Arc<Clients>,
-    sender: watch::Sender<Arc<Vec<ListedProbe>>>,
+    (limits, sender): (ProbeLimits, watch::Sender<Arc<ListedProbes>>),
     shown: Arc<ArcSwap<Discovered>>,
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
-    keep_listing(discovery(jobs, probing, clients), sender, shown, stats, cancel)
+    let mut discovery = discovery(jobs, probing, clients);
+    discovery.adopt(&sender.borrow().probes);
+    let give = move |probes: Vec<ListedProbe>| {
+        let limits = limits.clone();
+        sender.send_if_modified(|known| {
+            let is_new = known.limits != limits || !are_same(&known.probes, &probes);
+            if is_new {
+                *known = Arc::new(ListedProbes { probes, limits });
+            }
+            is_new
+        });
+    };
+    keep_listing(discovery, give, shown, stats, cancel)
 }
 
 /// Lists the targets once, as far as they are known without asking anybody.

@@ -15,7 +15,7 @@ use super::settings::{ProbeModule, Protocol};
 use crate::domain::egress::Origin;
 use crate::domain::probe_address::ProbeAddress;
 use crate::domain::verdict::Verdict;
-use crate::engine::ports::{Admission, ListedProbe, ProbeOnDemand, ProbeRequest, Prober, Refusal};
+use crate::engine::ports::{Admission, ListedProbes, ProbeOnDemand, ProbeRequest, Prober, Refusal};
 use crate::source::http::settings::SecretSource;
 
 /// So many probes on demand run at the same time.
@@ -26,7 +26,7 @@ const TOKEN_BYTES_MAX: u64 = 64 << 10;
 /// Probes what it is asked for. What nobody has configured may not lie within private networks.
 pub struct OnDemand {
     current: ArcSwapOption<Current>,
-    listed: watch::Receiver<Arc<Vec<ListedProbe>>>,
+    listed: watch::Receiver<Arc<ListedProbes>>,
     permits: Semaphore,
 }
 
@@ -37,7 +37,7 @@ struct Current {
 
 impl OnDemand {
     /// Refuses everything until it is told how to probe; `listed` are the targets that the configuration names.
-    pub fn new(listed: watch::Receiver<Arc<Vec<ListedProbe>>>) -> Self {
+    pub fn new(listed: watch::Receiver<Arc<ListedProbes>>) -> Self {
         Self {
             current: ArcSwapOption::empty(),
             listed,
@@ -53,7 +53,7 @@ impl OnDemand {
     /// Who has chosen this address: a target that is probed anyway may be asked for by everybody.
     fn origin(&self, address: &ProbeAddress) -> Origin {
         let listed = self.listed.borrow();
-        if listed.iter().any(|listed| listed.target.target == address.shown) {
+        if listed.probes.iter().any(|listed| listed.target.target == address.shown) {
             Origin::Configured
         } else {
             Origin::Requested

@@ -4,9 +4,9 @@
 
 mod answer;
 mod failure;
-mod pace;
+pub(super) mod pace;
 mod question;
-mod rest;
+pub(super) mod rest;
 pub mod server;
 pub mod settings;
 #[cfg(test)]

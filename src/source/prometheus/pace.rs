@@ -9,7 +9,7 @@ use crate::source::http::now;
 
 /// Lets questions through at a steady rate, and a second's worth of them at once after a pause.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::source) struct Pace {
     gap: Duration,
     /// How far ahead of its turn a question may go.
     burst: Duration,

@@ -15,7 +15,7 @@ const FIRST_REST: Duration = Duration::from_secs(15);
 
 /// The circuit breaker of one server.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(in crate::source) struct Rest {
     begun: Instant,
     /// For so long after an answer, a question that takes too long says nothing of the server.
     lives_for: Duration,

@@ -36,20 +36,30 @@ pub fn spawn(
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
-    keep_listing(Discovery::through(clients, jobs), sender, shown, stats, cancel)
+    let mut discovery = Discovery::through(clients, jobs);
+    discovery.adopt(&sender.borrow());
+    let give = move |listed: Vec<ListedTarget>| {
+        sender.send_if_modified(|known| {
+            let is_new = !are_same(known, &listed);
+            if is_new {
+                *known = Arc::new(listed);
+            }
+            is_new
+        });
+    };
+    keep_listing(discovery, give, shown, stats, cancel)
 }
 
-/// As [`spawn`], for whatever has targets.
+/// As [`spawn`], for whatever has targets, and whoever takes them.
 pub fn keep_listing<K: Kind>(
     mut discovery: Discovery<K>,
-    sender: watch::Sender<Arc<Vec<K::Listed>>>,
+    mut give: impl FnMut(Vec<K::Listed>) + Send + 'static,
     shown: Arc<ArcSwap<Discovered>>,
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         discovery.stats = stats;
-        discovery.adopt(&sender.borrow());
         let changed = Arc::new(Notify::new());
         discovery.ask_providers(&changed, &cancel);
         let look_every = discovery.look_every();
@@ -67,7 +77,7 @@ pub fn keep_listing<K: Kind>(
             }
             if let Some(listed) = listed {
                 publish_shown(&shown, discovery.take_discovered());
-                sender.send_if_modified(|known| publish(known, listed));
+                give(listed);
             }
             // Where nothing can change this waits on: a channel without a sender would look like the end to those who
             // listen.
@@ -85,14 +95,10 @@ pub fn list_once(jobs: Vec<ScrapeJob>) -> Vec<ListedTarget> {
     Discovery::new(jobs).list()
 }
 
-/// Replaces the list where it has changed.
-fn publish<L: Listed>(known: &mut Arc<Vec<L>>, listed: Vec<L>) -> bool {
+/// Whether two lists are of the same targets, asked in the same way.
+pub fn are_same<L: Listed>(known: &[L], listed: &[L]) -> bool {
     let same = |(old, new): (&L, &L)| old.config_hash() == new.config_hash() && old.key() == new.key();
-    if known.len() == listed.len() && known.iter().zip(&listed).all(same) {
-        return false;
-    }
-    *known = Arc::new(listed);
-    true
+    known.len() == listed.len() && known.iter().zip(listed).all(same)
 }
 
 /// Swaps in what is shown where it has changed.

@@ -79,4 +79,23 @@ receivers:
     webhook_configs: [{url: 'https://hooks.example/nines', secret: 'whsec_aHVudGVyMmh1bnRlcjJodW50ZXIy'}]
 ",
     },
+    Example {
+        code: "N049",
+        wrong: "\
+probe_modules:
+  shop:
+    prober: http
+    http: {fail_if_body_not_matches_regexp: ['(healthy|ok']}
+probes:
+  - {job_name: shop, module: shop, targets: ['https://shop.example/']}
+",
+        right: "\
+probe_modules:
+  shop:
+    prober: http
+    http: {fail_if_body_not_matches_regexp: ['(healthy|ok)']}
+probes:
+  - {job_name: shop, module: shop, targets: ['https://shop.example/']}
+",
+    },
 ];

@@ -153,6 +153,31 @@ slos:
 ",
     },
     Example {
+        code: "L025",
+        wrong: "\
+version: nines/v1
+service: shop
+slos:
+  - name: availability
+    objective: 99.9
+    window: 30d
+    indicator:
+      total: sum(rate(requests_total[{{.window}}]))
+      bad: sum(increase(errors_total[{{.window}}]))
+",
+        right: "\
+version: nines/v1
+service: shop
+slos:
+  - name: availability
+    objective: 99.9
+    window: 30d
+    indicator:
+      total: sum(rate(requests_total[{{.window}}]))
+      bad: sum(rate(errors_total[{{.window}}]))
+",
+    },
+    Example {
         code: "I003",
         wrong: "\
 apiVersion: v1

@@ -1,9 +1,13 @@
 //! Indicators of the native format.
 
+use std::time::Duration;
+
 use super::query::{self, Counted, read_selector};
 use super::{composite, strangers, threshold};
 use crate::domain::indicator::{CompareOp, Indicator, IndicatorKind, PromQlForm, PromQlIndicator, RatioPart};
 use crate::domain::matcher::Selector;
+use crate::domain::sql::SqlIndicator;
+use crate::domain::time::{DAY_MINUTES, MINUTE_MS, millis};
 use crate::spec::codes;
 use crate::spec::query::{Ranges, ratio, raw_ratio, selects_good, threshold as query_threshold};
 use crate::spec::reader::{Field, Fields, Reader};
@@ -11,7 +15,7 @@ use crate::spec::reader::{Field, Fields, Reader};
 /// More labels than this make no group that a person could name.
 const GROUP_LABELS_MAX: usize = 16;
 /// The forms of an indicator, each with its keys; the first one gives it its name.
-const FORMS: [&[&str]; 8] = [
+const FORMS: [&[&str]; 9] = [
     &["total", "bad", "good"],
     &["latency", "threshold", "histogram"],
     &["gauge", "op", "value"],
@@ -19,6 +23,7 @@ const FORMS: [&[&str]; 8] = [
     &["error_ratio", "success_ratio"],
     &["probe"],
     &["events"],
+    &["sql", "every"],
     &["composite"],
 ];
 
@@ -114,6 +119,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<
             Fields::open(reader, field)?.finish(reader);
             Some(plain(IndicatorKind::Events))
         }),
+        "sql" => read_sql(reader, &keys).map(plain),
         _ => keys
             .get("composite")
             .and_then(|field| composite::read(reader, field, outside))
@@ -148,7 +154,7 @@ fn choose_form(reader: &mut Reader<'_>, whole: Field<'_>, found: &[Field<'_>]) -
         [] => {
             let message = "the indicator says nothing; write `total` and `bad`, `latency` and `threshold`, or `gauge`, \
                            `op` and `value`";
-            let hint = "other forms are `boolean`, `error_ratio`, `probe`, `events` and `composite`";
+            let hint = "other forms are `boolean`, `error_ratio`, `probe`, `events`, `sql` and `composite`";
             reader.report_with(&codes::INDICATOR, whole.key_span, message, Some(hint.to_owned()));
             None
         }
@@ -299,6 +305,31 @@ fn read_gauge(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<Indicator> {
     op.zip(value).map(|_| indicator)
 }
 
+/// A query to a database, and how long the periods are that it is asked for.
+fn read_sql(reader: &mut Reader<'_>, keys: &Keys<'_>) -> Option<IndicatorKind> {
+    let field = keys.need(reader, "sql")?;
+    let every = match keys.get("every") {
+        None => Some(Duration::from_mins(1)),
+        Some(field) => reader.duration(field).filter(|every| {
+            let minutes = millis(*every) / MINUTE_MS;
+            let fits = millis(*every) % MINUTE_MS == 0 && minutes > 0 && DAY_MINUTES % minutes == 0;
+            if !fits {
+                let message = "`every` must be whole minutes that divide a day evenly, such as 1m, 5m, 1h or 1d";
+                reader.report(&codes::DURATION, field.node.span, message);
+            }
+            fits
+        }),
+    };
+    let query = reader.filled(field)?;
+    if let Some(problem) = SqlIndicator::problem(&query) {
+        let hint = "select count(*) as total, count(*) filter (where paid_at < created_at + interval '1 day') as good \
+                    from orders where created_at >= {{.from}} and created_at < {{.until}}";
+        reader.report_with(&codes::INDICATOR, field.node.span, problem, Some(hint.to_owned()));
+        return None;
+    }
+    every.map(|every| IndicatorKind::Sql(SqlIndicator { query, every }))
+}
+
 /// A value that is compared: a gauge, or what a query gives; its ranges are its own affair.
 fn read_compared(
     reader: &mut Reader<'_>,
@@ -322,7 +353,7 @@ fn set_source(reader: &mut Reader<'_>, field: Field<'_>, indicator: &mut Indicat
         _ => "",
     };
     if !what.is_empty() {
-        let message = format!("`source` names a Prometheus server, which means nothing for {what}");
+        let message = format!("`source` names a Prometheus server or a database, which means nothing for {what}");
         reader.report(&codes::CONFLICT, field.key_span, message);
         return None;
     }

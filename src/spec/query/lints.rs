@@ -50,6 +50,55 @@ pub(super) fn first_fixed_range(expr: &Expr) -> Option<Place> {
     first
 }
 
+/// Says where numbers of events meet events per second, in one query or between two that are divided. A query that is
+/// scaled by a number may make the one of the other.
+pub(super) fn mixed_units(reader: &mut Reader<'_>, queries: &[&Query]) {
+    let mut first: Option<&str> = None;
+    let mut found = None;
+    for query in queries {
+        let mut is_scaled = false;
+        query.expr.walk(&mut |expr| match &expr.kind {
+            ExprKind::Call { function, .. } if matches!(function.name, "rate" | "irate" | "increase") => {
+                let is_count = |name: &str| name == "increase";
+                let known = *first.get_or_insert(function.name);
+                if is_count(known) != is_count(function.name) && found.is_none() {
+                    found = Some((*query, expr.place, known, function.name));
+                }
+            }
+            ExprKind::Binary {
+                op: BinaryOp::Multiply | BinaryOp::Divide,
+                left,
+                right,
+                ..
+            } => is_scaled |= [left, right].iter().any(|side| has_no_selector(side)),
+            _ => {}
+        });
+        if is_scaled {
+            return;
+        }
+    }
+    let Some((query, place, known, other)) = found else {
+        return;
+    };
+    let of = |name| {
+        if name == "increase" {
+            "events"
+        } else {
+            "events per second"
+        }
+    };
+    let message = format!("`{other}` gives {}, and `{known}` beside it {}", of(other), of(known));
+    let hint = format!("write `{known}` here, too");
+    let span = query.place(reader, place);
+    reader.report_with(&codes::MIXED_UNITS, span, message, Some(hint));
+}
+
+fn has_no_selector(expr: &Expr) -> bool {
+    let mut has_none = true;
+    expr.walk(&mut |expr| has_none &= !matches!(expr.kind, ExprKind::Selector(_) | ExprKind::Matrix { .. }));
+    has_none
+}
+
 /// What is odd about the query of the bad or good events.
 pub(super) fn part(reader: &mut Reader<'_>, query: &Query, part_is: RatioPart) {
     comparison(reader, query);

@@ -138,6 +138,7 @@ pub(super) fn ratio_of(
         reader.report(&codes::BAD_IS_TOTAL, part.span, message);
     }
     lints::part(reader, part, part_is);
+    lints::mixed_units(reader, &[total, part]);
     let understood = promql::understand_ratio(&total.expr, &part.expr, part_is, known);
     let is_plain = [total, part]
         .iter()
@@ -155,6 +156,7 @@ pub(super) fn ratio_of(
 /// The indicator of one query that gives the ratio itself.
 pub(super) fn raw_ratio(reader: &mut Reader<'_>, query: &Query, ratio_of: RatioPart) -> Indicator {
     lints::comparison(reader, query);
+    lints::mixed_units(reader, &[query]);
     let understood = promql::understand_raw(&query.expr, ratio_of);
     let form = PromQlForm::RawRatio {
         query: query.text.clone(),

@@ -133,9 +133,38 @@ fn what_is_odd_about_two_queries_is_said() {
             vec!["I001 2:4"],
         ),
         ("sum(rate(calls_success_total[{{.window}}]))", vec!["L015 2:13"]),
+        ("sum(irate(b[{{.window}}]))", vec![]),
+        ("sum(increase(b[{{.window}}]))", vec!["I001 2:4", "L025 2:8"]),
+        ("sum(increase(b[{{.window}}])) / 300", vec!["I001 2:4"]),
+        (
+            "sum(rate(b[{{.window}}])) + sum(increase(c[{{.window}}]))",
+            vec!["I001 2:4", "L025 2:36"],
+        ),
+        ("b:rate{{.window}}", vec!["I001 2:4"]),
         ("sum(rate(calls_not_succeeded_total[{{.window}}]))", vec![]),
     ] {
         assert_eq!(of_two(RATE, part, RatioPart::Bad).1, expected, "{part}");
+    }
+}
+
+#[test]
+fn a_ratio_of_events_and_events_per_second_is_doubted() {
+    for (query, expected) in [
+        ("sum(rate(b[5m])) / sum(increase(t[5m]))", vec!["L025 1:27"]),
+        ("1 - sum(increase(g[5m])) / sum(irate(t[5m]))", vec!["L025 1:35"]),
+        ("sum(rate(b[5m]) * 300) / sum(increase(t[5m]))", vec![]),
+        ("sum(rate(b[5m])) / sum(rate(t[5m]))", vec![]),
+    ] {
+        let text = format!("q: {query}\n");
+        let root = root(&text);
+        let mut reader = Reader::new(&text, "f.yaml");
+        let found = self::query(&mut reader, &root);
+        raw_ratio(&mut reader, &found, RatioPart::Bad);
+        let said: Vec<String> = said(reader)
+            .into_iter()
+            .filter(|said| said.starts_with("L025"))
+            .collect();
+        assert_eq!(said, expected, "{query}");
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod queries;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::queries::weight;
@@ -36,43 +36,46 @@ pub fn count_steps(
     last: Timestamp,
     step: Duration,
 ) -> RangeCount {
-    let minutes = (millis(step) / MINUTE_MS).max(1);
-    let step_ms = minutes * MINUTE_MS;
+    let (minutes, step_ms) = length(step);
     let mut reader = Reader::new(form, step_ms);
-    let mut by_group: BTreeMap<Group, BTreeMap<Timestamp, Cell>> = BTreeMap::new();
     let mut count = RangeCount::default();
-    for (role, answer) in answers {
-        for series in &answer.series {
-            let cells = by_group.entry(group_of(group_by, &series.labels)).or_default();
-            for (at, value) in &series.samples {
-                if (first..=last).contains(at) && at.since(first) % step_ms == 0 {
-                    reader.read(*role, *value, *at, cells.entry(*at).or_default());
-                    count.matched_at = count.matched_at.max(Some(*at));
-                }
-            }
-        }
-    }
-    for (group, cells) in &by_group {
-        for (at, cell) in cells {
-            let Some((total, good)) = reader.events(cell, *at) else {
-                continue;
-            };
-            let (Some(total), Some(good)) = (fitting(total), fitting(good)) else {
-                let series = group.to_label_set();
-                count.add_note(Note::Overflow { series });
-                continue;
-            };
-            let begin = Minute(at.minute().0 - minutes);
-            for (minute, total, good) in spread(total, good, begin, minutes) {
-                count.minutes.insert((group.clone(), minute), (total, good));
-                if cell.is_seen {
-                    count.observed.insert(minute);
-                }
-            }
-        }
-    }
+    reader.count((group_by, answers), (first, last), minutes, &mut count);
     reader.notes().for_each(|note| count.add_note(note));
     count
+}
+
+/// Counts what rows say of the periods that end at `first`, `first + every` … `last`: their values are events as they
+/// stand. Whoever has answered has told of all periods, also of those of which there is no row: nothing happened then.
+pub fn count_rows(
+    part_is: RatioPart,
+    group_by: &[String],
+    answers: &[(Role, Answer)],
+    first: Timestamp,
+    last: Timestamp,
+    every: Duration,
+) -> RangeCount {
+    let (minutes, step_ms) = length(every);
+    let mut reader = Reader::plain(part_is, step_ms);
+    let mut count = RangeCount::default();
+    let unseen = reader.count((group_by, answers), (first, last), minutes, &mut count);
+    let mut at = first;
+    while at <= last {
+        if !unseen.contains(&at) {
+            count
+                .observed
+                .extend((at.minute().0 - minutes..at.minute().0).map(Minute));
+        }
+        at = at + every;
+    }
+    count.matched_at = Some(last);
+    reader.notes().for_each(|note| count.add_note(note));
+    count
+}
+
+/// The length of a step in whole minutes, and in milliseconds.
+fn length(step: Duration) -> (i64, i64) {
+    let minutes = (millis(step) / MINUTE_MS).max(1);
+    (minutes, minutes * MINUTE_MS)
 }
 
 fn group_of(group_by: &[String], labels: &Labels) -> Group {
@@ -140,18 +143,23 @@ impl Complaint {
 }
 
 impl Reader {
-    fn new(form: &PromQlForm, step_ms: i64) -> Self {
-        let step = Duration::from_millis(step_ms.unsigned_abs());
-        let mut reader = Self {
+    /// Values are events as they stand.
+    fn plain(part_is: RatioPart, step_ms: i64) -> Self {
+        Self {
             step_ms,
             total_weight: 1.0,
             part_weight: 1.0,
-            part_is: RatioPart::Good,
+            part_is,
             holds: None,
             by_fraction: false,
             no_events: BTreeMap::new(),
             outside: None,
-        };
+        }
+    }
+
+    fn new(form: &PromQlForm, step_ms: i64) -> Self {
+        let step = Duration::from_millis(step_ms.unsigned_abs());
+        let mut reader = Self::plain(RatioPart::Good, step_ms);
         match form {
             PromQlForm::Ratio { total, part, part_is } => {
                 (reader.total_weight, reader.part_weight) = (weight(total, step), weight(part, step));
@@ -162,6 +170,52 @@ impl Reader {
             PromQlForm::Latency { .. } => reader.by_fraction = true,
         }
         reader
+    }
+
+    /// Adds the events of all groups at all steps between `first` and `last`; gives back the steps at which a group was
+    /// not seen.
+    fn count(
+        &mut self,
+        (group_by, answers): (&[String], &[(Role, Answer)]),
+        (first, last): (Timestamp, Timestamp),
+        minutes: i64,
+        count: &mut RangeCount,
+    ) -> BTreeSet<Timestamp> {
+        let mut unseen = BTreeSet::new();
+        let mut by_group: BTreeMap<Group, BTreeMap<Timestamp, Cell>> = BTreeMap::new();
+        for (role, answer) in answers {
+            for series in &answer.series {
+                let cells = by_group.entry(group_of(group_by, &series.labels)).or_default();
+                for (at, value) in &series.samples {
+                    if (first..=last).contains(at) && at.since(first) % self.step_ms == 0 {
+                        self.read(*role, *value, *at, cells.entry(*at).or_default());
+                        count.matched_at = count.matched_at.max(Some(*at));
+                    }
+                }
+            }
+        }
+        for (group, cells) in &by_group {
+            for (at, cell) in cells {
+                let Some((total, good)) = self.events(cell, *at) else {
+                    unseen.insert(*at);
+                    continue;
+                };
+                let (Some(total), Some(good)) = (fitting(total), fitting(good)) else {
+                    let series = group.to_label_set();
+                    count.add_note(Note::Overflow { series });
+                    unseen.insert(*at);
+                    continue;
+                };
+                let begin = Minute(at.minute().0 - minutes);
+                for (minute, total, good) in spread(total, good, begin, minutes) {
+                    count.minutes.insert((group.clone(), minute), (total, good));
+                    if cell.is_seen {
+                        count.observed.insert(minute);
+                    }
+                }
+            }
+        }
+        unseen
     }
 
     fn read(&mut self, role: Role, value: f64, at: Timestamp, cell: &mut Cell) {

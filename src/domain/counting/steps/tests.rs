@@ -453,3 +453,44 @@ proptest! {
         prop_assert!(count.minutes.values().all(|(total, good)| good <= total));
     }
 }
+
+#[test]
+fn rows_tell_of_all_periods_also_of_those_without_a_row() {
+    let named = |region: &str, values: &[(i64, f64)]| series(&[("region", region)], values);
+    let answers = [
+        answer(
+            Role::Total,
+            vec![named("eu", &[(5, 10.0), (15, 4.0)]), named("us", &[(5, 1.0)])],
+        ),
+        answer(Role::Part, vec![named("eu", &[(5, 9.0), (15, 4.0)])]),
+    ];
+    let every = MINUTE * 5;
+    let count = |group_by: &[String], answers: &[(Role, Answer)]| {
+        count_rows(RatioPart::Good, group_by, answers, minute_at(5), minute_at(15), every)
+    };
+    let all = count(&[], &answers);
+    let (minutes, observed) = shown(&all);
+    let sum = minutes
+        .iter()
+        .fold((0.0, 0.0), |sum, (_, total, good)| (sum.0 + total, sum.1 + good));
+    assert_eq!(sum, (15.0, 13.0));
+    assert_eq!(
+        observed,
+        (0..15).collect::<Vec<i64>>(),
+        "nothing happened in the second period, and that was seen"
+    );
+    assert_eq!(all.matched_at, Some(minute_at(15)));
+    let by_region = count(&["region".to_owned()], &answers);
+    assert_eq!(
+        by_region.minutes.len(),
+        15,
+        "two periods of eu, one of us, five minutes each"
+    );
+    let spoiled = [answer(Role::Total, vec![named("eu", &[(5, -1.0), (10, 2.0)])])];
+    let (_, observed) = shown(&count(&[], &spoiled));
+    assert_eq!(
+        observed,
+        (5..15).collect::<Vec<i64>>(),
+        "a number of events is not negative: that period was not seen"
+    );
+}
