@@ -191,3 +191,8 @@ impl Names for Machine {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::domain::egress::EgressPolicy;
 use crate::egress::Egress;
+use crate::egress::testing::Answers;
 use crate::notify::settings::SecretRef;
 use crate::notify::testing::{attempt, firing, hostile, resolved};
 use crate::secret::Secret;
@@ -311,6 +313,25 @@ async fn a_mail_is_taken() {
     ];
     assert_eq!(lines[..4], commands);
     assert!(lines[4].contains("Subject: [FIRING] "), "{}", lines[4]);
+}
+
+#[tokio::test]
+async fn a_mail_server_where_nothing_may_go_is_not_asked() {
+    for (host, answer, expected) in [
+        ("169.254.169.254", "8.8.8.8", "retry egress"),
+        ("mail.test", "169.254.169.254", "retry egress"),
+        ("mail.test", "::ffff:a9fe:a9fe fe80::1", "retry egress"),
+        ("mail.test", "169.254.169.254 127.0.0.1", "accepted"),
+        ("mail.test", "127.0.0.1", "accepted"),
+    ] {
+        let (port, mut told) = mail_server(&[]).await;
+        let mut settings = settings(port);
+        settings.host = host.to_owned();
+        let egress = Answers::of(&[answer]).egress(EgressPolicy::default());
+        let outcome = Email::new(&settings, &egress).expect("settings").send(&attempt(firing())).await;
+        assert_eq!(word(&outcome), expected, "{host} {answer}: {outcome:?}");
+        assert_eq!(told.try_recv().is_ok(), expected == "accepted", "{host} {answer}");
+    }
 }
 
 #[tokio::test]

@@ -69,8 +69,11 @@ impl Way {
 
     /// Sends a request for what the configuration names, and follows redirects as far as they may be followed.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Missing> {
-        let mut request = request.build().map_err(|error| no_answer(&error))?;
-        let mut origin = Origin::Configured;
+        let request = request.build().map_err(|error| no_answer(&error))?;
+        self.follow(request, Origin::Configured).await
+    }
+
+    async fn follow(&self, mut request: Request, mut origin: Origin) -> Result<Response, Missing> {
         let mut followed = 0;
         loop {
             let again = request.try_clone();
@@ -207,3 +210,6 @@ fn proxies(settings: &ProxySettings) -> Option<Matcher> {
         None => settings.from_environment.then(Matcher::from_system),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,6 +280,7 @@ async fn targets_that_rules_drop_are_counted_and_some_are_shown() {
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![shop, job("empty")],
+        Arc::default(),
         sender,
         Arc::clone(&shown),
         Arc::default(),
@@ -331,6 +332,7 @@ async fn why_there_are_no_targets_is_shown_and_counted_without_secrets() {
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![shop],
+        Arc::default(),
         sender,
         Arc::clone(&shown),
         Arc::clone(&stats),
