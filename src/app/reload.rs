@@ -295,7 +295,8 @@ impl Reloader {
 impl Reloader {
     /// Takes over what is probed, how, and for whom.
     fn probe(&self, settings: ProbeSettings, cancel: &CancellationToken) {
-        let probing = Arc::new(Probing::new(&settings, Arc::clone(&self.clock)));
+        let probing = Probing::new(&settings, Arc::clone(&self.clock));
+        let probing = Arc::new(probing.watched(settings.connectivity));
         self.on_demand.replace(Arc::clone(&probing), settings.token);
         let clients = Arc::clone(&self.clients);
         let listed = (settings.limits, self.probes.clone());

@@ -5,7 +5,7 @@ use crate::spec::reader::Fields;
 use crate::spec::yaml::Node;
 
 /// Keys that only nines has.
-const OF_NINES: [&str; 11] = [
+const OF_NINES: [&str; 12] = [
     "slo_files",
     "receivers",
     "route",
@@ -14,6 +14,7 @@ const OF_NINES: [&str; 11] = [
     "probe_modules",
     "probe_module_files",
     "probe_limits",
+    "connectivity",
     "probe_endpoint",
     "egress",
     "retention",

@@ -125,7 +125,10 @@ pub fn probe_page(verdict: &Verdict, timeout: Duration) -> String {
         families.entry(name).or_default().push((labels, value));
     }
     for measure in &verdict.measures {
-        let labels = measure.labels.iter().map(|(name, value)| (*name, value.as_str()));
+        let labels = measure
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_str()));
         let sample = (labels.collect(), measure.value);
         families.entry(measure.name).or_default().push(sample);
     }

@@ -1,5 +1,6 @@
 //! Verdicts: what one probe of one target comes to.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -180,8 +181,8 @@ impl Phase {
 pub struct Measure {
     /// `probe_http_status_code`
     pub name: &'static str,
-    /// Its labels.
-    pub labels: Vec<(&'static str, String)>,
+    /// Its labels; `probe_expect_info` has names that a module chose.
+    pub labels: Vec<(Cow<'static, str>, String)>,
     /// Its value.
     pub value: f64,
 }

@@ -44,7 +44,7 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 18] = [
+const CONFIG_KEYS: [&str; 19] = [
     "global",
     "scrape_configs",
     "scrape_config_files",
@@ -61,6 +61,7 @@ const CONFIG_KEYS: [&str; 18] = [
     "probe_modules",
     "probe_module_files",
     "probe_limits",
+    "connectivity",
     "probe_endpoint",
     "egress",
 ];

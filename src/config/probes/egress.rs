@@ -1,4 +1,4 @@
-//! `egress`, `probe_limits` and `probe_endpoint`.
+//! `egress`, `connectivity`, `probe_limits` and `probe_endpoint`.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::config::context::Context;
 use crate::domain::egress::EgressPolicy;
+use crate::domain::probe_address::ProbeAddress;
 use crate::domain::verdict::ProbeKind;
 use crate::source::http::settings::SecretSource;
 use crate::source::probe::settings::jobs::ProbeLimits;
@@ -14,6 +15,8 @@ use crate::spec::reader::{Field, Fields};
 
 /// How many networks a list may have.
 const NETWORKS_MAX: usize = 1_000;
+/// How many addresses are dialled to find out whether our own network is there.
+const CHECKS_MAX: usize = 10;
 /// The most probes that may be allowed at the same time.
 const AT_ONCE_MAX: u64 = 10_000;
 /// The shortest token, in bytes: shorter ones can be guessed.
@@ -56,6 +59,32 @@ fn read_networks(context: &mut Context<'_>, field: Field<'_>) -> Vec<IpNet> {
         }
     }
     networks
+}
+
+/// `connectivity`: addresses that always answer, each `host:port`.
+pub(super) fn read_connectivity(context: &mut Context<'_>, fields: &mut Fields<'_>) -> Vec<String> {
+    let Some(field) = fields.get("connectivity") else {
+        return Vec::new();
+    };
+    let items = context.reader.list(field);
+    if items.len() > CHECKS_MAX {
+        let message = format!("`connectivity` may have {CHECKS_MAX} addresses");
+        context.reader.report(&codes::RANGE, field.key_span, message);
+    }
+    let mut checks = Vec::new();
+    for item in items.into_iter().take(CHECKS_MAX) {
+        let Some(text) = context.reader.filled(item) else {
+            continue;
+        };
+        match ProbeAddress::parse(ProbeKind::Tcp, &text) {
+            Ok(address) => checks.push(address.target),
+            Err(_) => {
+                let message = "`connectivity` holds addresses that always answer, each `host:port`";
+                context.reader.report(&codes::ADDRESS, item.node.span, message);
+            }
+        }
+    }
+    checks
 }
 
 /// `probe_limits`

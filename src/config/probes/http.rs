@@ -1,5 +1,7 @@
 //! The options of `prober: http`.
 
+use std::sync::Arc;
+
 use crate::config::client::read_client;
 use crate::config::context::Context;
 use crate::config::proxy::{is_header, read_entries};
@@ -52,6 +54,7 @@ pub(super) fn read(context: &mut Context<'_>, fields: &mut Fields<'_>) -> HttpMo
         skip_resolve_with_proxy: context.boolean(fields, "skip_resolve_phase_with_proxy", false),
         body,
         body_file,
+        memory: Arc::default(),
     }
 }
 

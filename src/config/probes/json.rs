@@ -13,8 +13,10 @@ use crate::spec::yaml::{Node, Value};
 
 /// The longest expression or path, in bytes.
 const BYTES_MAX: usize = 2048;
-/// How deeply an expression or path may be nested: what reads them does so by calling itself.
-const DEPTH_MAX: usize = 32;
+/// How deeply an expression or path may be nested: what reads them does so by calling itself, again and again.
+const DEPTH_MAX: usize = 10;
+/// How many operators it may have: those that stand in a row are nested, too.
+const OPERATORS_MAX: usize = 100;
 
 const OPS: [(&str, CompareOp); 4] = [
     ("lte", CompareOp::Lte),
@@ -44,24 +46,20 @@ fn too_much(text: &str) -> Option<String> {
     if text.len() > BYTES_MAX {
         return Some(format!("it may have {BYTES_MAX} bytes"));
     }
-    let (mut brackets, mut signs, mut questions) = (0_usize, 0, 0);
+    let (mut depth, mut operators) = (0_usize, 0);
     for byte in text.bytes() {
         match byte {
-            b'(' | b'[' | b'{' => brackets += 1,
-            b')' | b']' | b'}' => brackets = brackets.saturating_sub(1),
-            b'?' => questions += 1,
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        match byte {
-            b'!' | b'-' => signs += 1,
-            byte if byte.is_ascii_whitespace() => {}
-            _ => signs = 0,
-        }
-        if brackets.max(signs).max(questions) > DEPTH_MAX {
+        operators += usize::from(b"([{.?!-+*/%<>=&|".contains(&byte));
+        if depth > DEPTH_MAX {
             return Some(format!("it may be nested {DEPTH_MAX} deep"));
         }
     }
-    None
+    operators += text.matches(" in ").count();
+    (operators > OPERATORS_MAX).then(|| format!("it may have {OPERATORS_MAX} operators"))
 }
 
 /// `fail_if_body_json_not_matches`

@@ -44,6 +44,7 @@ pub(super) fn read(
     ProbeSettings {
         jobs: jobs::read(context, fields, &modules),
         egress: egress::read(context, fields),
+        connectivity: egress::read_connectivity(context, fields),
         limits: egress::read_limits(context, fields),
         token: egress::read_endpoint(context, fields),
         modules,

@@ -467,6 +467,7 @@ fn hostile_expressions_are_refused_or_taken_and_never_more() {
     ];
     for part in ["a.", "1+", "a||", "a&&", "a==", "'a'+", "[1]+", "a in ", "a["] {
         hostile.push(format!("{}a", part.repeat(2040 / part.len())));
+        hostile.push(format!("{}a", part.repeat(48)));
     }
     for text in [
         "'", "\"\\", "a.b.c(", "a ? b", "[1,", "{1:", "\u{0}", "1 / 0", "9e999", "has(a)",

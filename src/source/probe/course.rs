@@ -1,5 +1,6 @@
 //! The course of one attempt: what took how long, what was seen.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -32,6 +33,23 @@ impl Course {
             measures: Vec::new(),
             tls: None,
             address: None,
+        }
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// The same for another address of the name that was resolved: as if that had been done only now. It must end by
+    /// then, or when this one must.
+    #[must_use]
+    pub fn anew(&self, deadline: Instant) -> Self {
+        let now = now();
+        Self {
+            began: now.checked_sub(self.spent(Phase::Resolve)).unwrap_or(now),
+            deadline: self.deadline.min(deadline),
+            ..self.clone()
         }
     }
 
@@ -75,6 +93,12 @@ impl Course {
 
     /// Notes a sample under blackbox exporter's name; a later one of the same name and labels replaces it.
     pub fn measure(&mut self, name: &'static str, labels: Vec<(&'static str, String)>, value: f64) {
+        let labels = labels.into_iter().map(|(name, value)| (name.into(), value));
+        self.measure_named(name, labels.collect(), value);
+    }
+
+    /// The same with labels whose names a module chose.
+    pub fn measure_named(&mut self, name: &'static str, labels: Vec<(Cow<'static, str>, String)>, value: f64) {
         let known = self
             .measures
             .iter_mut()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::own_side::OwnSide;
 use super::reach::{Names, Reach};
 use super::settings::ProbeModule;
 use super::settings::jobs::ProbeSettings;
@@ -18,6 +19,7 @@ pub struct Probing {
     egress: Arc<EgressPolicy>,
     names: Arc<Names>,
     clock: Arc<dyn Clock>,
+    own_side: Arc<OwnSide>,
 }
 
 impl Probing {
@@ -28,7 +30,16 @@ impl Probing {
             egress: Arc::new(settings.egress.clone()),
             names: Arc::default(),
             clock,
+            own_side: Arc::default(),
         }
+    }
+
+    /// The same, with somebody who watches our own side and asks these addresses whether our network is there.
+    #[must_use]
+    pub fn watched(mut self, connectivity: Vec<String>) -> Self {
+        let reach = Reach::new(Arc::clone(&self.names), Arc::clone(&self.egress), Origin::Configured);
+        self.own_side = OwnSide::watch(connectivity, reach);
+        self
     }
 
     /// A module by its name.
@@ -61,6 +72,7 @@ impl Probing {
             hostname,
         };
         let reach = Reach::new(Arc::clone(&self.names), Arc::clone(&self.egress), origin);
+        let reach = reach.beside(Arc::clone(&self.own_side));
         ModuleProber::new(Arc::clone(module), goal, reach, timeout, Arc::clone(&self.clock))
     }
 }

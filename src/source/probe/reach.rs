@@ -17,6 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::course::Course;
+use super::own_side::OwnSide;
 use super::settings::IpChoice;
 use crate::domain::egress::{EgressPolicy, Origin};
 use crate::domain::verdict::{Fault, Phase, Reason};
@@ -31,12 +32,29 @@ pub struct Reach {
     names: Arc<Names>,
     egress: Arc<EgressPolicy>,
     origin: Origin,
+    own_side: Arc<OwnSide>,
 }
 
 impl Reach {
     /// A way out for what `origin` has chosen.
     pub fn new(names: Arc<Names>, egress: Arc<EgressPolicy>, origin: Origin) -> Self {
-        Self { names, egress, origin }
+        Self {
+            names,
+            egress,
+            origin,
+            own_side: Arc::default(),
+        }
+    }
+
+    /// The same, with what watches our own side.
+    #[must_use]
+    pub fn beside(self, own_side: Arc<OwnSide>) -> Self {
+        Self { own_side, ..self }
+    }
+
+    /// What is known of our own side.
+    pub fn own_side(&self) -> &OwnSide {
+        &self.own_side
     }
 
     /// The way on from a server at this address that has answered with a redirect.
@@ -44,6 +62,15 @@ impl Reach {
     pub fn redirected_by(&self, from: IpAddr) -> Self {
         Self {
             origin: EgressPolicy::after_redirect(from, self.origin),
+            ..self.clone()
+        }
+    }
+
+    /// The way to what the configuration names, whoever has asked: a proxy.
+    #[must_use]
+    pub fn by_configuration(&self) -> Self {
+        Self {
+            origin: Origin::Configured,
             ..self.clone()
         }
     }
@@ -113,10 +140,10 @@ pub fn connect_fault(to: SocketAddr, error: &io::Error) -> Fault {
     let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => Reason::ConnectRefused,
         io::ErrorKind::TimedOut => Reason::ConnectTimeout,
-        io::ErrorKind::HostUnreachable => Reason::ConnectUnreachable,
+        // A router may have said so, or this machine itself: its own routes will tell.
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Reason::ConnectUnreachable,
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Reason::ConnectionClosed,
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => Reason::NetworkDown,
-        io::ErrorKind::AddrNotAvailable => Reason::NetworkDown,
+        io::ErrorKind::NetworkDown | io::ErrorKind::AddrNotAvailable => Reason::NetworkDown,
         io::ErrorKind::PermissionDenied => Reason::NotPermitted,
         _ if is_exhausted(error) => Reason::Overloaded,
         _ => Reason::ConnectFailed,

@@ -4,11 +4,13 @@ pub mod jobs;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::bytes::Regex;
 use serde_json_path::JsonPath;
 
+use super::http::Memory as HttpMemory;
 use crate::domain::verdict::ProbeKind;
 use crate::source::http::settings::{HttpSettings, TlsSettings};
 
@@ -167,6 +169,8 @@ pub struct HttpModule {
     pub body: String,
     /// `body_file`, read again for every probe.
     pub body_file: Option<PathBuf>,
+    /// What is kept from probe to probe, for all targets of the module.
+    pub memory: Arc<HttpMemory>,
 }
 
 impl Default for HttpModule {
@@ -192,6 +196,7 @@ impl Default for HttpModule {
             skip_resolve_with_proxy: false,
             body: String::new(),
             body_file: None,
+            memory: Arc::default(),
         }
     }
 }

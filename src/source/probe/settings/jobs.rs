@@ -30,6 +30,8 @@ pub struct ProbeSettings {
     pub jobs: Vec<ProbeJob>,
     /// `egress`
     pub egress: EgressPolicy,
+    /// `connectivity`: addresses that always answer, each `host:port`.
+    pub connectivity: Vec<String>,
     /// `probe_limits`
     pub limits: ProbeLimits,
     /// `probe_endpoint`: the token without which `/probe` answers nobody; where there is none, it answers this machine.
