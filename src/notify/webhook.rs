@@ -223,23 +223,52 @@ mod tests {
     #[tokio::test]
     async fn a_receiver_where_nothing_may_go_gets_nothing_and_the_message_waits() {
         let sink = HttpSink::answering("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n").await;
-        let port = sink.url("/").trim_end_matches('/').rsplit_once(':').expect("a port").1.to_owned();
+        let port = sink
+            .url("/")
+            .trim_end_matches('/')
+            .rsplit_once(':')
+            .expect("a port")
+            .1
+            .to_owned();
         for (url, answer, expected) in [
-            ("http://169.254.169.254/t0ken", "8.8.8.8", Some("169.254.169.254: 169.254.169.254 is link-local")),
-            ("http://0xa9fea9fe/t0ken", "8.8.8.8", Some("169.254.169.254: 169.254.169.254 is link-local")),
-            ("http://[fd00:ec2::254]/t0ken", "8.8.8.8", Some("[fd00:ec2::254]: fd00:ec2::254 is the metadata service")),
-            ("http://hook.test/t0ken", "169.254.169.254", Some("hook.test: 169.254.169.254 is link-local")),
+            (
+                "http://169.254.169.254/t0ken",
+                "8.8.8.8",
+                Some("169.254.169.254: 169.254.169.254 is link-local"),
+            ),
+            (
+                "http://0xa9fea9fe/t0ken",
+                "8.8.8.8",
+                Some("169.254.169.254: 169.254.169.254 is link-local"),
+            ),
+            (
+                "http://[fd00:ec2::254]/t0ken",
+                "8.8.8.8",
+                Some("[fd00:ec2::254]: fd00:ec2::254 is the metadata service"),
+            ),
+            (
+                "http://hook.test/t0ken",
+                "169.254.169.254",
+                Some("hook.test: 169.254.169.254 is link-local"),
+            ),
             ("http://hook.test/t0ken", "169.254.169.254 127.0.0.1", None),
             ("http://hook.test/t0ken", "127.0.0.1", None),
         ] {
-            let url = if expected.is_none() { url.replace(".test", &format!(".test:{port}")) } else { url.to_owned() };
+            let url = if expected.is_none() {
+                url.replace(".test", &format!(".test:{port}"))
+            } else {
+                url.to_owned()
+            };
             let egress = Answers::of(&[answer]).egress(EgressPolicy::default());
             let webhook = through(&egress, &url, PATIENCE);
             match (webhook.send(&attempt(firing())).await, expected) {
                 (SendOutcome::Accepted, None) => {}
                 (SendOutcome::Retry { reason, detail, .. }, Some(begin)) => {
                     assert_eq!(reason, "egress", "{url}");
-                    assert!(detail.starts_with(begin) && !detail.contains("t0ken"), "{url}: {detail}");
+                    assert!(
+                        detail.starts_with(begin) && !detail.contains("t0ken"),
+                        "{url}: {detail}"
+                    );
                 }
                 (outcome, _) => panic!("{url}: {outcome:?}"),
             }

@@ -26,7 +26,10 @@ pub(super) fn read(patterns: &[PathBuf], modules: &mut Modules) -> Vec<Diagnosti
     for pattern in patterns {
         match expand(&pattern.to_string_lossy()) {
             Ok(paths) if paths.is_empty() && !pattern.to_string_lossy().contains(['*', '?', '[']) => {
-                diagnostics.push(unreadable(pattern, "`probe_module_files`: there is no such file".to_owned()));
+                diagnostics.push(unreadable(
+                    pattern,
+                    "`probe_module_files`: there is no such file".to_owned(),
+                ));
             }
             Ok(paths) => files.extend(paths),
             Err(error) => diagnostics.push(unreadable(pattern, format!("`probe_module_files`: {error}"))),

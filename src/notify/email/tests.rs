@@ -328,7 +328,10 @@ async fn a_mail_server_where_nothing_may_go_is_not_asked() {
         let mut settings = settings(port);
         settings.host = host.to_owned();
         let egress = Answers::of(&[answer]).egress(EgressPolicy::default());
-        let outcome = Email::new(&settings, &egress).expect("settings").send(&attempt(firing())).await;
+        let outcome = Email::new(&settings, &egress)
+            .expect("settings")
+            .send(&attempt(firing()))
+            .await;
         assert_eq!(word(&outcome), expected, "{host} {answer}: {outcome:?}");
         assert_eq!(told.try_recv().is_ok(), expected == "accepted", "{host} {answer}");
     }

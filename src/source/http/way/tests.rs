@@ -77,11 +77,7 @@ async fn who_was_led_here_from_outside_goes_nowhere_inside() {
     let port = server.address.port();
     for (answers, url, expected) in [
         // A name that had a public address when the redirect was written.
-        (
-            "127.0.0.1",
-            "http://rebinds.test",
-            "rebinds.test: 127.0.0.1 is private",
-        ),
+        ("127.0.0.1", "http://rebinds.test", "rebinds.test: 127.0.0.1 is private"),
         (
             "::ffff:127.0.0.1",
             "http://mapped.test",
