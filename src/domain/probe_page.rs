@@ -212,7 +212,7 @@ mod tests {
             name,
             labels: labels
                 .iter()
-                .map(|(name, value)| (*name, (*value).to_owned()))
+                .map(|(name, value)| ((*name).into(), (*value).to_owned()))
                 .collect(),
             value,
         };

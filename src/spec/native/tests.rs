@@ -95,6 +95,7 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
             names: Some(Vec::new()),
             default: None,
             probes: None,
+            databases: None,
         };
         let scraped = read.fed_by(&no_servers);
         assert_eq!(

@@ -88,6 +88,7 @@ fn the_type_of_a_source_is_looked_up() {
         names: Some(Vec::new()),
         default: None,
         probes: None,
+        databases: None,
     };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
