@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where nines connects to, and where it does not, whatever names, redirects and spellings say.
 
-    egress.py --nines target/debug/nines [--seconds 40] [--keep]
+    egress.py --nines target/debug/nines [--seconds 20] [--parts scrapes,receivers] [--keep]
 
 In a network namespace of its own, which ends with it, stand metadata services, private networks and a public network, a name
 server that changes its mind, and one listener that counts every connection. nines is given the whole corpus as scrape targets,
@@ -251,6 +251,8 @@ def config(part, options):
                                       for number, url in enumerate(urls) if not url.rsplit("/", 1)[-1].isdigit()]
     elif part == "receivers":
         mails = [urllib.parse.urlsplit(url).netloc for url in urls if "/to/" not in url and "/begin" not in url]
+        # Nobody is there, so that there is something to tell.
+        document["scrape_configs"] = [{"job_name": "nobody", "static_configs": [{"targets": ["127.0.0.1:1"]}]}]
         document["receivers"] = [{
             "name": "all", "webhook_configs": [{"url": url} for url in urls],
             "alertmanager_configs": [{"url": url} for url in urls],
@@ -437,7 +439,10 @@ def run(part, options, folder, net, dns, wrong):
             entries = sum(statuses.values())
             nines.refused = entries - statuses[200]
         elif part == "receivers":
-            time.sleep(70 + options.seconds)
+            until = time.monotonic() + 240
+            while not net.paths["/ok-name"] and time.monotonic() < until:
+                time.sleep(1)
+            time.sleep(options.seconds)
         else:
             time.sleep(options.seconds)
     finally:
