@@ -460,7 +460,9 @@ def missing(part, net):
     """What must have been reached and was not."""
     paths = {
         "scrapes": [*ALLOWED, *ALLOWED_REDIRECTS], "discoveries": [*ALLOWED, *ALLOWED_REDIRECTS], "tokens": list(ALLOWED),
-        "receivers": list(ALLOWED), "proxies": ["/metrics"], "probes": [*ALLOWED, *ALLOWED_REDIRECTS],
+        "receivers": list(ALLOWED), "proxies": ["/metrics"],
+        # A probe tries the first address of a name and no other, so that it says what is wrong with `mixed.test`.
+        "probes": [path for path in [*ALLOWED, *ALLOWED_REDIRECTS] if path != "/ok-mixed"],
         "requests": ["/ok-name", "/ok-address", "/ok-led-on"], "servers": [],
     }[part]
     missed = [path for path in paths if not net.paths[path]]

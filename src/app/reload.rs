@@ -279,8 +279,7 @@ impl Reloader {
         *discovering = self.stop.child_token();
         let shown = Arc::clone(&self.discovered);
         let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
-        let clients = Arc::clone(&self.clients);
-        discovery::spawn(config.jobs, clients, targets, shown, stats, discovering.clone());
+        discovery::spawn(config.jobs, &self.clients, targets, shown, stats, discovering.clone());
         self.probe(config.probes, &discovering);
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);

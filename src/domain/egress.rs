@@ -4,7 +4,7 @@
 //! every address, at every connection and every redirect, after the name was resolved and with the very address that is
 //! used.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -132,7 +132,12 @@ fn is_private(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => {
             let first = v6.segments()[0];
-            v6.is_loopback() || v6.is_unspecified() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfec0
+            // NAT64 of a network's own (RFC 8215), which may keep the IPv4 address elsewhere.
+            v6.segments()[..3] == [0x64, 0xff9b, 1]
+                || v6.is_loopback()
+                || v6.is_unspecified()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfec0
         }
     }
 }
@@ -141,20 +146,18 @@ fn is_private(address: IpAddr) -> bool {
 /// RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214).
 fn inner(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let s = v6.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+    let (high, low) = match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
+        [0x2001, 0, .., high, low] => (!high, !low),
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0x2002, high, low, ..]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => (high, low),
+        _ => return None,
     };
-    match s {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
-        [0x2002, high, low, ..] => v4(high, low),
-        [0x2001, 0, .., high, low] => v4(!high, !low),
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => v4(high, low),
-        _ => None,
-    }
+    Some(IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))))
 }
 
 #[cfg(test)]
@@ -219,6 +222,7 @@ mod tests {
             "fec0::1",
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b:1:a9fe:a9:fe00:808:808",
         ] {
             assert!(
                 judged(&EgressPolicy::default(), address, Origin::Configured),

@@ -3,7 +3,8 @@ use super::*;
 
 #[tokio::test]
 async fn of_a_name_only_the_addresses_are_given_out_that_may_be_used() {
-    let table: [(&str, Origin, Result<&[&str], &str>); 9] = [
+    type Expected = Result<&'static [&'static str], &'static str>;
+    let table: [(&str, Origin, Expected); 9] = [
         ("10.0.0.1", Origin::Configured, Ok(&["10.0.0.1:80"])),
         ("10.0.0.1", Origin::Requested, Err("name.test: 10.0.0.1 is private")),
         (

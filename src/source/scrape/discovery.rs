@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// a clone of the same sender. `shown` becomes what the API shows beside the targets.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
-    clients: Arc<Clients>,
+    clients: &Arc<Clients>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
     shown: Arc<ArcSwap<Discovered>>,
     stats: Arc<Stats>,
@@ -131,13 +131,13 @@ pub struct Discovery<K: Kind> {
 impl Discovery<ScrapeKind> {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
-        Self::through(Arc::default(), jobs)
+        Self::through(&Arc::default(), jobs)
     }
 
     /// The targets of these jobs, which are visited by these clients.
-    pub fn through(clients: Arc<Clients>, jobs: Vec<ScrapeJob>) -> Self {
-        let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, &clients));
-        Self::of(kinds.collect(), Arc::clone(&clients))
+    pub fn through(clients: &Arc<Clients>, jobs: Vec<ScrapeJob>) -> Self {
+        let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, clients));
+        Self::of(kinds.collect(), Arc::clone(clients))
     }
 }
 

@@ -230,7 +230,7 @@ async fn a_list_that_cannot_change_is_published_once_and_the_channel_stays_open(
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![with_groups(vec![group(&["a:1"], &[])])],
-        Arc::default(),
+        &Arc::default(),
         sender,
         Arc::default(),
         Arc::default(),
