@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, tls};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use url::Url;
 
 use super::failure::missing;
 use super::settings::{ProxySettings, TlsSettings, TlsVersion};
@@ -229,7 +230,8 @@ fn through(builder: ClientBuilder, settings: &ProxySettings) -> Result<ClientBui
         });
     };
     let unusable = |what: &str| missing(MissingReason::Connect, format!("{what} cannot be used"));
-    let proxy = Proxy::all(url.expose()).map_err(|_| unusable("proxy_url"))?;
+    let url = Url::parse(url.expose()).map_err(|_| unusable("proxy_url"))?;
+    let proxy = Proxy::all(url).map_err(|_| unusable("proxy_url"))?;
     let mut headers = HeaderMap::new();
     for (name, values) in &settings.connect_headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("proxy_connect_header"))?;

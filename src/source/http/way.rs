@@ -200,11 +200,12 @@ fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
     }
 }
 
-/// Which requests go through which proxy, as the HTTP client decides it.
+/// Which requests go through which proxy, as the HTTP client decides it: from the same URL, as it is once it was read.
 fn proxies(settings: &ProxySettings) -> Option<Matcher> {
     match &settings.url {
         Some(url) => {
-            let matcher = Matcher::builder().all(url.expose().to_owned());
+            let url = Url::parse(url.expose()).ok()?;
+            let matcher = Matcher::builder().all(String::from(url));
             Some(matcher.no(settings.no_proxy.clone()).build())
         }
         None => settings.from_environment.then(Matcher::from_system),

@@ -235,6 +235,18 @@ async fn a_proxy_is_judged_and_so_are_addresses_behind_it() {
             Err("169.254.169.254: 1"),
         ),
         (
+            "http://１６９.254.169.254:3128",
+            "http://shop.test/",
+            Origin::Configured,
+            Err("169.254.169.254: 1"),
+        ),
+        (
+            "http://me:pw@%31%36%39.254.169.254",
+            "http://shop.test/",
+            Origin::Configured,
+            Err("169.254.169.254: 1"),
+        ),
+        (
             "http://2852039166:3128",
             "http://shop.test/",
             Origin::Configured,

@@ -207,7 +207,7 @@ async fn changes_are_published_and_unchanged_targets_stay_the_same() {
     let cancel = CancellationToken::new();
     let task = spawn(
         jobs,
-        Arc::default(),
+        &Arc::default(),
         sender,
         Arc::default(),
         Arc::default(),
