@@ -146,6 +146,11 @@ async fn what_cannot_be_answered_says_why() {
             "no number: many",
         ),
         (
+            format!("select created_at - interval '1 hour' as at, 1 as total, 1 as good {RANGE}"),
+            Reason::Format,
+            "not at or after",
+        ),
+        (
             format!("select null::timestamptz as at, 1 as total, 1 as good {RANGE}"),
             Reason::Format,
             "no `at`",

@@ -18,6 +18,7 @@ mod engine_cases {
     pub mod notices;
     pub mod pending;
     pub mod probes;
+    pub mod pushes;
     pub mod receiver;
     pub mod relabelled;
     mod schedule;
@@ -146,6 +147,16 @@ on! { sqlite:
         what_a_server_has_forgotten_stays_counted,
         an_answer_that_is_empty_for_a_while_takes_nothing_back,
         one_strange_page_does_not_change_how_an_slo_is_read;
+    pushes:
+        what_is_pushed_is_shown_by_group_and_beyond_a_hundred_as_other,
+        a_push_counts_once_whatever_a_failing_store_did,
+        nobody_is_told_what_nobody_knows,
+        a_standby_counts_nothing_and_says_so,
+        data_that_the_store_refuses_harm_no_other_push,
+        what_cannot_count_is_said_of_each_event,
+        runs_of_a_job_are_events_and_so_is_one_that_does_not_come,
+        a_deadline_that_nobody_could_hear_is_unknown,
+        a_push_that_was_there_first_is_no_missing_data;
     steps:
         what_is_refused_at_first_leaves_no_trace,
         a_step_is_learned_as_soon_as_there_are_values,
@@ -158,6 +169,9 @@ on! { sqlite:
 }
 
 on! { postgres:
+    pushes:
+        a_push_counts_once_whatever_a_failing_store_did,
+        nobody_is_told_what_nobody_knows;
     servers:
         the_present_is_read_first_and_the_whole_is_exact,
         killed_at_any_step_it_comes_to_the_same,

@@ -11,6 +11,7 @@ mod store_cases {
     pub mod deliveries;
     pub mod lease;
     pub mod ledger;
+    pub mod pushes;
     pub mod read_history;
     pub mod reads;
     pub mod simulation;
@@ -81,6 +82,14 @@ contract! {
         pruning_keeps_the_proof_and_the_lifetime,
         a_broken_connection_is_told_and_mended,
         a_thousand_credits;
+    pushes:
+        a_key_counts_once_through_restarts,
+        a_conflict_refuses_its_request_alone,
+        facts_and_credits_need_no_key_and_leave_a_witness,
+        a_sum_beyond_64_bits_counts_nothing,
+        keys_are_kept_for_a_week,
+        any_interleaving_counts_each_key_once,
+        late_events_reach_hours_that_are_packed;
     reads:
         a_read_sets_its_minutes_and_doing_it_again_changes_nothing,
         a_read_sets_what_visits_counted_wherever_it_is,

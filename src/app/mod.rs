@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod demo;
 pub mod files;
+mod heartbeats;
 pub mod reload;
 pub mod serve;
 pub mod specs;

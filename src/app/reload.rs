@@ -103,6 +103,13 @@ fn sources(config: &Config) -> Sources {
     Sources {
         names: Some(config.servers.iter().map(|server| server.name.clone()).collect()),
         default: default.map(|server| server.name.clone()),
+        heartbeats: Some(
+            config
+                .heartbeats
+                .iter()
+                .map(|known| known.heartbeat.name.clone())
+                .collect(),
+        ),
         databases: Some(config.databases.iter().map(|server| server.name.clone()).collect()),
         probes: Some(config.probes.jobs.iter().map(|job| job.name.clone()).collect()),
     }
@@ -257,6 +264,7 @@ impl Reloader {
             judge(&before.desired, &specs.desired, self.paths.allow_removal)?;
         }
         let routing = build_routing(&config, &self.external_url.load(), &self.egress)?;
+        let heartbeats = super::heartbeats::list(&config.heartbeats)?;
         self.egress.set(config.probes.egress.clone());
         for revision in &specs.revisions {
             last_good.insert(revision.file.clone(), revision.clone());
@@ -266,6 +274,7 @@ impl Reloader {
             revisions: Arc::new(specs.revisions),
             evaluation_interval: config.evaluation_interval,
             revision: before.revision + 1,
+            heartbeats: Arc::new(heartbeats),
         }));
         self.routing.send_replace(Arc::new(routing));
         // One that has not changed is asked through the same client, which knows how it behaves.

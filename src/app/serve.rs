@@ -102,6 +102,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         nudge: Arc::default(),
         probes: reloader.on_demand(),
         backfills: Arc::default(),
+        pushes: Arc::default(),
     };
     // The web ends last, so that a stop can be watched.
     let (tracker, web_stop) = (TaskTracker::new(), CancellationToken::new());
@@ -162,6 +163,7 @@ async fn run_engine(
         probes: channels.probes,
         servers: channels.servers,
         backfills: Arc::clone(&state.backfills),
+        pushes: Arc::clone(&state.pushes),
         nudge: Arc::clone(&state.nudge),
         visit_log: options.visit_log.as_deref().map(open_visit_log).transpose()?,
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use url::Url;
 
@@ -19,6 +19,7 @@ pub struct ServerArgs {
     /// Where nines is reached
     #[arg(
         long,
+        visible_alias = "url",
         env = "NINES_URL",
         hide_env_values = true,
         default_value = "http://127.0.0.1:8999",
@@ -43,6 +44,12 @@ pub enum ClientError {
         origin: String,
         /// Why, in short.
         why: String,
+    },
+    /// It cannot do it at present: trying again may help.
+    #[error("{message}")]
+    Unavailable {
+        /// What it said.
+        message: String,
     },
     /// It answered with an error.
     #[error("{message}")]
@@ -87,14 +94,35 @@ impl Client {
         self.ask(Method::DELETE, path, None).await
     }
 
+    /// Pushes events, one a line, under a key.
+    pub async fn push_events(&self, key: &str, lines: String) -> Result<Value, ClientError> {
+        let request = self.request(Method::POST, "api/v1/events")?;
+        let request = request
+            .header("idempotency-key", key)
+            .header("content-type", "application/x-ndjson")
+            .body(lines);
+        self.answer(request).await
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
-        let url = self.base.join(path).map_err(|error| ClientError::Refused {
-            message: error.to_string(),
-        })?;
-        let mut request = self.http.request(method, url);
+        let mut request = self.request(method, path)?;
         if let Some(body) = body {
             request = request.json(body);
         }
+        match self.answer(request).await {
+            Err(ClientError::Unavailable { message }) => Err(ClientError::Refused { message }),
+            other => other,
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+        let url = self.base.join(path).map_err(|error| ClientError::Refused {
+            message: error.to_string(),
+        })?;
+        Ok(self.http.request(method, url))
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, ClientError> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| self.unreachable(error))?;
@@ -102,8 +130,10 @@ impl Client {
         if status.is_success() {
             return Ok(json);
         }
-        Err(ClientError::Refused {
-            message: explain(status, &json),
+        let message = explain(status, &json);
+        Err(match status.as_u16() {
+            429 | 502 | 503 | 504 => ClientError::Unavailable { message },
+            _ => ClientError::Refused { message },
         })
     }
 
@@ -126,14 +156,20 @@ impl Client {
 /// What the server says is wrong: nines's envelope, or Alertmanager's bare text.
 fn explain(status: StatusCode, json: &Value) -> String {
     let said = json["error"].as_str().or_else(|| json.as_str());
-    said.map_or_else(|| format!("the server answered {status}"), str::to_owned)
+    let mut text = said.map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    let errors = json["data"]["errors"].as_array().into_iter().flatten();
+    for error in errors.filter_map(Value::as_str) {
+        text.push_str("\n  ");
+        text.push_str(error);
+    }
+    text
 }
 
 /// Shows why a command could not do it, and gives its exit code.
 pub fn report(error: &ClientError) -> i32 {
     eprintln!("nines: {error}");
     match error {
-        ClientError::Unreachable { .. } => EXIT_UNREACHABLE,
+        ClientError::Unreachable { .. } | ClientError::Unavailable { .. } => EXIT_UNREACHABLE,
         ClientError::Refused { .. } => 1,
     }
 }

@@ -10,6 +10,8 @@ pub mod export;
 pub mod generate;
 pub mod import;
 pub mod init;
+pub mod probe;
+pub mod push;
 pub mod serve;
 pub mod silence;
 pub mod status;
@@ -60,8 +62,12 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Show the SLOs of a running nines, the worst first; fail on what `--fail-on` names.
     Status(status::StatusArgs),
+    /// Probe a target once, and show what took how long.
+    Probe(probe::ProbeArgs),
     /// Read the history of SLOs from their Prometheus servers again, and watch it.
     Backfill(backfill::BackfillArgs),
+    /// Push events to a running nines; they count once, however often it is tried.
+    Push(push::PushArgs),
     /// Add, list and end silences.
     Silence(silence::SilenceArgs),
     /// Print the version.
@@ -117,7 +123,9 @@ pub fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Generate(args) => Ok(with_streams(|streams| generate::run(&args, streams))),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Status(args) => block_on(status::run(args, &mut io::stdout())),
+        Command::Probe(args) => block_on(probe::run(args, &mut io::stdout(), &mut io::stderr())),
         Command::Backfill(args) => block_on(backfill::run(args, &mut io::stdout())),
+        Command::Push(args) => block_on(push::run(args, &mut io::stdin(), &mut io::stdout())),
         Command::Silence(args) => block_on(silence::run(args, &mut io::stdout())),
         Command::Version => {
             println!("nines, version {}", env!("CARGO_PKG_VERSION"));
@@ -153,6 +161,15 @@ fn block_on(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Result<i
     // A name that does not resolve or a file on a dead disk must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+/// What the environment says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where the environment is read"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Whether a path stands for standard input.

@@ -178,7 +178,9 @@ async fn expire(args: ExpireArgs) -> anyhow::Result<i32> {
         let path = format!("api/v2/silence/{}", crate::http::format::escaped(id));
         match client.delete(&path).await {
             Ok(_) => {}
-            Err(error @ ClientError::Unreachable { .. }) => return Ok(report(&error)),
+            Err(error @ (ClientError::Unreachable { .. } | ClientError::Unavailable { .. })) => {
+                return Ok(report(&error));
+            }
             Err(ClientError::Refused { message }) => {
                 code = report(&ClientError::Refused {
                     message: format!("{id}: {message}"),

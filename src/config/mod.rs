@@ -6,6 +6,7 @@ mod databases;
 mod dialect;
 mod discovery;
 mod environment;
+pub mod heartbeats;
 mod included;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::context::Context;
+use self::heartbeats::HeartbeatSettings;
 use crate::domain::alert::route::Route;
 use crate::domain::shown::without_secrets;
 use crate::notify::settings::ReceiverSettings;
@@ -55,6 +57,8 @@ pub struct Config {
     pub jobs: Vec<ScrapeJob>,
     /// `prometheus_servers`
     pub servers: Vec<ServerSettings>,
+    /// `heartbeats`
+    pub heartbeats: Vec<HeartbeatSettings>,
     /// `sql_servers`
     pub databases: Vec<SqlSettings>,
     /// `probes`, `probe_modules` and what belongs to them.
@@ -170,6 +174,7 @@ fn read_document(
         ));
     }
     let servers = servers::read(context, &mut fields);
+    let heartbeats = heartbeats::read(context, &mut fields);
     let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
     let databases = databases::read(context, &mut fields, &names);
     let probes = probes::read(context, &mut fields, of_included);
@@ -193,6 +198,7 @@ fn read_document(
         storage_url,
         jobs,
         servers,
+        heartbeats,
         databases,
         probes,
         route,

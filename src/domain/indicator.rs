@@ -59,6 +59,11 @@ pub enum IndicatorKind {
     },
     /// Pushed events.
     Events,
+    /// Each run of a job is one event, and so is each one that does not come.
+    Heartbeat {
+        /// The name of the heartbeat.
+        name: String,
+    },
     /// Rows of a database.
     Sql(SqlIndicator),
     /// Other indicators, weighed.
@@ -70,13 +75,15 @@ pub enum IndicatorKind {
     },
 }
 
-/// The Prometheus servers that can be asked, and the probes that there are.
+/// What the configuration has for SLOs to name: servers that can be asked, probes, heartbeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// Their names; `None` where the configuration is not known.
     pub names: Option<Vec<String>>,
     /// The one that is asked where an SLO names none.
     pub default: Option<String>,
+    /// The names of the heartbeats; `None` where the configuration is not known.
+    pub heartbeats: Option<Vec<String>>,
     /// The names of the databases that can be asked; `None` where the configuration is not known.
     pub databases: Option<Vec<String>>,
     /// The `job_name`s of the probes; `None` where the configuration is not known.
@@ -89,6 +96,25 @@ impl Sources {
         self.names
             .as_ref()
             .is_some_and(|names| names.iter().all(|known| known != name))
+    }
+
+    /// Why no database can be asked.
+    fn lack_of_database(&self, source: Option<&str>) -> Option<String> {
+        let databases = self.databases.as_ref()?;
+        let Some(source) = source else {
+            return Some(match databases.as_slice() {
+                [] => "it asks a database, and `sql_servers` in nines.yml names none".to_owned(),
+                _ => "it asks a database; say with `source` which one of `sql_servers` in nines.yml".to_owned(),
+            });
+        };
+        if databases.iter().any(|known| known == source) {
+            return None;
+        }
+        let near = suggest(source, databases.iter().map(String::as_str));
+        let mend = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Some(format!(
+            "it asks the database \"{source}\", which is not among `sql_servers` in nines.yml{mend}"
+        ))
     }
 
     /// Why there can be no verdicts of this probe.
@@ -268,6 +294,7 @@ impl Indicator {
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Heartbeat { .. }
             | IndicatorKind::Sql(_)
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => Vec::new(),
@@ -323,16 +350,11 @@ impl Indicator {
                 )
             });
         }
-        if let (IndicatorKind::Sql(_), Some(source)) = (&self.kind, &self.source) {
-            let known = sources.databases.as_ref();
-            return known
-                .is_some_and(|known| !known.contains(source))
-                .then(|| format!("it asks the database \"{source}\", which is not among `sql_servers` in nines.yml"));
-        }
         let what = match &self.kind {
             IndicatorKind::Ratio { .. }
             | IndicatorKind::Latency { .. }
             | IndicatorKind::Gauge { .. }
+            | IndicatorKind::Events
             | IndicatorKind::PromQl(PromQlIndicator { scraped: Some(_), .. }) => return None,
             IndicatorKind::Probe { job } => return sources.lack_of_probe(job),
             IndicatorKind::PromQl(PromQlIndicator {
@@ -346,11 +368,13 @@ impl Indicator {
                 "its PromQL is more than a sum of counters, so that only a Prometheus server can answer it: name one \
                  under `prometheus_servers` in nines.yml"
             }
-            IndicatorKind::Sql(_) => {
-                "it asks a database, and `sql_servers` in nines.yml names none, or several of which none is named by \
-                 `source`"
+            IndicatorKind::Sql(_) => return sources.lack_of_database(self.source.as_deref()),
+            IndicatorKind::Heartbeat { name } => {
+                let lacks = |names: &Vec<String>| names.iter().all(|known| known != name);
+                return sources.heartbeats.as_ref().filter(|names| lacks(names)).map(|_| {
+                    format!("it waits for the heartbeat \"{name}\", which is not among `heartbeats` in nines.yml")
+                });
             }
-            IndicatorKind::Events => "pushed events are not taken by this version yet",
             IndicatorKind::Composite(_) => "composites are not computed by this version yet",
             IndicatorKind::Foreign { system } => return Some(format!("it asks {system}, which nines cannot")),
         };
@@ -369,6 +393,7 @@ impl Indicator {
             IndicatorKind::PromQl(PromQlIndicator { form, .. }) => format!("promql {form:?}"),
             IndicatorKind::Probe { job } => format!("probe {job}"),
             IndicatorKind::Events => "events".to_owned(),
+            IndicatorKind::Heartbeat { name } => format!("heartbeat {name}"),
             IndicatorKind::Sql(sql) => format!("sql {} every {:?}", sql.query, sql.every),
             IndicatorKind::Composite(members) => format!("composite {members:?}"),
             IndicatorKind::Foreign { system } => format!("foreign {system}"),

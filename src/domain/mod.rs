@@ -10,6 +10,7 @@ pub mod counts;
 pub mod digest;
 pub mod egress;
 pub mod evaluation;
+pub mod heartbeat;
 pub mod indicator;
 pub mod labels;
 pub mod ledger;

@@ -201,6 +201,7 @@ impl Active {
             .evaluation_duration
             .observe(Duration::from_millis(took as u64));
         snapshot.discrepancy_micro = self.discrepancy.get();
+        snapshot.heartbeats = engine.pushes.heartbeats(now);
         let snapshot = Arc::new(snapshot);
         engine.snapshot.store(Arc::clone(&snapshot));
         let routing = Arc::clone(&engine.routing.borrow());
@@ -242,10 +243,13 @@ async fn load(
     keys.extend(&engine.store.load_keys().await?);
     collector.set_catalog(Arc::clone(&catalog), keys.clone());
     readers.set_catalog(&catalog, &keys);
+    engine.pushes.set_catalog(&catalog, &keys, &settings.heartbeats);
     probes.set_catalog(&catalog, keys.clone());
     let revision = engine.snapshot.load().revision;
     let (store, readers) = (Arc::clone(&engine.store), Arc::clone(readers));
-    Evaluator::load(store, epoch, readers, (catalog, keys), now, revision).await
+    let mut evaluator = Evaluator::load(store, epoch, readers, (catalog, keys), now, revision).await?;
+    evaluator.listen_to(Arc::clone(&engine.pushes));
+    Ok(evaluator)
 }
 
 /// Remembers the time in which nobody evaluated, for counting rule 1.

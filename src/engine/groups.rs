@@ -36,18 +36,7 @@ impl Groups {
             admitted.push(credit);
             return;
         };
-        let group = if self.keys.get(credit.slo, Some(group)).is_some() || self.is_waiting(credit.slo, group) {
-            group.clone()
-        } else if self.keys.group_count(credit.slo) + self.new.get(&credit.slo).map_or(0, Vec::len) < GROUPS_MAX {
-            self.new.entry(credit.slo).or_default().push(group.clone());
-            group.clone()
-        } else {
-            let other = Group::other(group.0.iter().map(|(name, _)| name));
-            if self.keys.get(credit.slo, Some(&other)).is_none() && !self.is_waiting(credit.slo, &other) {
-                self.new.entry(credit.slo).or_default().push(other.clone());
-            }
-            other
-        };
+        let group = self.admit_group(credit.slo, group);
         // Coverage is the SLO's; a group's minutes carry counts only.
         let bucket = Bucket {
             observed: false,
@@ -59,6 +48,22 @@ impl Groups {
             bucket,
             ..credit
         });
+    }
+
+    /// The group under which events of this group are counted: itself, or `other` beyond the hundredth.
+    pub fn admit_group(&mut self, slo: i64, group: &Group) -> Group {
+        if self.is_known(slo, group) {
+            return group.clone();
+        }
+        if self.keys.group_count(slo) + self.new.get(&slo).map_or(0, Vec::len) < GROUPS_MAX {
+            self.new.entry(slo).or_default().push(group.clone());
+            return group.clone();
+        }
+        let other = Group::other(group.0.iter().map(|(name, _)| name));
+        if !self.is_known(slo, &other) {
+            self.new.entry(slo).or_default().push(other.clone());
+        }
+        other
     }
 
     /// Groups that need a ledger key before the next commit.
@@ -81,7 +86,8 @@ impl Groups {
         self.new.retain(|_, groups| !groups.is_empty());
     }
 
-    fn is_waiting(&self, slo: i64, group: &Group) -> bool {
-        self.new.get(&slo).is_some_and(|groups| groups.contains(group))
+    fn is_known(&self, slo: i64, group: &Group) -> bool {
+        let waits = || self.new.get(&slo).is_some_and(|groups| groups.contains(group));
+        self.keys.get(slo, Some(group)).is_some() || waits()
     }
 }

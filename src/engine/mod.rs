@@ -18,6 +18,7 @@ pub mod history;
 pub mod message;
 pub mod ports;
 pub mod probe;
+pub mod push;
 pub mod read;
 pub mod retain;
 pub mod snapshot;

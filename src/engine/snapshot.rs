@@ -11,6 +11,7 @@ use crate::domain::shown::{cut, shown_label, shown_url};
 use crate::domain::time::{Timestamp, format_duration};
 use crate::domain::window::TimeWindow;
 use crate::engine::probe::view::ProbeView;
+use crate::engine::push::beats::HeartbeatView;
 use crate::engine::read::progress::BackfillView;
 
 /// Everything that is shown without asking the store, at one point in time.
@@ -29,6 +30,8 @@ pub struct Snapshot {
     /// What `nines_ledger_discrepancy_events` shows: buckets against credits, in millionths of an event; `None` before
     /// the first proof.
     pub discrepancy_micro: Option<i64>,
+    /// Jobs that say when they have run; of a standby none.
+    pub heartbeats: Vec<HeartbeatView>,
     /// This process counts and sends; otherwise it is a standby.
     pub active: bool,
 }

@@ -163,6 +163,8 @@ pub struct Stats {
     pub scrapes: Counter,
     /// Visits that gave nothing, by reason.
     pub scrape_failures: Family,
+    /// Events that were pushed, by what became of them.
+    pub pushed_events: Family,
     /// How long visits took.
     pub scrape_duration: Histogram,
     /// From the moment that a visit was due until it began.

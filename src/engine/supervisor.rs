@@ -19,6 +19,9 @@ use super::ports::{
     Epoch, LeaseState, ListedProbes, ListedServer, ListedTarget, RevisionRecord, Store, StoreError, StoreResult,
 };
 use super::probe::schedule::probe_targets;
+use super::push::Pushes;
+use super::push::beats::ListedHeartbeat;
+use super::push::task::PushTask;
 use super::read::reader::Writing;
 use super::read::{BackfillRequests, ReadTask};
 use super::retain::{DEFAULT_RETENTION, Discrepancy, Retainer};
@@ -47,6 +50,8 @@ pub struct Settings {
     pub evaluation_interval: Duration,
     /// Grows with every reload.
     pub revision: u64,
+    /// Jobs that say when they have run.
+    pub heartbeats: Arc<Vec<ListedHeartbeat>>,
 }
 
 /// Whether the process works.
@@ -88,6 +93,8 @@ pub struct Engine {
     pub servers: watch::Receiver<Arc<Vec<ListedServer>>>,
     /// SLOs whose past is to be read again.
     pub backfills: Arc<BackfillRequests>,
+    /// Where events and pings come in.
+    pub pushes: Arc<Pushes>,
     /// A silence has changed, or a dead letter was revived.
     pub nudge: Arc<Notify>,
     /// Where committed visits are written down, for proofs.
@@ -236,50 +243,67 @@ impl Engine {
             stop.child_token(),
         );
         let probing = tokio::spawn(ending_all(stop.clone(), probes));
+        let writing = Writing {
+            store: Arc::clone(&self.store),
+            epoch,
+            books: Arc::clone(&active.readers().books),
+        };
         let reader = ReadTask {
             readers: Arc::clone(active.readers()),
-            writing: Writing {
-                store: Arc::clone(&self.store),
-                epoch,
-                books: Arc::clone(&active.readers().books),
-            },
+            writing: writing.clone(),
             clock: Arc::clone(&self.clock),
             servers: self.servers.clone(),
             requests: Arc::clone(&self.backfills),
         };
         let reading = tokio::spawn(ending_all(stop.clone(), reader.run(stop.child_token())));
-        let deliverer = Deliverer {
-            store: Arc::clone(&self.store),
-            epoch,
-            clock: Arc::clone(&self.clock),
-            routing: self.routing.clone(),
-            nudge: outbox,
-            stats: Arc::clone(&self.stats),
-        };
+        let pusher = self.pusher(writing);
+        let pushing = tokio::spawn(ending_all(stop.clone(), pusher.run(stop.child_token())));
+        let deliverer = self.deliverer(epoch, outbox);
         let delivering = tokio::spawn(ending_all(stop.clone(), deliverer.run(stop.child_token())));
-        let retainer = Retainer {
-            store: Arc::clone(&self.store),
-            epoch,
-            clock: Arc::clone(&self.clock),
-            discrepancy,
-            stats: Arc::clone(&self.stats),
-            retention: DEFAULT_RETENTION,
-        };
+        let retainer = self.retainer(epoch, discrepancy);
         let retaining = tokio::spawn(ending_all(stop.clone(), retainer.run(stop.child_token())));
         let result = self.run_ticks(&mut active, stop).await;
         stop.cancel();
-        let ended = tokio::join!(visiting, probing, reading, delivering, retaining);
+        let ended = tokio::join!(visiting, probing, reading, pushing, delivering, retaining);
         let faults = [
             ended.0.err(),
             ended.1.err(),
             ended.2.err(),
             ended.3.err(),
             ended.4.err(),
+            ended.5.err(),
         ];
         for fault in faults.into_iter().flatten() {
             tracing::error!(%fault, "a task has ended by a fault");
         }
         result
+    }
+
+    fn pusher(&self, writing: Writing) -> PushTask {
+        let (pushes, clock) = (Arc::clone(&self.pushes), Arc::clone(&self.clock));
+        PushTask::new(pushes, writing, clock, Arc::clone(&self.stats))
+    }
+
+    fn deliverer(&self, epoch: Epoch, nudge: Arc<Notify>) -> Deliverer {
+        Deliverer {
+            store: Arc::clone(&self.store),
+            epoch,
+            clock: Arc::clone(&self.clock),
+            routing: self.routing.clone(),
+            nudge,
+            stats: Arc::clone(&self.stats),
+        }
+    }
+
+    fn retainer(&self, epoch: Epoch, discrepancy: Arc<Discrepancy>) -> Retainer {
+        Retainer {
+            store: Arc::clone(&self.store),
+            epoch,
+            clock: Arc::clone(&self.clock),
+            discrepancy,
+            stats: Arc::clone(&self.stats),
+            retention: DEFAULT_RETENTION,
+        }
     }
 
     async fn run_ticks(&self, active: &mut Active, stop: &CancellationToken) -> StoreResult<()> {

@@ -15,6 +15,7 @@ pub struct ApiError {
     kind: &'static str,
     message: String,
     errors: Vec<String>,
+    retry_after: Option<u32>,
 }
 
 impl ApiError {
@@ -50,6 +51,22 @@ impl ApiError {
             kind,
             message: message.into(),
             errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// It may be tried again after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    fn add_headers(&self, response: &mut Response) {
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
 
@@ -98,6 +115,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.envelope())).into_response();
+        self.add_headers(&mut response);
         response.extensions_mut().insert(self);
         response
     }
@@ -146,6 +164,7 @@ pub async fn negotiate(request: Request, next: Next) -> Response {
         return response;
     };
     let mut problem = (error.status, axum::Json(error.problem(&path))).into_response();
+    error.add_headers(&mut problem);
     let kind = HeaderValue::from_static("application/problem+json");
     problem.headers_mut().insert(header::CONTENT_TYPE, kind);
     problem

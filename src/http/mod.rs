@@ -83,6 +83,19 @@ fn api() -> Router<HttpState> {
         .route("/api/v1/slos/{service}/{name}", get(api::slos::one))
         .route("/api/v1/slos/{service}/{name}/backfill", post(api::backfills::ask))
         .route("/api/v1/backfills", get(api::backfills::list))
+        .route(
+            "/api/v1/events",
+            post(api::events::push).layer(DefaultBodyLimit::max(api::events::BODY_MAX)),
+        )
+        .route("/api/v1/heartbeats", get(api::heartbeats::list))
+        .route(
+            "/api/v1/heartbeat/{token}",
+            get(api::heartbeats::ended).post(api::heartbeats::ended),
+        )
+        .route(
+            "/api/v1/heartbeat/{token}/{word}",
+            get(api::heartbeats::told).post(api::heartbeats::told),
+        )
         .route("/api/v1/alerts", get(api::engine::alerts))
         .route("/api/v1/targets", get(api::targets::targets))
         .route("/api/v1/notifications", get(api::notifications::list))

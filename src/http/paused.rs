@@ -40,7 +40,7 @@ fn paused(invalid: bool) -> SloView {
         labels: Labels::new(),
         annotations: Labels::new(),
         indicator: Indicator {
-            kind: IndicatorKind::Events,
+            kind: IndicatorKind::Composite(Vec::new()),
             source: None,
             group_by: Vec::new(),
         },

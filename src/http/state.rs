@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
 use crate::engine::ports::{AlertStore, DeliveryStore, ProbeOnDemand};
+use crate::engine::push::Pushes;
 use crate::engine::read::BackfillRequests;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stats::Stats;
@@ -42,6 +43,8 @@ pub struct HttpState {
     pub lifecycle_enabled: bool,
     /// Notified when a silence has changed or a delivery is to be tried again.
     pub nudge: Arc<tokio::sync::Notify>,
+    /// Takes events and pings.
+    pub pushes: Arc<Pushes>,
     /// Probes what it is asked for.
     pub probes: Arc<dyn ProbeOnDemand>,
     /// Takes requests to read the past of SLOs again.

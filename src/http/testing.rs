@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 
-use self::targets::{hostile_target, target};
+use self::targets::{heartbeat, hostile_target, target};
 use super::control::{Control, ReloadOutcome};
 use super::state::{HttpState, Readiness, RuntimeInfo, StorePorts};
 use crate::domain::alert::silence::Silence;
@@ -99,6 +99,7 @@ pub fn state_without_store() -> HttpState {
         nudge: Arc::new(tokio::sync::Notify::new()),
         probes: Arc::new(probes::Probes::default()),
         backfills: Arc::default(),
+        pushes: Arc::default(),
     }
 }
 
@@ -180,6 +181,7 @@ pub fn snapshot() -> Snapshot {
             hostile_target(),
         ],
         discrepancy_micro: Some(0),
+        heartbeats: vec![heartbeat()],
         active: true,
     }
 }

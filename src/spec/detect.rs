@@ -28,6 +28,8 @@ pub enum DocumentKind {
     UnknownVersion,
     /// `nines.yml`
     Config,
+    /// `blackbox.yml`: modules of blackbox exporter.
+    Blackbox,
     /// A Kubernetes object that is no SLO.
     OtherObject,
     /// Rules for Prometheus.
@@ -44,7 +46,7 @@ pub enum DocumentKind {
 }
 
 /// Top-level keys that only a configuration has.
-const CONFIG_KEYS: [&str; 19] = [
+const CONFIG_KEYS: [&str; 20] = [
     "global",
     "scrape_configs",
     "scrape_config_files",
@@ -63,6 +65,7 @@ const CONFIG_KEYS: [&str; 19] = [
     "probe_limits",
     "connectivity",
     "probe_endpoint",
+    "heartbeats",
     "egress",
 ];
 /// Kinds that only SLO formats have: with another `apiVersion` they are mistakes, not objects of somebody else.
@@ -147,7 +150,7 @@ impl DocumentKind {
         let kind = Self::by_marker(root);
         let is_of_others = matches!(
             kind,
-            Self::Config | Self::OtherObject | Self::PrometheusRules | Self::HelmChart
+            Self::Config | Self::Blackbox | Self::OtherObject | Self::PrometheusRules | Self::HelmChart
         );
         if !is_of_others && helm::fills(root) {
             return Self::HelmTemplate;
@@ -178,6 +181,7 @@ impl DocumentKind {
             (None, None) if root.entry("groups").is_some_and(|entry| entry.value.items().is_some()) => {
                 Self::PrometheusRules
             }
+            (None, None) if is_blackbox(root) => Self::Blackbox,
             (None, None) if CONFIG_KEYS.iter().any(|key| root.entry(key).is_some()) => Self::Config,
             _ => Self::Unknown,
         }
@@ -196,6 +200,7 @@ impl DocumentKind {
             Self::SloGenerator => "sre.google.com/v2",
             Self::Config => "nines.yml",
             Self::OtherObject
+            | Self::Blackbox
             | Self::PrometheusRules
             | Self::HelmTemplate
             | Self::HelmChart
@@ -218,6 +223,7 @@ impl DocumentKind {
             Self::Pyrra => "Pyrra",
             Self::SloGenerator => "slo-generator",
             Self::Config => "a nines configuration",
+            Self::Blackbox => "blackbox exporter's modules",
             Self::OtherObject => "a Kubernetes object",
             Self::PrometheusRules => "Prometheus's rules",
             Self::HelmTemplate => "a template of Helm",
@@ -226,6 +232,12 @@ impl DocumentKind {
             Self::UnknownVersion | Self::Unknown => "unknown",
         }
     }
+}
+
+/// A map of modules, each with its prober.
+fn is_blackbox(root: &Node) -> bool {
+    let modules = root.get("modules").and_then(Node::entries).unwrap_or_default();
+    !modules.is_empty() && modules.iter().all(|module| module.value.entry("prober").is_some())
 }
 
 /// A kustomization that does not say what it is, a JSON patch, or a strategic one with a directive.

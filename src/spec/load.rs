@@ -134,6 +134,11 @@ fn read_document(reader: &mut Reader<'_>, document: &Document, context: &Context
             let message = "this is a nines configuration, not an SLO file";
             reader.report(&codes::FORMAT, root.span, message);
         }
+        DocumentKind::Blackbox => {
+            let message =
+                "these are modules of blackbox exporter, no SLOs; `probe_module_files` in nines.yml names them";
+            reader.report(&codes::SKIPPED, root.span, message);
+        }
         DocumentKind::OtherObject => {
             let kind = root.get("kind").and_then(Node::text).unwrap_or_default();
             let message = format!("a Kubernetes object of kind {kind} is no SLO; it is skipped");

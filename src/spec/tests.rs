@@ -208,7 +208,7 @@ fn mistakes_are_told_with_their_place() {
             vec!["N017 12:11"],
         ),
         (indicator("{}"), vec!["N020 7:5"]),
-        (indicator("{probe: web}"), vec!["I004 4:1"]),
+        (indicator("{probe: web}"), vec![]),
         (indicator("{probe: web, source: main}"), vec!["N034 7:29"]),
         (
             indicator("{source: main, total: 'sum(rate(x[{{.window}}]))', bad: y}"),

@@ -10,7 +10,7 @@ use super::error::{from_sqlx, refused, unavailable};
 use crate::engine::ports::{StoreError, StoreResult};
 
 /// Number, name, SQL for Postgres, SQL for SQLite.
-const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
     (
         1,
         "first",
@@ -22,6 +22,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
         "generation",
         include_str!("../../migrations/postgres/0002_generation.sql"),
         include_str!("../../migrations/sqlite/0002_generation.sql"),
+    ),
+    (
+        3,
+        "push",
+        include_str!("../../migrations/postgres/0003_push.sql"),
+        include_str!("../../migrations/sqlite/0003_push.sql"),
     ),
 ];
 

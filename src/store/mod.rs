@@ -15,6 +15,7 @@ mod lease;
 mod ledger;
 mod migrate;
 mod pack;
+mod pushes;
 mod reads;
 mod retain;
 mod silences;

@@ -9,7 +9,7 @@ use super::error::overflow;
 use super::value::{Column, args};
 use super::{SqlStore, pack};
 use crate::domain::time::{DAY_MINUTES, MINUTE_MS, Timestamp};
-use crate::engine::ports::{Epoch, KeyId, PackReport, RetainStore, Retention, StoreResult};
+use crate::engine::ports::{Epoch, KeyId, PUSH_KEY_DAYS, PackReport, RetainStore, Retention, StoreResult};
 
 mod partitions;
 
@@ -27,7 +27,7 @@ const PROVE: &str = "select cast(coalesce(sum(abs(total) + abs(good)), 0) as big
     ) as differences";
 
 /// What goes by age alone: what to delete from a table whose `id` is in the selection, and the age at which.
-const AGED: [(&str, Age); 6] = [
+const AGED: [(&str, Age); 7] = [
     (
         "delete from delivery where id in (select id from delivery where finished_at < $1 limit $2)",
         Age::Messages,
@@ -53,12 +53,17 @@ const AGED: [(&str, Age); 6] = [
         "delete from target where id in (select id from target where last_listed_at < $1 limit $2)",
         Age::Targets,
     ),
+    (
+        "delete from push_key where key in (select key from push_key where at < $1 limit $2)",
+        Age::PushKeys,
+    ),
 ];
 
 #[derive(Clone, Copy)]
 enum Age {
     Messages,
     Targets,
+    PushKeys,
 }
 
 #[async_trait]
@@ -85,6 +90,7 @@ impl RetainStore for SqlStore {
             let days = match age {
                 Age::Messages => retention.messages_days,
                 Age::Targets => retention.targets_days,
+                Age::PushKeys => PUSH_KEY_DAYS,
             };
             let before = now.0.saturating_sub(days.saturating_mul(DAY_MINUTES * MINUTE_MS));
             prune_aged(&self.db, epoch, sql, before).await?;

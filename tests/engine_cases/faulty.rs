@@ -13,8 +13,9 @@ use nines::domain::time::{Hour, Minute, Timestamp};
 use nines::engine::ports::{
     AlertRecord, AlertStore, AttemptOutcome, CatalogStore, ClaimedDelivery, Credit, CursorRecord, DeliveryStore,
     DispatchCommit, Epoch, EvaluationCommit, IncidentRecord, KeyId, KeyRecord, LeaseState, LeaseStore, LedgerStore,
-    Lifetime, LoadedSlo, NotificationRecord, PackReport, ReadCommit, RetainStore, Retention, RevisionRecord, SloRecord,
-    StoreError, StoreResult, TargetCommit, TargetRecord, TransitionRecord,
+    Lifetime, LoadedSlo, NotificationRecord, PackReport, PushCommit, PushFailure, PushKey, PushStore, Pushed,
+    ReadCommit, RetainStore, Retention, RevisionRecord, SloRecord, StoreError, StoreResult, TargetCommit, TargetRecord,
+    TransitionRecord,
 };
 use nines::store::SqlStore;
 use tokio::sync::Notify;
@@ -153,6 +154,32 @@ forward! { AlertStore {
     fn silences(now: Timestamp) -> Vec<Silence>;
     fn save_silence(silence: &Silence) -> ();
 } }
+
+#[async_trait]
+impl PushStore for Faulty {
+    async fn commit_pushes(&self, epoch: Epoch, commit: &PushCommit) -> Result<Pushed, PushFailure> {
+        let pushed = Mutex::new(None);
+        let done = async {
+            let done = self
+                .inner
+                .commit_pushes(epoch, commit)
+                .await
+                .map_err(|failure| failure.error)?;
+            *pushed.lock().expect("no panic") = Some(done.clone());
+            Ok(done)
+        };
+        let outcome = self.around("commit_pushes", done).await;
+        // Where it was done and says otherwise, the outcome is what nobody knows.
+        outcome.map_err(|error| PushFailure {
+            error,
+            unknown: pushed.into_inner().expect("no panic"),
+        })
+    }
+
+    async fn is_pushed(&self, key: &PushKey) -> StoreResult<bool> {
+        self.around("is_pushed", self.inner.is_pushed(key)).await
+    }
+}
 
 #[async_trait]
 impl DeliveryStore for Faulty {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use nines::domain::alert::route::Route;
+use nines::domain::heartbeat::Heartbeat;
 use nines::domain::indicator::Sources;
 use nines::domain::labels::Labels;
 use nines::domain::reading::{Missing, MissingReason, Page, Reading, Sample, Series, Target};
@@ -26,11 +27,15 @@ use nines::engine::evaluate::Evaluator;
 use nines::engine::ports::{
     CatalogStore, Epoch, LeaseState, LeaseStore, ListedTarget, RetainStore, StoreResult, Visitor,
 };
+use nines::engine::push::beats::ListedHeartbeat;
+use nines::engine::push::task::PushTask;
+use nines::engine::read::reader::Writing;
 use nines::engine::retain::Discrepancy;
 use nines::engine::snapshot::{SloView, Snapshot};
 use nines::engine::stats::Stats;
 use nines::engine::supervisor::{Engine, Readiness, Settings};
 use nines::store::SqlStore;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +47,9 @@ use crate::support::postgres;
 pub const NOW: Timestamp = Timestamp(1_795_248_000_000);
 /// How long a case waits for something that happens at once, when it happens at all.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the address of the heartbeat `backup` ends with: once an hour, within ten minutes.
+pub const TOKEN: &str = "0123456789abcdef";
 
 /// One SLO that calls at once when one event in ten is bad, and calms down after a minute.
 pub const QUICK: &str = "
@@ -134,6 +142,7 @@ impl World {
             probes: watch::Sender::new(Arc::default()).subscribe(),
             servers: watch::Sender::new(Arc::new(Vec::new())).subscribe(),
             backfills: Arc::default(),
+            pushes: Arc::default(),
             nudge: Arc::new(Notify::new()),
             visit_log: None,
         };
@@ -288,6 +297,17 @@ impl World {
         }
     }
 
+    /// The task that counts what is pushed; it does so when a case says so.
+    pub fn push_task(&self) -> PushTask {
+        let writing = Writing {
+            store: Arc::clone(&self.store) as _,
+            epoch: self.epoch,
+            books: Arc::clone(&self.active.readers().books),
+        };
+        let (pushes, clock) = (Arc::clone(&self.engine.pushes), Arc::clone(&self.clock));
+        PushTask::new(pushes, writing, clock, Arc::clone(&self.engine.stats))
+    }
+
     /// Delivers what is due.
     pub async fn deliver(&self) {
         let cancel = CancellationToken::new();
@@ -428,6 +448,14 @@ fn settings(slos: &str, revision: u64, change: impl Fn(&mut Slo)) -> Settings {
         revisions: Arc::default(),
         evaluation_interval: Duration::from_secs(10),
         revision,
+        heartbeats: Arc::new(vec![ListedHeartbeat {
+            heartbeat: Heartbeat {
+                name: "backup".to_owned(),
+                interval: Duration::from_hours(1),
+                grace: Duration::from_mins(10),
+            },
+            token: Sha256::digest(TOKEN).into(),
+        }]),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::app::files::{FindError, find_slo_files, read_text, source_of};
-use crate::cli::{STDIN, counted, is_stdin, read_stdin, shown};
+use crate::cli::{STDIN, counted, environment, is_stdin, read_stdin, shown};
 use crate::config;
 use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
@@ -138,6 +138,10 @@ impl Sources {
         // A configuration is known by its name or by its keys; the keys were looked at while parsing.
         let is_config = |source: &SourceFile| config::is_config(path, "") || source.kind() == DocumentKind::Config;
         let source = match source {
+            Ok(source) if source.kind() == DocumentKind::Blackbox => {
+                self.configs.push(check_blackbox(path, &source.text));
+                return;
+            }
             Ok(source) if is_config(&source) => {
                 let (config, named) = check_config(path, &source.text, warnings);
                 self.configs.push(config);
@@ -218,15 +222,24 @@ fn slo_file(path: &Path, source: &SourceFile, loaded: Loaded) -> Checked {
     }
 }
 
+/// A file of blackbox exporter's.
+fn check_blackbox(path: &Path, text: &str) -> Checked {
+    let base = path.parent().unwrap_or(Path::new(""));
+    let (count, diagnostics) = config::probes::check_blackbox(text, &shown(path), base);
+    Checked {
+        path: path.to_owned(),
+        file: shown(path),
+        kind: DocumentKind::Blackbox,
+        contents: count.map_or_else(String::new, |count| counted(count, "probe module")),
+        diagnostics,
+        slos: Vec::new(),
+    }
+}
+
 /// A configuration, and the files that its `slo_files` lead to.
 fn check_config(path: &Path, text: &str, warnings: &mut Vec<String>) -> (Checked, Vec<PathBuf>) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the command line is where the environment is read"
-    )]
-    let env = |name: &str| std::env::var(name).ok();
     let base = path.parent().unwrap_or(Path::new(""));
-    let (config, mut diagnostics) = config::parse(text, &shown(path), base, &env);
+    let (config, mut diagnostics) = config::parse(text, &shown(path), base, &environment);
     let mut files = Vec::new();
     let mut contents = String::new();
     if let Some(config) = config {
@@ -234,8 +247,12 @@ fn check_config(path: &Path, text: &str, warnings: &mut Vec<String>) -> (Checked
             0 => String::new(),
             number => format!("{}, ", counted(number, "Prometheus server")),
         };
+        let probes = match config.probes.jobs.len() {
+            0 => String::new(),
+            number => format!("{}, ", counted(number, "probe")),
+        };
         contents = format!(
-            "{}, {servers}{}",
+            "{}, {servers}{probes}{}",
             counted(config.jobs.len(), "scrape config"),
             counted(config.receivers.len(), "receiver")
         );

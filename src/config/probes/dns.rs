@@ -10,21 +10,38 @@ use crate::spec::reader::{Field, Fields};
 /// The longest name, in bytes.
 const NAME_MAX: usize = 253;
 /// The classes of records.
-const CLASSES: [(&str, &str); 4] = [("IN", "IN"), ("CH", "CH"), ("HS", "HS"), ("ANY", "ANY")];
+const CLASSES: [(&str, &str); 6] = [
+    ("IN", "IN"),
+    ("CS", "CS"),
+    ("CH", "CH"),
+    ("HS", "HS"),
+    ("NONE", "NONE"),
+    ("ANY", "ANY"),
+];
 /// How a name server may answer.
-const RCODES: [(&str, &str); 12] = [
+const RCODES: [(&str, &str); 22] = [
     ("NOERROR", "NOERROR"),
     ("FORMERR", "FORMERR"),
     ("SERVFAIL", "SERVFAIL"),
     ("NXDOMAIN", "NXDOMAIN"),
     ("NOTIMP", "NOTIMP"),
+    ("NOTIMPL", "NOTIMPL"),
     ("REFUSED", "REFUSED"),
     ("YXDOMAIN", "YXDOMAIN"),
     ("YXRRSET", "YXRRSET"),
     ("NXRRSET", "NXRRSET"),
     ("NOTAUTH", "NOTAUTH"),
     ("NOTZONE", "NOTZONE"),
+    ("DSOTYPENI", "DSOTYPENI"),
     ("BADVERS", "BADVERS"),
+    ("BADSIG", "BADSIG"),
+    ("BADKEY", "BADKEY"),
+    ("BADTIME", "BADTIME"),
+    ("BADMODE", "BADMODE"),
+    ("BADNAME", "BADNAME"),
+    ("BADALG", "BADALG"),
+    ("BADTRUNC", "BADTRUNC"),
+    ("BADCOOKIE", "BADCOOKIE"),
 ];
 /// The types of records that may be asked for.
 const TYPES: [&str; 33] = [

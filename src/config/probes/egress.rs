@@ -76,12 +76,11 @@ pub(super) fn read_connectivity(context: &mut Context<'_>, fields: &mut Fields<'
         let Some(text) = context.reader.filled(item) else {
             continue;
         };
-        match ProbeAddress::parse(ProbeKind::Tcp, &text) {
-            Ok(address) => checks.push(address.target),
-            Err(_) => {
-                let message = "`connectivity` holds addresses that always answer, each `host:port`";
-                context.reader.report(&codes::ADDRESS, item.node.span, message);
-            }
+        if let Ok(address) = ProbeAddress::parse(ProbeKind::Tcp, &text) {
+            checks.push(address.target);
+        } else {
+            let message = "`connectivity` holds addresses that always answer, each `host:port`";
+            context.reader.report(&codes::ADDRESS, item.node.span, message);
         }
     }
     checks

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Modules;
-use super::module::read_all;
+use super::module::{add_builtin, read_all};
 use crate::config::context::Context;
 use crate::config::included::read_text;
 use crate::config::shown::mask_snippets;
 use crate::paths::expand;
+use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::spec::codes;
+use crate::spec::detect::DocumentKind;
 use crate::spec::diagnostic::{Diagnostic, has_errors};
 use crate::spec::reader::{Fields, Reader};
 use crate::spec::yaml;
@@ -58,6 +60,24 @@ pub fn check(text: &str, file: &str, base: &Path) -> (Option<usize>, Vec<Diagnos
     let diagnostics = read_file(text, file, base, &mut modules);
     let count = (!has_errors(&diagnostics)).then_some(modules.len());
     (count, diagnostics)
+}
+
+/// Whether a text is a file of blackbox exporter's.
+pub fn is_blackbox(text: &str) -> bool {
+    let parsed = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text));
+    parsed.documents.first().map(DocumentKind::of) == Some(DocumentKind::Blackbox)
+}
+
+/// What there is to probe with where there is nothing but a file of blackbox exporter's.
+pub fn read_only(text: &str, file: &str, base: &Path) -> (Option<ProbeSettings>, Vec<Diagnostic>) {
+    let mut modules = Modules::new();
+    let diagnostics = read_file(text, file, base, &mut modules);
+    add_builtin(&mut modules);
+    let settings = ProbeSettings {
+        modules,
+        ..ProbeSettings::default()
+    };
+    ((!has_errors(&diagnostics)).then_some(settings), diagnostics)
 }
 
 fn read_file(text: &str, file: &str, base: &Path, modules: &mut Modules) -> Vec<Diagnostic> {

@@ -21,7 +21,7 @@ use crate::source::probe::settings::jobs::ProbeSettings;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::reader::Fields;
 
-pub use self::files::check as check_blackbox;
+pub use self::files::{check as check_blackbox, is_blackbox, read_only as read_blackbox};
 
 /// Modules by their names.
 type Modules = BTreeMap<String, Arc<ProbeModule>>;

@@ -160,6 +160,7 @@ impl Indicator {
             IndicatorKind::PromQl(_)
             | IndicatorKind::Probe { .. }
             | IndicatorKind::Events
+            | IndicatorKind::Heartbeat { .. }
             | IndicatorKind::Sql(_)
             | IndicatorKind::Composite(_)
             | IndicatorKind::Foreign { .. } => None,

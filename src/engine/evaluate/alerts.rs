@@ -9,6 +9,7 @@ use crate::domain::alert::policy::{BurnCondition, NO_DATA_NAME, Severity};
 use crate::domain::alert::state::{AlertCause, AlertStatus, TransitionKind, any_holds};
 use crate::domain::alert::{AlertKey, AlertState, fingerprint};
 use crate::domain::evaluation::{ConditionResult, Evaluation};
+use crate::domain::indicator::IndicatorKind;
 use crate::domain::labels::{Group, Labels};
 use crate::domain::slo::{Slo, SloId};
 use crate::domain::time::{Timestamp, format_duration, millis};
@@ -405,6 +406,8 @@ pub fn no_data_condition<'a>(
         .seen_at
         .is_some_and(|at| now.since(at) < millis(after).min(unseen_ms.max(1)));
     let what = match (health.feeding, seen) {
+        _ if matches!(slo.indicator.kind, IndicatorKind::Events) => "nothing was pushed",
+        _ if matches!(slo.indicator.kind, IndicatorKind::Heartbeat { .. }) => "no ping was heard",
         (0, _) => "no series has matched on any target",
         (_, true) => "the targets answer, but no series matches",
         (_, false) => "no feeding target was seen",

@@ -15,6 +15,7 @@ use super::collect::notes::{PART_ABOVE_TOTAL, running, unfed};
 use super::commit::Committer;
 use super::history::History;
 use super::ports::{Epoch, EvaluationCommit, KeyId, Store, StoreResult};
+use super::push::{self, Pushes};
 use super::read::Readers;
 use super::snapshot::{DiagnosticView, SloView, Snapshot, TargetView};
 use super::stats::Stats;
@@ -40,6 +41,7 @@ const CHART_POINTS: usize = 120;
 pub struct Evaluator {
     store: Arc<dyn Store>,
     readers: Arc<Readers>,
+    pushes: Arc<Pushes>,
     epoch: Epoch,
     catalog: Arc<Catalog>,
     keys: Keys,
@@ -71,13 +73,15 @@ impl Evaluator {
         store: Arc<dyn Store>,
         epoch: Epoch,
         readers: Arc<Readers>,
-        (catalog, keys): (Arc<Catalog>, Keys),
+        (catalog, mut keys): (Arc<Catalog>, Keys),
         now: Timestamp,
         revision: u64,
     ) -> StoreResult<Self> {
         let history = {
             let mut changes = readers.books.lock().await;
             changes.clear();
+            // Keys that were made since the others were read.
+            keys.extend(&store.load_keys().await?);
             History::load(store.as_ref(), &wanted_keys(&catalog, &keys), now).await?
         };
         let last_look = store.last_evaluation_at().await?;
@@ -86,6 +90,7 @@ impl Evaluator {
             store,
             epoch,
             readers,
+            pushes: Arc::default(),
             catalog,
             keys,
             history,
@@ -100,6 +105,11 @@ impl Evaluator {
             charts_hour: None,
             revision,
         })
+    }
+
+    /// What is pushed feeds SLOs too.
+    pub fn listen_to(&mut self, pushes: Arc<Pushes>) {
+        self.pushes = pushes;
     }
 
     /// The alerts as they stand.
@@ -155,6 +165,7 @@ impl Evaluator {
         collector.set_busiest(self.busiest_rates());
         let mut health = collector.health();
         health.extend(self.readers.health(now));
+        health.extend(self.pushes.health());
         health.extend(committer.probes.health(now));
         let catalog = Arc::clone(&self.catalog);
         let units = self.evaluate_all(&catalog, now);
@@ -369,7 +380,9 @@ impl Evaluator {
         let server = unit.entry.slo.indicator.source.as_deref();
         let waited = server.is_none() && now.since(self.started_at) >= SETTLE_MS;
         let is_unfed = health.feeding == 0 && unit.evaluation.state == BudgetState::NoData;
-        (is_unfed && (health.looked || waited)).then(|| unfed(&unit.entry.slo.indicator))
+        let indicator = &unit.entry.slo.indicator;
+        (is_unfed && (health.looked || waited))
+            .then(|| push::unfed(&indicator.kind).unwrap_or_else(|| unfed(indicator)))
     }
 
     fn clamped_diagnostic(&self, key: KeyId, now: Timestamp) -> Option<DiagnosticView> {
@@ -443,6 +456,7 @@ impl Evaluator {
             alerts: active_views(&self.alerts, muted_by),
             targets,
             discrepancy_micro: None,
+            heartbeats: Vec::new(),
             active,
         }
     }

@@ -234,6 +234,7 @@ fn describe_indicator(indicator: &Indicator) -> String {
         IndicatorKind::PromQl(promql) => describe_promql(&promql.form),
         IndicatorKind::Probe { job } => format!("verdicts of the probe {job}"),
         IndicatorKind::Events => "pushed events".to_owned(),
+        IndicatorKind::Heartbeat { name } => format!("runs of the job {name}"),
         IndicatorKind::Sql(sql) => format!("rows of a database, every {}", format_duration(sql.every)),
         IndicatorKind::Composite(members) => format!("a composite of {}", members.len()),
         IndicatorKind::Foreign { system } => format!("a query to {system}"),

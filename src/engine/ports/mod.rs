@@ -1,6 +1,7 @@
 //! What the engine needs from the world: a store, targets to visit, receivers to tell. Adapters implement these.
 
 mod probes;
+mod pushes;
 mod records;
 mod servers;
 mod world;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::probes::*;
+pub use self::pushes::*;
 pub use self::records::*;
 pub use self::servers::*;
 pub use self::world::*;
@@ -185,6 +187,9 @@ pub trait DeliveryStore: Send + Sync {
 }
 
 /// All of the store.
-pub trait Store: LeaseStore + CatalogStore + LedgerStore + RetainStore + AlertStore + DeliveryStore {}
+pub trait Store:
+    LeaseStore + CatalogStore + LedgerStore + PushStore + RetainStore + AlertStore + DeliveryStore
+{
+}
 
-impl<T: LeaseStore + CatalogStore + LedgerStore + RetainStore + AlertStore + DeliveryStore> Store for T {}
+impl<T: LeaseStore + CatalogStore + LedgerStore + PushStore + RetainStore + AlertStore + DeliveryStore> Store for T {}

@@ -2,6 +2,8 @@
 
 pub mod backfills;
 pub mod engine;
+pub mod events;
+pub mod heartbeats;
 pub mod notifications;
 pub mod probe;
 pub mod silences;

@@ -29,6 +29,13 @@ fn write_visits(writer: &mut Writer, stats: &Stats) {
         &["reason"],
         &stats.scrape_failures,
     );
+    by(
+        writer,
+        "nines_pushed_events_total",
+        "Entries that were pushed.",
+        &["outcome"],
+        &stats.pushed_events,
+    );
     histogram(
         writer,
         "nines_scrape_duration_seconds",

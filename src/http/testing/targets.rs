@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{HOSTILE, NOW};
 use crate::domain::time::Timestamp;
+use crate::engine::push::beats::HeartbeatView;
 use crate::engine::snapshot::{TargetAbout, TargetView};
 
 pub(super) fn target(instance: &str, health: &'static str, error: &str) -> TargetView {
@@ -44,4 +46,21 @@ pub(super) fn hostile_target() -> TargetView {
     target.warnings = [format!("line 3, column 5: {HOSTILE}")].into();
     (target.last_scrape, target.last_scrape_duration) = (None, 0.0);
     target
+}
+
+/// A job that should have run half an hour ago.
+pub(super) fn heartbeat() -> HeartbeatView {
+    HeartbeatView {
+        name: "nightly-backup".to_owned(),
+        state: "missed",
+        interval: "1d".to_owned(),
+        grace: "30m".to_owned(),
+        last_ping: Some(NOW - Duration::from_hours(25)),
+        last_ping_kind: Some("exit 0".to_owned()),
+        last_run: Some(NOW - Duration::from_hours(25)),
+        started_at: None,
+        due: Some(NOW + Duration::from_hours(23)),
+        deadline: Some(NOW + Duration::from_mins(23 * 60 + 30)),
+        slos: vec!["shop/backup".to_owned()],
+    }
 }

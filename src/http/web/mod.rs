@@ -2,6 +2,7 @@
 
 mod assets;
 mod chart;
+mod heartbeats;
 mod pages;
 mod probed;
 mod slo;

@@ -51,7 +51,7 @@ impl Probed {
             module: format!("{} ({})", view.module, view.prober),
             reason: view.reason.filter(|reason| *reason != "ok").unwrap_or_default(),
             phases: phases
-                .map(|(phase, seconds)| format!("{phase} {}", format::seconds(*seconds)))
+                .map(|(phase, seconds)| format!("{phase} {}", short(*seconds)))
                 .collect(),
             address: last.and_then(|attempt| attempt.address.clone()).unwrap_or_default(),
             attempts: Some(view.attempts.len()).filter(|number| *number > 1),
@@ -59,6 +59,15 @@ impl Probed {
             tls_is_near: view.tls_ends.is_some_and(|ends| ends.since(now) < NEAR_MS),
             verdicts: verdicts.collect(),
         }
+    }
+}
+
+/// Phases on this machine and near it take parts of a millisecond.
+fn short(seconds: f64) -> String {
+    if seconds < 0.01 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format::seconds(seconds)
     }
 }
 
@@ -113,7 +122,7 @@ mod tests {
         for said in [
             "tls_expired",
             "at 10.0.0.7",
-            "resolve 1 ms, tls 19 ms",
+            "resolve 1.0 ms, tls 19 ms",
             "certificate ends",
             "&#60;yesterday&#62;",
         ] {

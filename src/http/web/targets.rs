@@ -8,6 +8,7 @@ use axum::extract::State as Extract;
 use axum::http::Uri;
 use axum::response::Response;
 
+use super::heartbeats::{self, HeartbeatRow};
 use super::pages::{self, PageLink};
 use super::probed::Probed;
 use super::{Frame, Time, page};
@@ -33,6 +34,7 @@ struct TargetsPage {
     filter: Filter,
     kept: usize,
     pages: Vec<PageLink>,
+    heartbeats: Vec<HeartbeatRow>,
 }
 
 /// How many targets have one health.
@@ -54,6 +56,7 @@ struct JobRow {
     unknown: usize,
     selected: u64,
     seen: u64,
+    is_probed: bool,
 }
 
 /// One target.
@@ -104,6 +107,7 @@ pub async fn targets(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
         rows: rows.collect(),
         pages: pages::links(kept.len(), number, |number| format!("{}&page={number}", filter.href())),
         kept: kept.len(),
+        heartbeats: heartbeats::rows(&snapshot.heartbeats, now),
         filter,
     })
 }
@@ -170,6 +174,7 @@ fn jobs(targets: &[TargetView]) -> Vec<JobRow> {
         }
         job.selected += target.samples_selected;
         job.seen += target.samples_seen;
+        job.is_probed |= target.probe.is_some();
     }
     let named = |(name, job): (&str, JobRow)| JobRow {
         name: name.to_owned(),
@@ -207,7 +212,7 @@ fn target_row(target: &TargetView, now: Timestamp) -> TargetRow {
     }
 }
 
-fn slo_href(id: &str) -> String {
+pub(super) fn slo_href(id: &str) -> String {
     let (service, name) = id.split_once('/').unwrap_or((id, ""));
     format!("/slos/{}/{}", format::escaped(service), format::escaped(name))
 }

@@ -1,7 +1,7 @@
 //! `connectivity`: addresses that always answer. When a probe has met silence, they are dialled; where all of them are
 //! silent, too, it is our own network.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,77 +17,134 @@ use crate::source::http::now;
 
 /// Who does not answer so long is silent.
 pub(super) const WITHIN: Duration = Duration::from_secs(1);
-/// So long does a silence hold for all probes.
-const SILENCE_FOR: Duration = Duration::from_secs(5);
-/// So long does an answer hold. A cut may begin at any time, so it is shorter.
+/// While they are silent they are asked again and again, as long as somebody has wanted to know within this time.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
+/// How long after each other rounds begin at least.
+const ROUND_MIN: Duration = Duration::from_millis(200);
+/// So long does an answer hold. A cut may begin at any time, so it is short.
 const ANSWER_FOR: Duration = Duration::from_secs(1);
 
 /// The checks, and what they came to.
 pub(super) struct Connectivity {
+    checks: Arc<Checks>,
+}
+
+struct Checks {
     targets: Vec<String>,
     reach: Reach,
-    last: Mutex<Option<Round>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The round that is under way, or was the last one.
+    round: Option<(Instant, Round)>,
+    /// All were silent then, for the last time.
+    silent_at: Option<Instant>,
+    /// They are being asked until somebody answers.
+    is_silent: bool,
+    asked_at: Option<Instant>,
 }
 
 /// One round of all checks: whether somebody has answered.
-struct Round {
-    began: Instant,
-    answered: Shared<BoxFuture<'static, bool>>,
-}
+type Round = Shared<BoxFuture<'static, bool>>;
 
 impl Connectivity {
     /// Checks of these, each `host:port`.
     pub fn new(targets: Vec<String>, reach: Reach) -> Self {
-        Self {
+        let checks = Checks {
             targets,
             reach,
-            last: Mutex::default(),
+            seen: Mutex::default(),
+        };
+        Self {
+            checks: Arc::new(checks),
         }
     }
 
     /// As they are written.
     pub fn targets(&self) -> &[String] {
-        &self.targets
+        &self.checks.targets
     }
 
-    /// Whether one of them answers. Many may ask at once: they share a round.
-    pub async fn answers(&self) -> bool {
-        self.begin().await
-    }
-
-    /// Begins a round, unless the last one still holds; it goes on whether somebody waits for it or not.
-    pub fn begin(&self) -> Shared<BoxFuture<'static, bool>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(round) = last.as_ref() {
-            let holds = match round.answered.peek() {
-                None => WITHIN + SILENCE_FOR,
-                Some(true) => ANSWER_FOR,
-                Some(false) => SILENCE_FOR,
-            };
-            if now() < round.began + holds {
-                return round.answered.clone();
-            }
+    /// Whether one of them answers, and they were not all silent since then. Many may ask at once.
+    pub async fn answers_since(&self, began: Instant) -> bool {
+        match self.begin() {
+            Some(round) => round.await && !self.checks.were_silent_since(began),
+            None => false,
         }
-        let dials = self
-            .targets
-            .iter()
-            .map(|target| dial(target.clone(), self.reach.clone()));
-        let round = join_all(dials.collect::<Vec<_>>());
-        let task = tokio::spawn(async move { round.await.contains(&true) });
-        // A round that fell says nothing.
-        let answered = async move { task.await.unwrap_or(true) }.boxed().shared();
-        *last = Some(Round {
-            began: now(),
-            answered: answered.clone(),
+    }
+
+    /// Begins a round, unless one is under way or an answer still holds; it goes on whether somebody waits for it or
+    /// not. `None` while it is known that nobody answers.
+    pub fn begin(&self) -> Option<Round> {
+        let mut seen = self.checks.seen();
+        seen.asked_at = Some(now());
+        if seen.is_silent {
+            return None;
+        }
+        if let Some((began, round)) = &seen.round
+            && (round.peek().is_none() || now() < *began + ANSWER_FOR)
+        {
+            return Some(round.clone());
+        }
+        let checks = Arc::clone(&self.checks);
+        let task = tokio::spawn(async move {
+            let answered = checks.ask().await;
+            if !answered {
+                checks.note_silence();
+                tokio::spawn(checks.follow());
+            }
+            answered
         });
-        answered
+        // A round that fell says nothing.
+        let round = async move { task.await.unwrap_or(true) }.boxed().shared();
+        seen.round = Some((now(), round.clone()));
+        Some(round)
+    }
+}
+
+impl Checks {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self) -> bool {
+        let dials = self.targets.iter().map(|target| dial(target, &self.reach));
+        join_all(dials).await.contains(&true)
+    }
+
+    fn note_silence(&self) {
+        let mut seen = self.seen();
+        seen.is_silent = true;
+        seen.silent_at = Some(now());
+    }
+
+    fn were_silent_since(&self, began: Instant) -> bool {
+        self.seen().silent_at.is_some_and(|at| at >= began)
+    }
+
+    /// Asks on while all are silent: a probe that began before the cut was mended must be able to tell.
+    async fn follow(self: Arc<Self>) {
+        loop {
+            let next_at = now() + ROUND_MIN;
+            let is_wanted = self.seen().asked_at.is_some_and(|at| now() < at + ASKED_WITHIN);
+            if !is_wanted || self.ask().await {
+                break;
+            }
+            self.note_silence();
+            tokio::time::sleep_until(next_at).await;
+        }
+        let mut seen = self.seen();
+        seen.is_silent = false;
+        seen.round = None;
     }
 }
 
 /// Whether somebody is there, be it one who refuses.
-async fn dial(target: String, reach: Reach) -> bool {
+async fn dial(target: &str, reach: &Reach) -> bool {
     let mut course = Course::until(now() + WITHIN);
-    match connect(&target, &reach, &mut course).await {
+    match connect(target, reach, &mut course).await {
         Ok(()) => true,
         Err(fault) => !fault.reason.is_silence() && fault.reason != Reason::NetworkDown,
     }
@@ -107,7 +164,6 @@ async fn connect(target: &str, reach: &Reach, course: &mut Course) -> Result<(),
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::sync::Arc;
 
     use socket2::{Domain, Socket, Type};
     use tokio::net::TcpListener;
@@ -152,7 +208,7 @@ mod tests {
             ("one of two is silent", vec![&silent, &open], true),
         ] {
             let targets: Vec<&str> = targets.into_iter().map(String::as_str).collect();
-            assert_eq!(checks(&targets).answers().await, expected, "{sentence}");
+            assert_eq!(checks(&targets).answers_since(now()).await, expected, "{sentence}");
         }
     }
 
@@ -161,13 +217,35 @@ mod tests {
         let (_held, _waiting, silent) = silent();
         let checks = checks(&[&silent]);
         let began = now();
-        let all = join_all((0..1_000).map(|_| checks.answers())).await;
+        let all = join_all((0..1_000).map(|_| checks.answers_since(began))).await;
         assert!(all.iter().all(|answered| !answered));
         assert_eq!(now() - began, WITHIN, "all at once");
-        assert!(!checks.answers().await);
-        assert_eq!(now() - began, WITHIN, "it still holds");
-        tokio::time::sleep(SILENCE_FOR).await;
-        assert!(!checks.answers().await);
-        assert!(now() - began >= WITHIN + SILENCE_FOR + WITHIN, "it was asked again");
+        assert!(!checks.answers_since(now()).await);
+        assert_eq!(now() - began, WITHIN, "it is known by now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_began_before_the_mending_is_told_of_the_silence() {
+        let (held, waiting, silent) = silent();
+        let checks = checks(&[&silent]);
+        let began = now();
+        assert!(!checks.answers_since(began).await);
+        drop((held, waiting));
+        // Nobody listens there any more, which is an answer.
+        tokio::time::sleep(WITHIN + ROUND_MIN + ROUND_MIN).await;
+        assert!(!checks.answers_since(began).await, "it lived through the silence");
+        assert!(checks.answers_since(now()).await, "this one did not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_asked_for_ever() {
+        let (_held, _waiting, silent) = silent();
+        let checks = checks(&[&silent]);
+        assert!(!checks.answers_since(now()).await);
+        tokio::time::sleep(ASKED_WITHIN + WITHIN + WITHIN).await;
+        assert!(!checks.checks.seen().is_silent, "nobody wanted to know");
+        let again = now();
+        assert!(!checks.answers_since(again).await);
+        assert_eq!(now() - again, WITHIN, "it was asked anew");
     }
 }

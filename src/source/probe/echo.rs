@@ -21,7 +21,7 @@ const PACKET_MAX: usize = 65_536;
 /// An echo request, or its echo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Echo {
-    /// IPv4's; ICMPv6 otherwise.
+    /// That of IPv4; of IPv6 otherwise.
     pub is_v4: bool,
     /// Whose it is. Sockets of datagrams are given their own by the kernel.
     pub id: u16,
@@ -34,7 +34,7 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    /// The request as it is sent. The checksum of ICMPv6 is the kernel's work.
+    /// The request as it is sent. Over IPv6 the checksum is the kernel's work.
     fn bytes(&self) -> Vec<u8> {
         let kind = if self.is_v4 { 8 } else { 128 };
         let mut bytes = vec![kind, 0, 0, 0];

@@ -311,7 +311,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn a_cut_of_our_own_is_told_from_one_elsewhere() {
-        let cases: [(&str, &[&str], &str, &str, Way, bool); 12] = [
+        type Case<'a> = (&'a str, &'a [&'a str], &'a str, &'a str, Way, bool);
+        let cases: [Case<'_>; 12] = [
             ("all is well", &[], "", "203.0.113.1", Way::Out, false),
             ("no route", &[], "", "203.0.113.1", Way::None, true),
             (
@@ -373,7 +374,8 @@ mod tests {
             ..network(down, "")
         };
         let all = ["eth0", "wlan0", "wg0"];
-        let cases: [(&str, OwnNetwork, fn(IpAddr) -> Way, bool); 8] = [
+        type Case = (&'static str, OwnNetwork, fn(IpAddr) -> Way, bool);
+        let cases: [Case; 8] = [
             ("reached", with(&[], &["192.0.2.53"]), out, false),
             ("none is reached", with(&[], &["192.0.2.53", "10.0.0.53"]), none, true),
             (

@@ -84,7 +84,7 @@ impl OwnSide {
             return Fault::new(Reason::NetworkDown, format!("{ours}: {}", fault.detail));
         }
         if let Some(connectivity) = &self.connectivity
-            && !connectivity.answers().await
+            && !connectivity.answers_since(began).await
         {
             let targets = connectivity.targets().join(", ");
             let detail = format!("nobody else answers either ({targets}): {}", fault.detail);

@@ -83,17 +83,14 @@ impl Reach {
     /// The addresses of a host that may be used, the preferred ones first; a literal address is itself.
     pub async fn resolve(&self, host: &str, choice: IpChoice, course: &mut Course) -> Result<Vec<IpAddr>, Fault> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found = match bare.parse::<IpAddr>() {
-            Ok(address) => {
-                course.add(Phase::Resolve, Duration::ZERO);
-                vec![address]
-            }
-            Err(_) => {
-                let found = course
-                    .during(Phase::Resolve, Reason::DnsTimeout, self.names.lookup(bare))
-                    .await?;
-                choose(&found, choice)
-            }
+        let found = if let Ok(address) = bare.parse::<IpAddr>() {
+            course.add(Phase::Resolve, Duration::ZERO);
+            vec![address]
+        } else {
+            let found = course
+                .during(Phase::Resolve, Reason::DnsTimeout, self.names.lookup(bare))
+                .await?;
+            choose(&found, choice)
         };
         if found.is_empty() {
             let detail = format!("{bare} has no address of the wanted kind");

@@ -100,7 +100,7 @@ const TYPES: [(u16, &str, Option<&str>); 70] = [
 ];
 
 /// The words of rcodes.
-pub(super) const RCODES: [(u16, &str); 21] = [
+pub(super) const RCODES: [(u16, &str); 22] = [
     (0, "NOERROR"),
     (1, "FORMERR"),
     (2, "SERVFAIL"),
@@ -115,6 +115,7 @@ pub(super) const RCODES: [(u16, &str); 21] = [
     (10, "NOTZONE"),
     (11, "DSOTYPENI"),
     (16, "BADSIG"),
+    (16, "BADVERS"),
     (17, "BADKEY"),
     (18, "BADTIME"),
     (19, "BADMODE"),

@@ -145,7 +145,7 @@ fn byte(decoder: &mut BinDecoder<'_>) -> Result<u8, DecodeError> {
 /// A name with its escapes and its last dot.
 pub(super) fn name_text(name: &Name) -> String {
     let mut text = String::new();
-    for label in name.iter() {
+    for label in name {
         for octet in label {
             match octet {
                 b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\' => {

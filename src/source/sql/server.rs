@@ -122,7 +122,7 @@ impl SqlServer {
                 let detail = format!("the query gave more than {ROWS_MAX} rows");
                 return Err(refused(QueryFailureReason::TooMuch, detail));
             }
-            take(&row, is_all.then_some((begin, every)), at, found)?;
+            take(&row, is_all.then_some((begin, until, every)), at, found)?;
         }
         Ok(if is_all { Told::All } else { Told::One })
     }
@@ -234,7 +234,7 @@ fn wrapped(columns: &[String], query: &str) -> Result<String, QueryFailure> {
 /// Adds a row's numbers to its period.
 fn take(
     row: &PgRow,
-    periods: Option<(Timestamp, Duration)>,
+    periods: Option<(Timestamp, Timestamp, Duration)>,
     at: Timestamp,
     found: &mut Found,
 ) -> Result<(), QueryFailure> {
@@ -242,12 +242,19 @@ fn take(
     let labels = labels(&text(4)?.unwrap_or_default())?;
     let at = match periods {
         None => at,
-        Some((begin, every)) => {
+        Some((begin, until, every)) => {
             let moment: Option<i64> = row.try_get(3).map_err(|error| failure(&error))?;
             let Some(moment) = moment else {
                 let detail = "a row has no `at`".to_owned();
                 return Err(refused(QueryFailureReason::Format, detail));
             };
+            if !(begin.0..until.0).contains(&moment) {
+                let at = Timestamp(moment);
+                let detail = format!(
+                    "a row's `at` is {at}, not at or after {{{{.from}}}} ({begin}) and before {{{{.until}}}} ({until})"
+                );
+                return Err(refused(QueryFailureReason::Format, detail));
+            }
             let every_ms = millis(every);
             Timestamp(begin.0 + ((moment - begin.0).div_euclid(every_ms) + 1) * every_ms)
         }

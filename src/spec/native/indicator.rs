@@ -15,7 +15,7 @@ use crate::spec::reader::{Field, Fields, Reader};
 /// More labels than this make no group that a person could name.
 const GROUP_LABELS_MAX: usize = 16;
 /// The forms of an indicator, each with its keys; the first one gives it its name.
-const FORMS: [&[&str]; 9] = [
+const FORMS: [&[&str]; 10] = [
     &["total", "bad", "good"],
     &["latency", "threshold", "histogram"],
     &["gauge", "op", "value"],
@@ -23,6 +23,7 @@ const FORMS: [&[&str]; 9] = [
     &["error_ratio", "success_ratio"],
     &["probe"],
     &["events"],
+    &["heartbeat"],
     &["sql", "every"],
     &["composite"],
 ];
@@ -119,6 +120,10 @@ pub(super) fn read(reader: &mut Reader<'_>, field: Field<'_>, outside: &Outside<
             Fields::open(reader, field)?.finish(reader);
             Some(plain(IndicatorKind::Events))
         }),
+        "heartbeat" => keys
+            .get("heartbeat")
+            .and_then(|field| reader.filled(field))
+            .map(|name| plain(IndicatorKind::Heartbeat { name })),
         "sql" => read_sql(reader, &keys).map(plain),
         _ => keys
             .get("composite")
@@ -154,7 +159,8 @@ fn choose_form(reader: &mut Reader<'_>, whole: Field<'_>, found: &[Field<'_>]) -
         [] => {
             let message = "the indicator says nothing; write `total` and `bad`, `latency` and `threshold`, or `gauge`, \
                            `op` and `value`";
-            let hint = "other forms are `boolean`, `error_ratio`, `probe`, `events`, `sql` and `composite`";
+            let hint =
+                "other forms are `boolean`, `error_ratio`, `probe`, `events`, `heartbeat`, `sql` and `composite`";
             reader.report_with(&codes::INDICATOR, whole.key_span, message, Some(hint.to_owned()));
             None
         }
@@ -349,6 +355,7 @@ fn set_source(reader: &mut Reader<'_>, field: Field<'_>, indicator: &mut Indicat
     let what = match &indicator.kind {
         IndicatorKind::Probe { .. } => "probes",
         IndicatorKind::Events => "pushed events",
+        IndicatorKind::Heartbeat { .. } => "heartbeats",
         IndicatorKind::Composite(_) => "composites (their parts may have one)",
         _ => "",
     };
@@ -367,6 +374,11 @@ fn check_group_by(reader: &mut Reader<'_>, field: Field<'_>, indicator: &Indicat
         IndicatorKind::PromQl(promql) => matches!(promql.form, PromQlForm::Latency { .. }),
         _ => false,
     };
+    if matches!(indicator.kind, IndicatorKind::Heartbeat { .. }) && !indicator.group_by.is_empty() {
+        let message = "a heartbeat has no labels to be grouped by";
+        reader.report(&codes::CONFLICT, field.key_span, message);
+        return None;
+    }
     if by_bound && indicator.group_by.iter().any(|name| name == "le") {
         let message = "a histogram cannot be grouped by its own label `le`";
         reader.report(&codes::LABEL, field.key_span, message);

@@ -94,8 +94,7 @@ fn native_histograms_are_scraped_unless_a_server_is_asked() {
         let no_servers = Sources {
             names: Some(Vec::new()),
             default: None,
-            probes: None,
-            databases: None,
+            ..Sources::default()
         };
         let scraped = read.fed_by(&no_servers);
         assert_eq!(

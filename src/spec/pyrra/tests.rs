@@ -466,8 +466,7 @@ fn a_prometheus_server_is_asked_where_there_is_one() {
     let servers = Sources {
         names: Some(vec!["main".to_owned()]),
         default: Some("main".to_owned()),
-        probes: None,
-        databases: None,
+        ..Sources::default()
     };
     assert_eq!(slo.clone().fed_by(&servers).indicator.source.as_deref(), Some("main"));
     assert_eq!(slo.clone().fed_by(&Sources::default()).indicator.source, None);

@@ -121,17 +121,22 @@ fn kind() -> impl Strategy<Value = IndicatorKind> {
         TEXT.prop_filter("not blank", |text| !text.trim().is_empty())
             .prop_map(|job| IndicatorKind::Probe { job }),
         Just(IndicatorKind::Events),
+        name().prop_map(|name| IndicatorKind::Heartbeat { name }),
     ]
 }
 
 fn indicator() -> impl Strategy<Value = Indicator> {
     let groups = prop_oneof![Just(Vec::new()), Just(vec!["region".to_owned(), "zone".to_owned()])];
     (kind(), any::<bool>(), groups).prop_map(|(kind, has_source, group_by)| {
-        let on_server = !matches!(kind, IndicatorKind::Probe { .. } | IndicatorKind::Events);
+        let on_server = !matches!(
+            kind,
+            IndicatorKind::Probe { .. } | IndicatorKind::Events | IndicatorKind::Heartbeat { .. }
+        );
+        let has_labels = !matches!(kind, IndicatorKind::Heartbeat { .. });
         Indicator {
             kind,
             source: (has_source && on_server).then(|| "main".to_owned()),
-            group_by,
+            group_by: if has_labels { group_by } else { Vec::new() },
         }
     })
 }

@@ -217,6 +217,7 @@ fn indicator(indicator: &Indicator) -> Out {
         IndicatorKind::PromQl(promql) => by_itself = write_promql(&mut out, &promql.form),
         IndicatorKind::Probe { job } => out.text("probe", job.as_str()),
         IndicatorKind::Events => out.set("events", Out::Map(Vec::new())),
+        IndicatorKind::Heartbeat { name } => out.text("heartbeat", name.as_str()),
         IndicatorKind::Sql(sql) => {
             out.text("sql", sql.query.as_str());
             out.text("every", format_duration(sql.every));

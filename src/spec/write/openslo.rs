@@ -99,6 +99,7 @@ fn unspeakable(indicator: &Indicator) -> Option<String> {
     match &indicator.kind {
         IndicatorKind::Probe { .. } => Some("OpenSLO knows no probes".to_owned()),
         IndicatorKind::Events => Some("OpenSLO knows no pushed events".to_owned()),
+        IndicatorKind::Heartbeat { .. } => Some("OpenSLO knows no heartbeats".to_owned()),
         IndicatorKind::Sql(_) => Some("it asks a database with SQL, which OpenSLO has no form for".to_owned()),
         IndicatorKind::Composite(members) => members.iter().find_map(|member| match &member.part {
             CompositePart::Slo(id) => Some(format!("a composite of OpenSLO cannot refer to an SLO such as {id}")),
@@ -268,6 +269,7 @@ fn inline_indicator(telling: &mut Telling<'_>, name: &str, indicator: &Indicator
         // Left out before.
         IndicatorKind::Probe { .. }
         | IndicatorKind::Events
+        | IndicatorKind::Heartbeat { .. }
         | IndicatorKind::Sql(_)
         | IndicatorKind::Composite(_)
         | IndicatorKind::Foreign { .. } => ("ratioMetric", Out::Map(Vec::new())),

@@ -148,7 +148,9 @@ async fn tunnel(stream: &mut TcpStream, proxy: &Intercept, settings: &ProxySetti
         add("Proxy-Authorization", auth.as_bytes());
     }
     for (name, values) in &settings.connect_headers {
-        values.iter().for_each(|value| add(name, value.expose().as_bytes()));
+        for value in values {
+            add(name, value.expose().as_bytes());
+        }
     }
     head.extend_from_slice(b"\r\n");
     let broken = |error: io::Error| Fault::new(Reason::ConnectionClosed, format!("the proxy has failed: {error}"));
@@ -294,20 +296,30 @@ async fn answer(
 pub(super) fn broken(error: &hyper::Error) -> Fault {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     let mut text = String::new();
-    let mut is_io = false;
+    let mut hung_up = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
     while let Some(inner) = cause {
-        is_io |= inner.is::<io::Error>();
+        hung_up |= inner
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| has_hung_up(io.kind()));
         text = inner.to_string();
         cause = inner.source();
     }
-    if error.is_parse() {
-        return Fault::new(Reason::Protocol, format!("the answer is no HTTP: {text}"));
-    }
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_io {
+    if hung_up {
         let detail = format!("the server has closed the connection before its answer was whole: {text}");
         return Fault::new(Reason::ConnectionClosed, detail);
     }
-    Fault::new(Reason::Protocol, format!("the answer cannot be read: {text}"))
+    Fault::new(Reason::Protocol, format!("the answer is no HTTP: {text}"))
+}
+
+fn has_hung_up(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+    )
 }
 
 /// A connection with or without TLS.

@@ -44,10 +44,11 @@ fn content_length(answer: &Answer, method: &Method) -> f64 {
         .and_then(|value| value.to_str().ok());
     let written = written.and_then(|value| value.trim().parse::<u64>().ok());
     let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+    let has_none = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     match written {
+        _ if has_none && method != Method::HEAD => 0.0,
         Some(length) if !is_chunked => length as f64,
         _ if method == Method::HEAD => -1.0,
-        _ if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => 0.0,
         _ if head.version == Version::HTTP_2 && answer.body.is_end_stream() => 0.0,
         _ => -1.0,
     }
@@ -139,7 +140,7 @@ fn judge_headers(module: &HttpModule, headers: &HeaderMap) -> Result<(), Fault> 
         let values: Vec<&[u8]> = headers
             .get_all(wanted.header.as_str())
             .iter()
-            .map(|value| value.as_bytes())
+            .map(http::HeaderValue::as_bytes)
             .collect();
         if values.is_empty() {
             if wanted.allow_missing {

@@ -58,10 +58,14 @@ static ALL: LazyLock<Mutex<All>> = LazyLock::new(Mutex::default);
 
 /// The configuration for these settings. It is built anew when a file has changed.
 pub(super) async fn basis(settings: &TlsSettings) -> Result<Basis, Fault> {
-    if let Some(basis) = fresh(settings) {
+    // The name is no part of it: it is another one for every host.
+    let asked = TlsSettings {
+        server_name: None,
+        ..settings.clone()
+    };
+    if let Some(basis) = fresh(&asked) {
         return Ok(basis);
     }
-    let asked = settings.clone();
     let built = tokio::task::spawn_blocking(move || renew(&asked)).await;
     built.map_err(|_| Fault::new(Reason::Misconfigured, "tls_config cannot be used"))?
 }

@@ -36,7 +36,8 @@ where
 {
     forget(course);
     let name = server_name(settings.server_name.as_deref().unwrap_or(name))?;
-    let basis = configs::basis(settings).await?;
+    let basis = tokio::time::timeout_at(course.deadline(), configs::basis(settings)).await;
+    let basis = basis.map_err(|_| Fault::new(Reason::Overloaded, "the time was up before tls_config was read"))??;
     let recorder = Arc::new(Recorder::new(basis.judge));
     let mut config = basis.config;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -91,7 +92,7 @@ fn note_connection(connection: &ClientConnection, course: &mut Course) {
 }
 
 /// Why a handshake failed, but for certificates that were not believed.
-fn fault(error: &io::Error) -> Fault {
+pub(super) fn fault(error: &io::Error) -> Fault {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return transport_fault(error);
     };

@@ -87,8 +87,7 @@ fn the_type_of_a_source_is_looked_up() {
     let no_servers = Sources {
         names: Some(Vec::new()),
         default: None,
-        probes: None,
-        databases: None,
+        ..Sources::default()
     };
     for (kind, reason) in [
         ("Prometheus", "it asks the Prometheus server \"main\""),
