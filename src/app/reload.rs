@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::specs::{self, LastGood, SpecFiles};
 use crate::config::{self, Config};
 use crate::domain::indicator::Sources;
+use crate::egress::Egress;
 use crate::engine::catalog::Desired;
 use crate::engine::clock::Clock;
 use crate::engine::discovered::Discovered;
@@ -133,7 +134,9 @@ pub struct Reloader {
     targets: watch::Sender<Arc<Vec<ListedTarget>>>,
     probes: watch::Sender<Arc<ListedProbes>>,
     servers: watch::Sender<Arc<Vec<ListedServer>>>,
-    /// The HTTP clients by which servers are asked.
+    /// Where connections may go.
+    egress: Egress,
+    /// The HTTP clients by which targets, their discoveries and servers are asked.
     clients: Arc<Clients>,
     discovery: Mutex<CancellationToken>,
     config_shown: Arc<ArcSwap<String>>,
@@ -177,6 +180,7 @@ impl Reloader {
         let (servers, servers_seen) = watch::channel(Arc::default());
         let (config_shown, external_url) = shown;
         let on_demand = Arc::new(OnDemand::new(probes_seen.clone()));
+        let egress = Egress::default();
         let reloader = Self {
             paths,
             clock,
@@ -187,7 +191,8 @@ impl Reloader {
             targets,
             probes,
             servers,
-            clients: Arc::default(),
+            clients: Arc::new(Clients::new(egress.clone())),
+            egress,
             discovery: Mutex::new(stop.child_token()),
             config_shown,
             external_url,
@@ -258,8 +263,9 @@ impl Reloader {
         if is_reload {
             judge(&before.desired, &specs.desired, self.paths.allow_removal)?;
         }
-        let routing = build_routing(&config, &self.external_url.load())?;
+        let routing = build_routing(&config, &self.external_url.load(), &self.egress)?;
         let heartbeats = super::heartbeats::list(&config.heartbeats)?;
+        self.egress.set(config.probes.egress.clone());
         for revision in &specs.revisions {
             last_good.insert(revision.file.clone(), revision.clone());
         }
@@ -282,7 +288,7 @@ impl Reloader {
         *discovering = self.stop.child_token();
         let shown = Arc::clone(&self.discovered);
         let (targets, stats) = (self.targets.clone(), Arc::clone(&self.stats));
-        discovery::spawn(config.jobs, targets, shown, stats, discovering.clone());
+        discovery::spawn(config.jobs, &self.clients, targets, shown, stats, discovering.clone());
         self.probe(config.probes, &discovering);
         self.stats.last_reload_ok.set(1);
         self.stats.last_reload_ok_at.set(self.clock.now().0);
@@ -315,7 +321,7 @@ fn judge(before: &Desired, after: &Desired, allow_removal: bool) -> Result<(), R
     }
 }
 
-fn build_routing(config: &Config, external_url: &str) -> Result<Routing, Refused> {
+fn build_routing(config: &Config, external_url: &str, egress: &Egress) -> Result<Routing, Refused> {
     let mut routing = Routing {
         route: config.route.clone(),
         external_url: external_url.to_owned(),
@@ -323,7 +329,7 @@ fn build_routing(config: &Config, external_url: &str) -> Result<Routing, Refused
     };
     let mut refused = Vec::new();
     for receiver in &config.receivers {
-        match crate::notify::build(receiver) {
+        match crate::notify::build(receiver, egress) {
             Ok(integrations) => drop(routing.receivers.insert(receiver.name.clone(), integrations)),
             Err(why) => refused.push(why),
         }

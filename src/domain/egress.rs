@@ -28,9 +28,7 @@ pub enum Origin {
 
 /// Why a connection is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{address} is {what}, where the egress policy lets nothing go; `egress: {{allow: [{address}]}}` in nines.yml lets it"
-)]
+#[error("{address} is {what}, where the egress policy lets nothing go; {}", self.mend())]
 pub struct Denied {
     /// Where it would have gone.
     pub address: IpAddr,
@@ -38,10 +36,27 @@ pub struct Denied {
     pub what: &'static str,
 }
 
-/// Addresses under which clouds tell secrets to whoever asks, beyond those that are link-local.
-const METADATA: [IpAddr; 4] = [
-    // Amazon, over IPv6.
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+/// What is said of networks that the configuration refuses.
+const DENIED: &str = "denied by `egress`";
+
+impl Denied {
+    fn mend(&self) -> String {
+        if self.what == DENIED {
+            "`egress.deny` in nines.yml names it".to_owned()
+        } else {
+            format!("`egress: {{allow: [{}]}}` in nines.yml lets it", self.address)
+        }
+    }
+}
+
+/// Addresses under which clouds tell secrets to whoever asks, beyond those that are link-local and the network of Amazon.
+const METADATA: [IpAddr; 8] = [
+    // Google, Oracle, Scaleway, Akamai and Alibaba, over IPv6.
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 0x0001)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200)),
     // Alibaba.
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     // Oracle.
@@ -59,12 +74,12 @@ impl EgressPolicy {
         let faces = || faces.into_iter().flatten();
         let within = |nets: &[IpNet]| faces().any(|face| nets.iter().any(|net| net.contains(&face)));
         if within(&self.deny) {
-            return denied("denied by `egress`");
+            return denied(DENIED);
         }
         if within(&self.allow) {
             return Ok(());
         }
-        if faces().any(|face| METADATA.contains(&face)) {
+        if faces().any(|face| METADATA.contains(&face) || is_amazon(face)) {
             return denied("the metadata service of a cloud");
         }
         if faces().any(is_link_local) {
@@ -90,6 +105,11 @@ impl EgressPolicy {
     }
 }
 
+/// `fd00:ec2::/32`: metadata of instances, credentials of pods.
+fn is_amazon(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.segments()[..2] == [0xfd00, 0x0ec2])
+}
+
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -112,7 +132,12 @@ fn is_private(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => {
             let first = v6.segments()[0];
-            v6.is_loopback() || v6.is_unspecified() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfec0
+            // NAT64 of a network's own (RFC 8215), which may keep the IPv4 address elsewhere.
+            v6.segments()[..3] == [0x64, 0xff9b, 1]
+                || v6.is_loopback()
+                || v6.is_unspecified()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfec0
         }
     }
 }
@@ -121,21 +146,18 @@ fn is_private(address: IpAddr) -> bool {
 /// RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214).
 fn inner(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let v4 = |high: u16, low: u16| {
-        let bits = u32::from(high) << 16 | u32::from(low);
-        Some(IpAddr::V4(Ipv4Addr::from_bits(bits)))
-    };
-    match v6.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0x2001, 0, .., high, low] => v4(!high, !low),
+    let (high, low) = match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
+        [0x2001, 0, .., high, low] => (!high, !low),
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
         | [0x2002, high, low, ..]
-        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => v4(high, low),
-        _ => None,
-    }
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => (high, low),
+        _ => return None,
+    };
+    Some(IpAddr::V4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))))
 }
 
 #[cfg(test)]
@@ -155,6 +177,12 @@ mod tests {
             "192.0.0.192",
             "168.63.129.16",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
             "fe80::1",
             "febf::1",
             "::ffff:169.254.169.254",
@@ -194,6 +222,7 @@ mod tests {
             "fec0::1",
             "::ffff:10.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b:1:a9fe:a9:fe00:808:808",
         ] {
             assert!(
                 judged(&EgressPolicy::default(), address, Origin::Configured),

@@ -1,8 +1,8 @@
 //! Verdicts: what one probe of one target comes to.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::fmt;
-use core::net::IpAddr;
 use std::time::Duration;
 
 use super::time::Timestamp;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use url::Url;
 
@@ -20,9 +19,8 @@ const EXPIRES_AFTER_RESENDS: i64 = 4;
 
 /// One entry of `alertmanager_configs`.
 pub(super) struct Alertmanager {
-    client: Client,
+    sender: http::Sender,
     url: Url,
-    origin: String,
     basic_auth: Option<(String, SecretRef)>,
     bearer: Option<SecretRef>,
     timeout: Duration,
@@ -31,7 +29,7 @@ pub(super) struct Alertmanager {
 
 impl Alertmanager {
     /// Checks the entry.
-    pub(super) fn new(settings: &AlertmanagerSettings, client: Client) -> Result<Self, String> {
+    pub(super) fn new(settings: &AlertmanagerSettings, sender: http::Sender) -> Result<Self, String> {
         let mut url = http::parse_url(&settings.url)?;
         let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
         url.set_path(&path);
@@ -39,8 +37,7 @@ impl Alertmanager {
             return Err("basic_auth and authorization exclude each other; keep one".to_owned());
         }
         Ok(Self {
-            client,
-            origin: http::origin(&url),
+            sender,
             url,
             basic_auth: settings.basic_auth.clone(),
             bearer: settings.bearer.clone(),
@@ -51,8 +48,8 @@ impl Alertmanager {
 
     async fn request(&self, body: Vec<u8>) -> Result<reqwest::RequestBuilder, String> {
         let request = self
-            .client
-            .post(self.url.clone())
+            .sender
+            .post(&self.url)
             .header(CONTENT_TYPE, "application/json")
             .body(body);
         Ok(if let Some((user, password)) = &self.basic_auth {
@@ -74,7 +71,7 @@ impl Notifier for Alertmanager {
             Err(error) => return unsendable(&error),
         };
         match self.request(body).await {
-            Ok(request) => http::post(request, &self.origin, self.timeout, attempt.at).await,
+            Ok(request) => self.sender.send(request, &self.url, self.timeout, attempt.at).await,
             Err(why) => no_secret(why),
         }
     }
@@ -83,6 +80,7 @@ impl Notifier for Alertmanager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::Egress;
     use crate::notify::testing::{HttpSink, attempt, firing};
     use crate::secret::Secret;
 
@@ -97,7 +95,8 @@ mod tests {
             timeout: Duration::from_secs(10),
             resend_every: Duration::from_mins(1),
         };
-        let notifier = Alertmanager::new(&settings, http::client().expect("a client")).expect("a notifier");
+        let notifier =
+            Alertmanager::new(&settings, http::Sender::new(&Egress::default()).expect("a client")).expect("a notifier");
         let attempt = attempt(firing());
         assert_eq!(notifier.send(&attempt).await, SendOutcome::Accepted);
         let request = sink.next().await;

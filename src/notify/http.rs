@@ -1,5 +1,6 @@
 //! One POST to a receiver: no redirects, no proxies, no trust in its answer.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -7,7 +8,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
+use crate::domain::egress::Origin;
 use crate::domain::time::Timestamp;
+use crate::egress::{Egress, Refused};
 use crate::engine::ports::SendOutcome;
 use crate::secret::Secret;
 
@@ -20,9 +23,16 @@ const MOST_ANSWER: usize = 64 * 1024;
 /// How long a receiver may take to finish its answer after the status, which alone decides.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Sends requests for all integrations of a receiver.
+#[derive(Clone)]
+pub(super) struct Sender {
+    client: Client,
+    egress: Egress,
+}
+
 /// The client for all integrations of a receiver. A redirect is a failure: a message with its signature goes where the
 /// config says or nowhere. The environment's proxies are not asked, so that the config says all there is to say.
-pub(super) fn client() -> Result<Client, String> {
+fn client(egress: &Egress) -> Result<Client, String> {
     // It is already installed, by the program or by an earlier call, in all but the first; that is what we want.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -30,9 +40,10 @@ pub(super) fn client() -> Result<Client, String> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .no_gzip()
+        .dns_resolver(egress.resolver(Origin::Configured))
         .pool_idle_timeout(Duration::from_secs(30))
         .build()
-        .map_err(|error| format!("the HTTP client cannot be set up: {}", explain(error)))
+        .map_err(|error| format!("the HTTP client cannot be set up: {}", explain(&error)))
 }
 
 /// Reads the URL of a receiver; the error does not repeat it, because it may hold a token.
@@ -49,24 +60,62 @@ pub(super) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Sends a request and judges the answer. The whole of it ends within the timeout.
-pub(super) async fn post(request: RequestBuilder, origin: &str, timeout: Duration, at: Timestamp) -> SendOutcome {
-    match tokio::time::timeout(timeout, request.send()).await {
-        Ok(Ok(response)) => {
-            let outcome = judge(response.status(), response.headers(), origin, at);
-            drain(response).await;
-            outcome
+impl Sender {
+    /// Sends nothing yet.
+    pub(super) fn new(egress: &Egress) -> Result<Self, String> {
+        Ok(Self {
+            client: client(egress)?,
+            egress: egress.clone(),
+        })
+    }
+
+    /// A request for [`Self::send`].
+    pub(super) fn post(&self, url: &Url) -> RequestBuilder {
+        self.client.post(url.clone())
+    }
+
+    /// Sends a request and judges the answer. The whole of it ends within the timeout.
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+        timeout: Duration,
+        at: Timestamp,
+    ) -> SendOutcome {
+        let origin = origin(url);
+        // Of a name the client's resolver judges the addresses.
+        if let Err(refused) = self.egress.judge_url(url, Origin::Configured) {
+            return not_allowed(&refused);
         }
-        Ok(Err(error)) => SendOutcome::Retry {
-            reason: "network".to_owned(),
-            detail: format!("{origin} cannot be reached: {}", explain(error)),
-            retry_after: None,
-        },
-        Err(_) => SendOutcome::Retry {
-            reason: "timeout".to_owned(),
-            detail: format!("{origin} did not answer within {timeout:?}"),
-            retry_after: None,
-        },
+        match tokio::time::timeout(timeout, request.send()).await {
+            Ok(Ok(response)) => {
+                let outcome = judge(response.status(), response.headers(), &origin, at);
+                drain(response).await;
+                outcome
+            }
+            Ok(Err(error)) => Refused::within(&error).map_or_else(
+                || SendOutcome::Retry {
+                    reason: "network".to_owned(),
+                    detail: format!("{origin} cannot be reached: {}", explain(&error)),
+                    retry_after: None,
+                },
+                not_allowed,
+            ),
+            Err(_) => SendOutcome::Retry {
+                reason: "timeout".to_owned(),
+                detail: format!("{origin} did not answer within {timeout:?}"),
+                retry_after: None,
+            },
+        }
+    }
+}
+
+/// Nothing was sent. It may be mended in the config, or in the DNS, while the message waits.
+fn not_allowed(refused: &Refused) -> SendOutcome {
+    SendOutcome::Retry {
+        reason: "egress".to_owned(),
+        detail: refused.to_string(),
+        retry_after: None,
     }
 }
 
@@ -144,9 +193,10 @@ async fn drain(mut response: Response) {
 
 /// The innermost cause, which is the one that people can mend; the layers above it only say that it failed. None of them
 /// holds the URL.
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
+fn explain(error: &reqwest::Error) -> String {
+    let Some(mut cause) = error.source() else {
+        return "the request could not be made".to_owned();
+    };
     while let Some(inner) = cause.source() {
         cause = inner;
     }

@@ -20,11 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::settings::ReceiverSettings;
+use crate::egress::Egress;
 use crate::engine::ports::{Integration, Notifier};
 
 /// The integrations of one receiver, one for each entry of its config; the error says which entry is wrong and why.
-/// Nothing is sent and nothing is resolved; a `ca_file` is read.
-pub fn build(settings: &ReceiverSettings) -> Result<Vec<Integration>, String> {
+/// Nothing is sent and nothing is resolved; a `ca_file` is read. All go out by `egress`.
+pub fn build(settings: &ReceiverSettings, egress: &Egress) -> Result<Vec<Integration>, String> {
     let mut integrations = Vec::new();
     let wrong =
         |kind: &str, index: usize, why: &str| format!("receiver {:?}: {kind}_configs[{index}]: {why}", settings.name);
@@ -38,20 +39,20 @@ pub fn build(settings: &ReceiverSettings) -> Result<Vec<Integration>, String> {
         });
     };
     if !(settings.webhooks.is_empty() && settings.alertmanagers.is_empty()) {
-        let client = http::client().map_err(|why| format!("receiver {:?}: {why}", settings.name))?;
+        let sender = http::Sender::new(egress).map_err(|why| format!("receiver {:?}: {why}", settings.name))?;
         for (index, entry) in settings.webhooks.iter().enumerate() {
-            let notifier = webhook::Webhook::new(entry, client.clone()).map_err(|why| wrong("webhook", index, &why))?;
+            let notifier = webhook::Webhook::new(entry, sender.clone()).map_err(|why| wrong("webhook", index, &why))?;
             add("webhook", index, entry.send_resolved, None, Arc::new(notifier));
         }
         for (index, entry) in settings.alertmanagers.iter().enumerate() {
-            let notifier = alertmanager::Alertmanager::new(entry, client.clone())
+            let notifier = alertmanager::Alertmanager::new(entry, sender.clone())
                 .map_err(|why| wrong("alertmanager", index, &why))?;
             let resend = Some(entry.resend_every);
             add("alertmanager", index, entry.send_resolved, resend, Arc::new(notifier));
         }
     }
     for (index, entry) in settings.emails.iter().enumerate() {
-        let notifier = email::Email::new(entry).map_err(|why| wrong("email", index, &why))?;
+        let notifier = email::Email::new(entry, egress).map_err(|why| wrong("email", index, &why))?;
         add("email", index, entry.send_resolved, None, Arc::new(notifier));
     }
     Ok(integrations)
@@ -88,7 +89,7 @@ mod tests {
             }],
             ..ReceiverSettings::default()
         };
-        let built = build(&settings).expect("integrations");
+        let built = build(&settings, &Egress::default()).expect("integrations");
         let names: Vec<_> = built
             .iter()
             .map(|i| (i.name(), i.send_resolved, i.resend_every))
@@ -111,7 +112,7 @@ mod tests {
             ],
             ..ReceiverSettings::default()
         };
-        let error = build(&settings).err().expect("refused");
+        let error = build(&settings, &Egress::default()).err().expect("refused");
         assert!(
             error.starts_with("receiver \"oncall\": webhook_configs[1]: the secret must be"),
             "{error}"

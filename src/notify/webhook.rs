@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use url::Url;
 
@@ -15,9 +14,8 @@ use crate::engine::ports::{Notifier, SendOutcome};
 
 /// One entry of `webhook_configs`.
 pub(super) struct Webhook {
-    client: Client,
+    sender: http::Sender,
     url: Url,
-    origin: String,
     secret: Option<SecretRef>,
     timeout: Duration,
     max_alerts: usize,
@@ -25,14 +23,13 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// Checks the entry: its URL, and the secret where it stands in the config.
-    pub(super) fn new(settings: &WebhookSettings, client: Client) -> Result<Self, String> {
+    pub(super) fn new(settings: &WebhookSettings, sender: http::Sender) -> Result<Self, String> {
         let url = http::parse_url(&settings.url)?;
         if let Some(SecretRef::Inline(secret)) = &settings.secret {
             SigningKey::parse(secret)?;
         }
         Ok(Self {
-            client,
-            origin: http::origin(&url),
+            sender,
             url,
             secret: settings.secret.clone(),
             timeout: settings.timeout,
@@ -63,15 +60,16 @@ impl Notifier for Webhook {
             Err(why) => return no_secret(why),
         };
         let mut request = self
-            .client
-            .post(self.url.clone())
+            .sender
+            .post(&self.url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &attempt.delivery_id)
             .header("webhook-timestamp", timestamp);
         if let Some(signature) = signature {
             request = request.header("webhook-signature", signature);
         }
-        http::post(request.body(body), &self.origin, self.timeout, attempt.at).await
+        let request = request.body(body);
+        self.sender.send(request, &self.url, self.timeout, attempt.at).await
     }
 }
 
@@ -98,10 +96,17 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::domain::egress::EgressPolicy;
+    use crate::egress::Egress;
+    use crate::egress::testing::Answers;
     use crate::notify::testing::{HttpSink, attempt, firing, hostile};
     use crate::secret::Secret;
 
     fn webhook(url: &str, timeout: Duration) -> Webhook {
+        through(&Egress::default(), url, timeout)
+    }
+
+    fn through(egress: &Egress, url: &str, timeout: Duration) -> Webhook {
         let settings = WebhookSettings {
             url: Secret::new(url),
             secret: Some(SecretRef::Inline(Secret::new(format!(
@@ -112,7 +117,7 @@ mod tests {
             timeout,
             max_alerts: 0,
         };
-        Webhook::new(&settings, http::client().expect("a client")).expect("a webhook")
+        Webhook::new(&settings, http::Sender::new(egress).expect("a client")).expect("a webhook")
     }
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -214,5 +219,59 @@ mod tests {
             detail.starts_with("http://127.0.0.1:9 cannot be reached: ") && !detail.contains("t0ken"),
             "{detail}"
         );
+    }
+    #[tokio::test]
+    async fn a_receiver_where_nothing_may_go_gets_nothing_and_the_message_waits() {
+        let sink = HttpSink::answering("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n").await;
+        let port = sink
+            .url("/")
+            .trim_end_matches('/')
+            .rsplit_once(':')
+            .expect("a port")
+            .1
+            .to_owned();
+        for (url, answer, expected) in [
+            (
+                "http://169.254.169.254/t0ken",
+                "8.8.8.8",
+                Some("169.254.169.254: 169.254.169.254 is link-local"),
+            ),
+            (
+                "http://0xa9fea9fe/t0ken",
+                "8.8.8.8",
+                Some("169.254.169.254: 169.254.169.254 is link-local"),
+            ),
+            (
+                "http://[fd00:ec2::254]/t0ken",
+                "8.8.8.8",
+                Some("[fd00:ec2::254]: fd00:ec2::254 is the metadata service"),
+            ),
+            (
+                "http://hook.test/t0ken",
+                "169.254.169.254",
+                Some("hook.test: 169.254.169.254 is link-local"),
+            ),
+            ("http://hook.test/t0ken", "169.254.169.254 127.0.0.1", None),
+            ("http://hook.test/t0ken", "127.0.0.1", None),
+        ] {
+            let url = if expected.is_none() {
+                url.replace(".test", &format!(".test:{port}"))
+            } else {
+                url.to_owned()
+            };
+            let egress = Answers::of(&[answer]).egress(EgressPolicy::default());
+            let webhook = through(&egress, &url, PATIENCE);
+            match (webhook.send(&attempt(firing())).await, expected) {
+                (SendOutcome::Accepted, None) => {}
+                (SendOutcome::Retry { reason, detail, .. }, Some(begin)) => {
+                    assert_eq!(reason, "egress", "{url}");
+                    assert!(
+                        detail.starts_with(begin) && !detail.contains("t0ken"),
+                        "{url}: {detail}"
+                    );
+                }
+                (outcome, _) => panic!("{url}: {outcome:?}"),
+            }
+        }
     }
 }

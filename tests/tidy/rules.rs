@@ -15,12 +15,13 @@ const LONG_FUNCTIONS: &[&str] = &[];
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("secret", &["secret"]),
+    ("egress", &["egress", "domain"]),
     ("paths", &["paths"]),
     ("spec", &["spec", "domain"]),
     ("engine", &["engine", "domain"]),
-    ("source", &["source", "engine", "domain", "secret", "paths"]),
+    ("source", &["source", "engine", "domain", "secret", "paths", "egress"]),
     ("store", &["store", "engine", "domain", "secret"]),
-    ("notify", &["notify", "engine", "domain", "secret"]),
+    ("notify", &["notify", "engine", "domain", "secret", "egress"]),
     ("http", &["http", "engine", "domain"]),
     (
         "config",
@@ -34,7 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source::probe::settings",
             "source::prometheus::settings",
             "source::scrape::settings",
-        "source::sql::settings",
+            "source::sql::settings",
             "notify::settings",
         ],
     ),
@@ -42,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "app",
         &[
             "app", "config", "http", "notify", "store", "source", "engine", "spec", "domain", "secret", "paths",
+            "egress",
         ],
     ),
     ("cli", &["*"]),

@@ -83,7 +83,8 @@ async fn the_sinks_show_what_the_integrations_send_and_the_shop_has_a_page() {
     let show: Show = Arc::new(move |text| drop(sender.send(text)));
     let now = Timestamp(1_763_712_000_000);
     let world = start_showing(folder.path(), now, show).await.expect("a world");
-    for integration in crate::notify::build(&receiver(&world)).expect("integrations") {
+    for integration in crate::notify::build(&receiver(&world), &crate::egress::Egress::default()).expect("integrations")
+    {
         let outcome = integration.notifier.send(&attempt(now)).await;
         assert_eq!(outcome, SendOutcome::Accepted, "{}", integration.name());
         let text = shown.recv().await.expect("something to see");

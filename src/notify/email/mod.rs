@@ -13,6 +13,7 @@ use lettre::message::Mailbox;
 
 use self::smtp::{Failure, Server};
 use super::settings::EmailSettings;
+use crate::egress::Egress;
 use crate::engine::message::Attempt;
 use crate::engine::ports::{Notifier, SendOutcome};
 
@@ -31,7 +32,7 @@ pub(super) struct Email {
 
 impl Email {
     /// Checks the entry: its addresses, its credentials and its CA file.
-    pub(super) fn new(settings: &EmailSettings) -> Result<Self, String> {
+    pub(super) fn new(settings: &EmailSettings, egress: &Egress) -> Result<Self, String> {
         if settings.to.is_empty() {
             return Err("to: name at least one address".to_owned());
         }
@@ -42,7 +43,7 @@ impl Email {
                 .iter()
                 .map(|to| mailbox("to", to))
                 .collect::<Result<_, _>>()?,
-            server: Server::new(settings)?,
+            server: Server::new(settings, egress)?,
             timeout: settings.timeout,
             served: Mutex::default(),
         })

@@ -1,5 +1,7 @@
 //! The conversation with a mail server, step by step, because what a refusal means depends on the step.
 
+use std::io;
+
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
@@ -7,6 +9,8 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error, client};
 
+use crate::domain::egress::Origin;
+use crate::egress::{Egress, Refused};
 use crate::notify::credential;
 use crate::notify::settings::{EmailSettings, SecretRef};
 
@@ -46,11 +50,12 @@ pub(super) struct Server {
     require_tls: bool,
     ca_file: Option<std::path::PathBuf>,
     insecure_skip_verify: bool,
+    egress: Egress,
 }
 
 impl Server {
     /// Checks what can be checked without speaking to it.
-    pub(super) fn new(settings: &EmailSettings) -> Result<Self, String> {
+    pub(super) fn new(settings: &EmailSettings, egress: &Egress) -> Result<Self, String> {
         let hello = match &settings.hello {
             None => ClientId::default(),
             Some(name) if !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic()) => {
@@ -71,6 +76,7 @@ impl Server {
             require_tls: settings.require_tls,
             ca_file: settings.ca_file.clone(),
             insecure_skip_verify: settings.insecure_skip_verify,
+            egress: egress.clone(),
         };
         if server.ca_file.is_some() {
             server.tls()?;
@@ -110,8 +116,10 @@ impl Server {
         } else {
             None
         };
-        let address = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, tls, None)
+        // They are tried in turn. TLS asks for the name all the same.
+        let addresses = self.egress.resolve(&self.host, self.port, Origin::Configured).await;
+        let addresses = addresses.map_err(|error| no_address(&error))?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &self.hello, tls, None)
             .await
             .map_err(|error| judge("the connection", &error).into_transient())?;
         if !implicit && (self.require_tls || connection.can_starttls()) {
@@ -247,6 +255,17 @@ impl Failure {
 fn tls_failure(detail: String) -> Failure {
     Failure::Transient {
         reason: "tls".to_owned(),
+        detail,
+    }
+}
+
+fn no_address(error: &io::Error) -> Failure {
+    let (reason, detail) = match Refused::within(error) {
+        Some(refused) => ("egress", refused.to_string()),
+        None => ("network", format!("the host's name does not resolve: {error}")),
+    };
+    Failure::Transient {
+        reason: reason.to_owned(),
         detail,
     }
 }

@@ -5,6 +5,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::domain::egress::EgressPolicy;
+use crate::egress::Egress;
+use crate::egress::testing::Answers;
 use crate::notify::settings::SecretRef;
 use crate::notify::testing::{attempt, firing, hostile, resolved};
 use crate::secret::Secret;
@@ -296,7 +299,7 @@ fn hostile_labels_stay_text() {
 #[tokio::test]
 async fn a_mail_is_taken() {
     let (port, mut told) = mail_server(&[]).await;
-    let email = Email::new(&settings(port)).expect("settings");
+    let email = Email::new(&settings(port), &Egress::default()).expect("settings");
     assert_eq!(email.send(&attempt(firing())).await, SendOutcome::Accepted);
     let mut lines = Vec::new();
     while let Ok(line) = told.try_recv() {
@@ -310,6 +313,28 @@ async fn a_mail_is_taken() {
     ];
     assert_eq!(lines[..4], commands);
     assert!(lines[4].contains("Subject: [FIRING] "), "{}", lines[4]);
+}
+
+#[tokio::test]
+async fn a_mail_server_where_nothing_may_go_is_not_asked() {
+    for (host, answer, expected) in [
+        ("169.254.169.254", "8.8.8.8", "retry egress"),
+        ("mail.test", "169.254.169.254", "retry egress"),
+        ("mail.test", "::ffff:a9fe:a9fe fe80::1", "retry egress"),
+        ("mail.test", "169.254.169.254 127.0.0.1", "accepted"),
+        ("mail.test", "127.0.0.1", "accepted"),
+    ] {
+        let (port, mut told) = mail_server(&[]).await;
+        let mut settings = settings(port);
+        settings.host = host.to_owned();
+        let egress = Answers::of(&[answer]).egress(EgressPolicy::default());
+        let outcome = Email::new(&settings, &egress)
+            .expect("settings")
+            .send(&attempt(firing()))
+            .await;
+        assert_eq!(word(&outcome), expected, "{host} {answer}: {outcome:?}");
+        assert_eq!(told.try_recv().is_ok(), expected == "accepted", "{host} {answer}");
+    }
 }
 
 #[tokio::test]
@@ -329,7 +354,7 @@ async fn what_the_server_says_decides() {
     ];
     for (play, expected) in table {
         let (port, _told) = mail_server(play).await;
-        let email = Email::new(&settings(port)).expect("settings");
+        let email = Email::new(&settings(port), &Egress::default()).expect("settings");
         let outcome = email.send(&attempt(firing())).await;
         assert_eq!(word(&outcome), expected, "{play:?}: {outcome:?}");
     }
@@ -342,7 +367,10 @@ async fn a_server_that_hangs_ends_at_the_timeout() {
         let (port, _told) = mail_server(play).await;
         let mut settings = settings(port);
         settings.timeout = Duration::from_millis(50);
-        let outcome = Email::new(&settings).expect("settings").send(&attempt(firing())).await;
+        let outcome = Email::new(&settings, &Egress::default())
+            .expect("settings")
+            .send(&attempt(firing()))
+            .await;
         assert_eq!(word(&outcome), "retry timeout", "{step}");
     }
 }
@@ -352,11 +380,11 @@ async fn one_refused_recipient_keeps_nobody_else_from_the_mail() {
     let (port, mut told) = mail_server(&[("RCPT TO:<gone@", "550 no"), ("RCPT TO:<slow@", "450 later")]).await;
     let mut settings = settings(port);
     settings.to = ["gone@example.org", "sre@example.org"].map(str::to_owned).to_vec();
-    let email = Email::new(&settings).expect("settings");
+    let email = Email::new(&settings, &Egress::default()).expect("settings");
     assert_eq!(word(&email.send(&attempt(firing())).await), "accepted");
 
     settings.to = ["slow@example.org", "sre@example.org"].map(str::to_owned).to_vec();
-    let email = Email::new(&settings).expect("settings");
+    let email = Email::new(&settings, &Egress::default()).expect("settings");
     for _ in 0..2 {
         while told.try_recv().is_ok() {}
         let outcome = email.send(&attempt(firing())).await;
@@ -378,14 +406,17 @@ async fn without_tls_no_password_is_sent_and_required_tls_is_required() {
     let mut with_login = settings(port);
     with_login.auth_username = Some("nines".to_owned());
     with_login.auth_password = Some(SecretRef::Inline(Secret::new("hunter2")));
-    let outcome = Email::new(&with_login)
+    let outcome = Email::new(&with_login, &Egress::default())
         .expect("settings")
         .send(&attempt(firing()))
         .await;
     assert_eq!(word(&outcome), "retry smtp_auth");
     let mut strict = settings(port);
     strict.require_tls = true;
-    let outcome = Email::new(&strict).expect("settings").send(&attempt(firing())).await;
+    let outcome = Email::new(&strict, &Egress::default())
+        .expect("settings")
+        .send(&attempt(firing()))
+        .await;
     assert_eq!(word(&outcome), "retry tls");
     while let Ok(line) = told.try_recv() {
         assert!(!line.starts_with("AUTH") && !line.starts_with("MAIL"), "{line}");
@@ -412,7 +443,7 @@ fn wrong_settings_are_refused_with_the_key() {
     for (change, expected) in table {
         let mut settings = settings(25);
         change(&mut settings);
-        let error = Email::new(&settings).err().expect(expected);
+        let error = Email::new(&settings, &Egress::default()).err().expect(expected);
         assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
+use crate::egress::Egress;
 use crate::notify::settings::SecretRef;
 use crate::notify::testing::{attempt, firing};
 use crate::secret::Secret;
@@ -133,7 +134,10 @@ fn settings(server: &TlsServer) -> EmailSettings {
 }
 
 async fn send(settings: &EmailSettings) -> SendOutcome {
-    Email::new(settings).expect("settings").send(&attempt(firing())).await
+    Email::new(settings, &Egress::default())
+        .expect("settings")
+        .send(&attempt(firing()))
+        .await
 }
 
 fn told(server: &TlsServer) -> Vec<String> {

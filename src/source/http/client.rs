@@ -1,24 +1,24 @@
 //! HTTP clients, one for each distinct way of reaching targets, so that connections and roots are shared.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, tls};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use url::Url;
 
 use super::failure::missing;
 use super::settings::{ProxySettings, TlsSettings, TlsVersion};
+use super::way::Way;
+use crate::domain::egress::EgressPolicy;
 use crate::domain::reading::{Missing, MissingReason};
-
-/// How often one visit follows a redirect, as in Prometheus.
-const REDIRECTS_MAX: usize = 10;
+use crate::egress::{Egress, Resolver};
 
 /// How long an idle connection is kept, as in Prometheus: longer than usual scrape intervals.
 const IDLE: Duration = Duration::from_mins(5);
@@ -58,6 +58,7 @@ const UNUSED_MAX: Duration = Duration::from_mins(10);
 /// All clients.
 #[derive(Debug, Default)]
 pub struct Clients {
+    egress: Egress,
     known: Mutex<Known>,
 }
 
@@ -70,34 +71,48 @@ struct Known {
 
 #[derive(Debug)]
 struct Built {
-    client: Client,
+    way: Arc<Way>,
     /// What the files of `tls_config` looked like.
     files: Vec<Option<(SystemTime, u64)>>,
+    /// Under which policy its connections were made.
+    policy: Arc<EgressPolicy>,
     /// When it was last asked for.
     used: Instant,
 }
 
 impl Clients {
-    /// The client for this key. It is built anew when a certificate or key file has changed.
-    pub async fn get(&self, key: &ClientKey) -> Result<Client, Missing> {
+    /// No client yet; all will go out there.
+    pub fn new(egress: Egress) -> Self {
+        Self {
+            egress,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The way for this key. It is built anew when a certificate or key file has changed, or the policy: connections
+    /// that are kept were made under the one before.
+    pub async fn get(&self, key: &ClientKey) -> Result<Arc<Way>, Missing> {
         let files = stamps(&key.tls).await;
         let mut known = self.known.lock().await;
         let now = now();
         known.prune(now);
+        let policy = self.egress.policy();
         if let Some(built) = known.clients.get_mut(key)
             && built.files == files
+            && Arc::ptr_eq(&built.policy, &policy)
         {
             built.used = now;
-            return Ok(built.client.clone());
+            return Ok(Arc::clone(&built.way));
         }
-        let client = build(key).await?;
+        let way = Arc::new(Way::new(key.clone(), self.egress.clone()).await?);
         let built = Built {
-            client: client.clone(),
+            way: Arc::clone(&way),
             files,
+            policy,
             used: now,
         };
         known.clients.insert(key.clone(), built);
-        Ok(client)
+        Ok(way)
     }
 
     /// How many are kept.
@@ -138,7 +153,8 @@ async fn stamps(tls: &TlsSettings) -> Vec<Option<(SystemTime, u64)>> {
     stamps
 }
 
-async fn build(key: &ClientKey) -> Result<Client, Missing> {
+/// A client for requests whose way `resolver` knows. It follows no redirect by itself.
+pub(super) async fn build(key: &ClientKey, resolver: &Resolver) -> Result<Client, Missing> {
     let authorities = match &key.tls.ca_file {
         Some(path) => Some(
             Certificate::from_pem_bundle(&read("ca_file", path).await?)
@@ -148,7 +164,7 @@ async fn build(key: &ClientKey) -> Result<Client, Missing> {
     };
     let identity = identity(&key.tls).await?;
     let builder = |authorities: Option<Vec<Certificate>>| {
-        let mut builder = base(key)?;
+        let mut builder = base(key, resolver)?;
         if let Some(authorities) = authorities {
             builder = builder.tls_certs_only(authorities);
         }
@@ -173,28 +189,13 @@ async fn build(key: &ClientKey) -> Result<Client, Missing> {
     })
 }
 
-fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
-    let redirects = match key.redirects {
-        Redirects::No => Policy::none(),
-        Redirects::Anywhere => Policy::limited(REDIRECTS_MAX),
-        Redirects::SameOrigin => Policy::custom(|attempt| {
-            let stays = attempt
-                .previous()
-                .last()
-                .is_some_and(|from| from.origin() == attempt.url().origin());
-            if stays && attempt.previous().len() <= REDIRECTS_MAX {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        }),
-    };
+fn base(key: &ClientKey, resolver: &Resolver) -> Result<ClientBuilder, Missing> {
     let mut builder = Client::builder()
         .user_agent(concat!("nines/", env!("CARGO_PKG_VERSION")))
         .referer(false)
         // gzip is unpacked where bodies are read, see `body`.
         .no_gzip()
-        .redirect(redirects)
+        .redirect(Policy::none())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(key.idle_max)
         .tls_danger_accept_invalid_certs(key.tls.insecure_skip_verify);
@@ -213,8 +214,9 @@ fn base(key: &ClientKey) -> Result<ClientBuilder, Missing> {
         (Some(name), Some(host)) => builder.dns_resolver(Arc::new(Behind {
             name: name.clone(),
             host: host.clone(),
+            resolver: resolver.clone(),
         })),
-        _ => builder,
+        _ => builder.dns_resolver(Arc::new(resolver.clone())),
     })
 }
 
@@ -228,7 +230,8 @@ fn through(builder: ClientBuilder, settings: &ProxySettings) -> Result<ClientBui
         });
     };
     let unusable = |what: &str| missing(MissingReason::Connect, format!("{what} cannot be used"));
-    let proxy = Proxy::all(url.expose()).map_err(|_| unusable("proxy_url"))?;
+    let url = Url::parse(url.expose()).map_err(|_| unusable("proxy_url"))?;
+    let proxy = Proxy::all(url).map_err(|_| unusable("proxy_url"))?;
     let mut headers = HeaderMap::new();
     for (name, values) in &settings.connect_headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("proxy_connect_header"))?;
@@ -275,16 +278,14 @@ fn unusable(setting: &str, path: &Path, why: &str) -> Missing {
 struct Behind {
     name: String,
     host: String,
+    resolver: Resolver,
 }
 
 impl Resolve for Behind {
     fn resolve(&self, name: Name) -> Resolving {
         let asked = name.as_str();
-        let host = if asked == self.name { &self.host } else { asked }.to_owned();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        let host = if asked == self.name { &self.host } else { asked };
+        self.resolver.resolve_host(host.to_owned())
     }
 }
 

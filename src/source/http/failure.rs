@@ -5,6 +5,7 @@ use std::io;
 
 use crate::domain::reading::{Missing, MissingReason};
 use crate::domain::shown::shown_url;
+use crate::egress::Refused;
 
 /// A visit that gave nothing. What others say may be long, and hold a URL with secrets.
 pub fn missing(reason: MissingReason, detail: impl Into<String>) -> Missing {
@@ -16,8 +17,8 @@ pub fn missing(reason: MissingReason, detail: impl Into<String>) -> Missing {
 
 /// Why no answer came. The sentence is made from the innermost cause only, so that no URL gets into it.
 pub fn no_answer(error: &reqwest::Error) -> Missing {
-    if error.is_redirect() {
-        return missing(MissingReason::Status, "too many redirects");
+    if let Some(refused) = Refused::within(error) {
+        return not_allowed(refused);
     }
     if error.is_dns() {
         let detail = format!("the host's name does not resolve: {}", innermost(error));
@@ -36,6 +37,11 @@ pub fn no_answer(error: &reqwest::Error) -> Missing {
         _ => format!("no usable answer: {}", innermost(error)),
     };
     missing(MissingReason::Connect, detail)
+}
+
+/// Why nobody was asked.
+pub fn not_allowed(refused: &Refused) -> Missing {
+    missing(MissingReason::Connect, refused.to_string())
 }
 
 /// Why an answer that had begun did not come to its end.

@@ -6,6 +6,7 @@ pub mod failure;
 pub mod oauth2;
 pub mod request;
 pub mod settings;
+pub mod way;
 
 use tokio::time::Instant;
 

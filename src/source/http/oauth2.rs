@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -18,7 +18,7 @@ use super::body::read_whole;
 use super::client::{ClientKey, Clients, IDLE_MAX, Redirects};
 use super::failure::missing;
 use super::now;
-use super::request::{expose, send, sendable};
+use super::request::{expose, sendable};
 use super::settings::OAuth2;
 use crate::domain::reading::{Missing, MissingReason};
 
@@ -144,11 +144,11 @@ impl Tokens {
             host_behind_name: None,
             idle_max: IDLE_MAX,
         };
-        let client = self.clients.get(&key).await?;
+        let way = self.clients.get(&key).await?;
         let url = Url::parse(&settings.token_url);
         let url = url.map_err(|_| missing(MissingReason::Connect, "token_url is no URL"))?;
-        let mut request = client
-            .post(url)
+        let mut request = way
+            .request(Method::POST, url)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
@@ -162,7 +162,7 @@ impl Tokens {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        send(request).await
+        way.send(request).await
     }
 
     /// What is asked for, with the credentials where they belong into the body.

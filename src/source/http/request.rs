@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use super::client::{ClientKey, Clients, IDLE_MAX, Redirects};
-use super::failure::{missing, no_answer};
+use super::failure::missing;
 use super::oauth2::Tokens;
 use super::settings::{Auth, HttpSettings, SecretSource};
+use super::way::Way;
 use crate::domain::reading::{Missing, MissingReason};
 
 /// Settings with what is shared by all who use them: clients, and the token of `oauth2`.
@@ -103,14 +104,14 @@ impl Requester {
         method: &Method,
         shape: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Missing> {
-        let client = self.access.clients.get(&self.key).await?;
+        let way = self.access.clients.get(&self.key).await?;
         let Some(tokens) = &self.access.tokens else {
-            return send(self.authorized(shape(self.plain(&client, method))).await?).await;
+            return way.send(self.authorized(shape(self.plain(&way, method))).await?).await;
         };
         let token = tokens.get().await?;
         let request = async |token: &HeaderValue| {
-            let request = self.authorized(shape(self.plain(&client, method))).await?;
-            send(request.header(AUTHORIZATION, token.clone())).await
+            let request = self.authorized(shape(self.plain(&way, method))).await?;
+            way.send(request.header(AUTHORIZATION, token.clone())).await
         };
         let answer = request(&token).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
@@ -130,13 +131,8 @@ impl Requester {
         &self.url
     }
 
-    /// An answer comes from another address than the one that was asked: redirects were followed.
-    pub fn was_redirected(&self, answer: &Response) -> bool {
-        *answer.url() != self.url
-    }
-
-    fn plain(&self, client: &Client, method: &Method) -> RequestBuilder {
-        let request = client.request(method.clone(), self.url.clone());
+    fn plain(&self, way: &Way, method: &Method) -> RequestBuilder {
+        let request = way.request(method.clone(), self.url.clone());
         match &self.host {
             Some(host) => request.header(HOST, host),
             None => request,
@@ -176,17 +172,6 @@ impl Redirects {
             Self::SameOrigin | Self::Anywhere => Self::SameOrigin,
         }
     }
-}
-
-/// Sends a request. A kept connection may have been closed by the other side just before it was used, so a connection
-/// that ends before an answer is given a second chance.
-pub async fn send(request: RequestBuilder) -> Result<Response, Missing> {
-    let again = request.try_clone();
-    match (request.send().await, again) {
-        (Err(error), Some(again)) if error.is_request() && !error.is_connect() => again.send().await,
-        (answer, _) => answer,
-    }
-    .map_err(|error| no_answer(&error))
 }
 
 /// A secret's text; files are read for every request, so that rotated ones are taken up.

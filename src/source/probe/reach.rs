@@ -57,6 +57,11 @@ impl Reach {
         &self.own_side
     }
 
+    /// Where connections may go.
+    pub fn policy(&self) -> &EgressPolicy {
+        &self.egress
+    }
+
     /// The way on from a server at this address that has answered with a redirect.
     #[must_use]
     pub fn redirected_by(&self, from: IpAddr) -> Self {

@@ -25,6 +25,7 @@ use crate::source::http::client::Clients;
 use crate::source::http::failure::missing;
 use crate::source::http::request::{Access, Requester};
 use crate::source::http::settings::{Auth, SecretSource};
+use crate::source::http::way::was_redirected;
 
 /// What is read of an answer that is a failure.
 const FAILURE_BYTES_MAX: u64 = 64 * 1024;
@@ -73,8 +74,9 @@ impl Wire {
     /// Asks once.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         let response = self.response(question).await?;
-        let (asked, answering) = (self.requester(question).url(), response.url());
-        let elsewhere = Some(shown_server(answering)).filter(|url| *url != shown_server(asked));
+        let asked = shown_server(self.requester(question).url());
+        let answering = was_redirected(&response).then(|| shown_server(response.url()));
+        let elsewhere = answering.filter(|url| *url != asked);
         self.answer(response, question)
             .await
             .map_err(|failure| match elsewhere {
@@ -124,7 +126,7 @@ impl Wire {
         let takes_no_post = match response.status().as_u16() {
             404 | 405 | 501 => true,
             // On the way a redirect has made a GET without parameters of it.
-            400 | 422 => self.requester(question).was_redirected(&response),
+            400 | 422 => was_redirected(&response),
             _ => false,
         };
         if !takes_no_post {

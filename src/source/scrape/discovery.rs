@@ -30,12 +30,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// a clone of the same sender. `shown` becomes what the API shows beside the targets.
 pub fn spawn(
     jobs: Vec<ScrapeJob>,
+    clients: &Arc<Clients>,
     sender: watch::Sender<Arc<Vec<ListedTarget>>>,
     shown: Arc<ArcSwap<Discovered>>,
     stats: Arc<Stats>,
     cancel: CancellationToken,
 ) -> JoinHandle<()> {
-    let mut discovery = Discovery::new(jobs);
+    let mut discovery = Discovery::through(clients, jobs);
     discovery.adopt(&sender.borrow());
     let give = move |listed: Vec<ListedTarget>| {
         sender.send_if_modified(|known| {
@@ -130,9 +131,13 @@ pub struct Discovery<K: Kind> {
 impl Discovery<ScrapeKind> {
     /// The targets of these jobs.
     pub fn new(jobs: Vec<ScrapeJob>) -> Self {
-        let clients: Arc<Clients> = Arc::default();
-        let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, &clients));
-        Self::of(kinds.collect(), Arc::clone(&clients))
+        Self::through(&Arc::default(), jobs)
+    }
+
+    /// The targets of these jobs, which are visited by these clients.
+    pub fn through(clients: &Arc<Clients>, jobs: Vec<ScrapeJob>) -> Self {
+        let kinds = jobs.into_iter().map(|settings| ScrapeKind::new(settings, clients));
+        Self::of(kinds.collect(), Arc::clone(clients))
     }
 }
 

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use cel::Program;
 use http::HeaderValue;
 
+use crate::domain::egress::EgressPolicy;
 use crate::domain::verdict::{Fault, Reason};
+use crate::egress::Egress;
+use crate::source::http::client::Clients;
 use crate::source::http::oauth2::Tokens;
 use crate::source::http::settings::{Auth, HttpSettings};
 
@@ -19,13 +22,18 @@ pub struct Memory {
 
 impl Memory {
     /// The value of `Authorization`; `None` without `oauth2`.
-    pub(super) async fn token(&self, settings: &HttpSettings) -> Result<Option<HeaderValue>, Fault> {
+    pub(super) async fn token(
+        &self,
+        settings: &HttpSettings,
+        policy: &EgressPolicy,
+    ) -> Result<Option<HeaderValue>, Fault> {
         let Auth::OAuth2(oauth2) = &settings.auth else {
             return Ok(None);
         };
+        let clients = || Arc::new(Clients::new(Egress::new(policy.clone())));
         let tokens = self
             .tokens
-            .get_or_init(|| Arc::new(Tokens::new((**oauth2).clone(), Arc::default())));
+            .get_or_init(|| Arc::new(Tokens::new((**oauth2).clone(), clients())));
         let token = tokens.get().await;
         let token = token.map_err(|missing| Fault::new(Reason::Misconfigured, missing.detail))?;
         Ok(Some(token))

@@ -54,7 +54,7 @@ pub(super) async fn build(module: &HttpModule, goal: &Goal, hop: &Hop, cookies: 
         }
     }
     let token = if hop.at_home {
-        module.memory.token(&module.http).await?
+        module.memory.token(&module.http, hop.reach.policy()).await?
     } else {
         None
     };

@@ -205,7 +205,14 @@ async fn changes_are_published_and_unchanged_targets_stay_the_same() {
     let (sender, mut receiver) = watch::channel(Arc::new(list_once(jobs.clone())));
     let first = Arc::clone(&receiver.borrow_and_update()[0].visitor);
     let cancel = CancellationToken::new();
-    let task = spawn(jobs, sender, Arc::default(), Arc::default(), cancel.clone());
+    let task = spawn(
+        jobs,
+        &Arc::default(),
+        sender,
+        Arc::default(),
+        Arc::default(),
+        cancel.clone(),
+    );
     fs::write(folder.path().join("new"), r#"[{"targets": ["a:1", "b:1"]}]"#).unwrap();
     fs::rename(folder.path().join("new"), &file).unwrap();
     let changed = tokio::time::timeout(Duration::from_secs(10), receiver.changed()).await;
@@ -223,6 +230,7 @@ async fn a_list_that_cannot_change_is_published_once_and_the_channel_stays_open(
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![with_groups(vec![group(&["a:1"], &[])])],
+        &Arc::default(),
         sender,
         Arc::default(),
         Arc::default(),

@@ -207,6 +207,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let first = spawn(
         vec![with_provider()],
+        &Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
@@ -221,6 +222,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let second = spawn(
         vec![with_provider()],
+        &Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
@@ -238,6 +240,7 @@ async fn a_provider_holds_up_nobody_and_a_failure_or_a_reload_loses_no_target() 
     let cancel = CancellationToken::new();
     let third = spawn(
         vec![with_provider()],
+        &Arc::default(),
         sender.clone(),
         Arc::default(),
         Arc::default(),
@@ -277,6 +280,7 @@ async fn targets_that_rules_drop_are_counted_and_some_are_shown() {
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![shop, job("empty")],
+        &Arc::default(),
         sender,
         Arc::clone(&shown),
         Arc::default(),
@@ -328,6 +332,7 @@ async fn why_there_are_no_targets_is_shown_and_counted_without_secrets() {
     let cancel = CancellationToken::new();
     let task = spawn(
         vec![shop],
+        &Arc::default(),
         sender,
         Arc::clone(&shown),
         Arc::clone(&stats),
