@@ -115,7 +115,6 @@ pub async fn counts_are_exact_whatever_a_failing_store_did(database: Database) {
         "commit_evaluation",
         "sync_targets",
         "load_cursors",
-        "load_keys",
     ];
     let mut random = 1_u64;
     let mut below = |end: u64| {
