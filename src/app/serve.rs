@@ -96,6 +96,7 @@ pub async fn serve(options: ServeOptions, stop: CancellationToken) -> anyhow::Re
         control: Arc::clone(&reloader) as Arc<dyn Control>,
         info: Arc::new(runtime_info(&options, &storage_url, clock.as_ref())),
         discovered: reloader.discovered(),
+        discovered_probes: reloader.discovered_probes(),
         config_shown,
         external_url,
         lifecycle_enabled: options.enable_lifecycle,

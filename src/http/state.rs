@@ -35,6 +35,8 @@ pub struct HttpState {
     pub info: Arc<RuntimeInfo>,
     /// What discovery saw: targets before relabelling, and those that it drops.
     pub discovered: Arc<ArcSwap<Discovered>>,
+    /// The same of probes.
+    pub discovered_probes: Arc<ArcSwap<Discovered>>,
     /// The config as `/api/v1/status/config` shows it: without secrets.
     pub config_shown: Arc<ArcSwap<String>>,
     /// Where nines is reached, without a trailing slash.

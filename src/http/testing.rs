@@ -93,6 +93,7 @@ pub fn state_without_store() -> HttpState {
             flags: vec![("config.file".to_owned(), "nines.yml".to_owned())],
         }),
         discovered: Arc::default(),
+        discovered_probes: Arc::default(),
         config_shown: Arc::new(ArcSwap::from_pointee("global: {}\n".to_owned())),
         external_url: Arc::new(ArcSwap::from_pointee("http://nines.example".to_owned())),
         lifecycle_enabled: false,

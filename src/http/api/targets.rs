@@ -1,6 +1,7 @@
 //! `/api/v1/targets`, in Prometheus's shape.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -36,7 +37,7 @@ struct DroppedTarget<'a> {
 /// The targets, and those that relabelling drops; `state` is `active`, `dropped` or `any`, `scrapePool` one job.
 pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let snapshot = state.shown()?;
-    let discovered = state.discovered.load();
+    let discovered = [state.discovered.load_full(), state.discovered_probes.load_full()];
     let query = Query::of(&uri);
     let (active, dropped) = match query.get("state").map(str::to_lowercase).as_deref() {
         None | Some("" | "any") => (true, true),
@@ -54,16 +55,18 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
     let listed: Vec<ActiveTarget> = views
         .map(|view| active_target(view, &discovered, &external_url))
         .collect();
-    let left_out = discovered.dropped.iter().filter(|(job, _)| dropped && is_asked(job));
+    let left_out = discovered.iter().flat_map(|found| &found.dropped);
+    let left_out = left_out.filter(|(job, _)| dropped && is_asked(job));
     let left_out = left_out.map(|(job, labels)| DroppedTarget {
         discovered_labels: shown_labels(labels),
         scrape_pool: job,
     });
     let counts = discovered
-        .dropped_counts
         .iter()
+        .flat_map(|found| &found.dropped_counts)
         .filter(|(job, _)| dropped && is_asked(job));
-    let problems = discovered.problems.iter().filter(|problem| is_asked(&problem.job));
+    let problems = discovered.iter().flat_map(|found| &found.problems);
+    let problems = problems.filter(|problem| is_asked(&problem.job));
     let data = json!({
         "activeTargets": listed,
         "droppedTargets": left_out.collect::<Vec<_>>(),
@@ -71,17 +74,15 @@ pub async fn targets(State(state): State<HttpState>, uri: Uri, headers: HeaderMa
         "discoveryErrors": problems.collect::<Vec<_>>(),
     });
     let etag = state.etag(&snapshot);
-    let etag = format!("{}-{}\"", etag.trim_end_matches('"'), discovered.revision);
+    let revisions = discovered.iter().map(|found| found.revision).sum::<u64>();
+    let etag = format!("{}-{}\"", etag.trim_end_matches('"'), revisions);
     Ok(tagged(&headers, &etag, data))
 }
 
-fn active_target(view: &TargetView, discovered: &Discovered, external_url: &str) -> ActiveTarget {
+fn active_target(view: &TargetView, discovered: &[Arc<Discovered>], external_url: &str) -> ActiveTarget {
+    let mut labels = discovered.iter().filter_map(|found| found.labels.get(&view.about.key));
     ActiveTarget {
-        discovered_labels: discovered
-            .labels
-            .get(&view.about.key)
-            .map(shown_labels)
-            .unwrap_or_default(),
+        discovered_labels: labels.next().map(shown_labels).unwrap_or_default(),
         global_url: global_url(&view.about.scrape_url, external_url),
         view: view.clone(),
     }
@@ -101,8 +102,6 @@ fn global_url(url: &str, external_url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::http::StatusCode;
     use serde_json::{Value, json};
 
@@ -162,8 +161,17 @@ mod tests {
         let failed = json!([{"scrapePool": "other", "mechanism": "http", "error": "no answer"}]);
         assert_eq!(all["discoveryErrors"], failed);
         assert_eq!(data(&state, "?scrapePool=shop").await["discoveryErrors"], json!([]));
+        let of_probes = Discovered {
+            problems: vec![Problem::new("web", "address", "target \"x y\" is left out")],
+            ..Discovered::default()
+        };
+        state.discovered_probes.store(Arc::new(of_probes));
+        assert_eq!(data(&state, "").await["discoveryErrors"][1]["scrapePool"], "web");
         let page = get(&state, "/targets").await.2;
-        assert!(page.contains("Discovery") && page.contains("no answer"), "{page}");
+        assert!(
+            page.contains("Discovery") && page.contains("no answer") && page.contains("left out"),
+            "{page}"
+        );
         let number = |value: &Value| value.as_array().map_or(0, Vec::len);
         let active = data(&state, "?state=active").await;
         assert_eq!(

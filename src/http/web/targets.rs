@@ -101,7 +101,10 @@ pub async fn targets(Extract(state): Extract<HttpState>, uri: Uri) -> Response {
     page(&TargetsPage {
         frame: Frame::of(&state, &snapshot, "Targets", "targets"),
         total: snapshot.targets.len(),
-        problems: state.discovered.load().problems.clone(),
+        problems: [&state.discovered, &state.discovered_probes]
+            .into_iter()
+            .flat_map(|discovered| discovered.load().problems.clone())
+            .collect(),
         counts: counts(&snapshot.targets),
         jobs: jobs(&snapshot.targets),
         rows: rows.collect(),
