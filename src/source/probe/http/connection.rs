@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
 use super::Hop;
+use super::metered::Metered;
 use super::request::{Sent, other_name};
 use crate::domain::verdict::{Fault, Phase, Reason};
 use crate::source::http::settings::{ProxySettings, TlsSettings};
@@ -252,6 +253,7 @@ async fn speak_http1(
     request.headers_mut().insert(header::HOST, host);
     let closes = request.headers_mut().entry(header::CONNECTION);
     closes.or_insert(HeaderValue::from_static("close"));
+    let (stream, allowance) = Metered::new(stream);
     let exchange = async {
         let (mut sender, connection) = http1::Builder::new()
             .max_header_size(HEAD_BYTES_MAX)
@@ -261,10 +263,13 @@ async fn speak_http1(
         let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
         Ok((sender.send_request(request).await?, connection))
     };
-    answer(exchange, course).await
+    let answer = answer(exchange, course).await;
+    allowance.lift();
+    answer
 }
 
 async fn speak_http2(stream: Stream, request: Request<Body>, course: &mut Course) -> Result<Answer, Fault> {
+    let (stream, allowance) = Metered::new(stream);
     let exchange = async {
         let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW_BYTES)
@@ -275,7 +280,9 @@ async fn speak_http2(stream: Stream, request: Request<Body>, course: &mut Course
         let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
         Ok((sender.send_request(request).await?, connection))
     };
-    answer(exchange, course).await
+    let answer = answer(exchange, course).await;
+    allowance.lift();
+    answer
 }
 
 async fn answer(

@@ -5,6 +5,7 @@ mod connection;
 mod cookies;
 mod judge;
 mod memory;
+mod metered;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -482,3 +482,16 @@ async fn a_body_without_an_end_is_read_only_so_far() {
         assert_eq!(ended.reason, reason, "{}", ended.detail);
     }
 }
+
+#[tokio::test]
+async fn interim_answers_without_an_end_are_no_answer() {
+    let interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(100);
+    let server = Server::acting(vec![Act::Repeat(interim.clone())]).await;
+    let ended = probe(&server.address.to_string(), &module()).await;
+    assert_eq!(ended.reason, Reason::Protocol, "{}", ended.detail);
+    assert!(ended.detail.contains("before the head"), "{}", ended.detail);
+    let whole = [interim, response("200 OK", "", vec![b'x'; 3 << 20])].concat();
+    let server = Server::acting(vec![Act::Send(whole)]).await;
+    let ended = probe(&server.address.to_string(), &module()).await;
+    assert_eq!(ended.reason, Reason::Ok, "{}", ended.detail);
+}
