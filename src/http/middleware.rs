@@ -103,6 +103,14 @@ fn is_own_name(host: &str, external_url: &str) -> bool {
     }
 }
 
+/// Whether a request names this daemon, and not another site whose name was made to lead here.
+pub fn names_us(headers: &HeaderMap, uri: &Uri, external_url: &str) -> bool {
+    let host = headers.get(header::HOST).map(|value| value.to_str().unwrap_or("?"));
+    let host = host.or_else(|| uri.authority().map(Authority::as_str));
+    // No browser leaves it out.
+    host.is_none_or(|host| is_own_name(host, external_url))
+}
+
 /// Counts requests by handler, method and status, and how long they took.
 pub async fn count(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let handler = request
@@ -136,9 +144,14 @@ fn method_word(method: &Method) -> &'static str {
 
 /// Whether a request comes from this machine itself, and not through a proxy on it.
 pub fn is_from_loopback(request: &Request) -> bool {
-    let forwarded = [header::FORWARDED.as_str(), "x-forwarded-for", "x-real-ip"]
-        .iter()
-        .any(|name| request.headers().contains_key(*name));
+    let forwarded = [
+        header::FORWARDED.as_str(),
+        header::VIA.as_str(),
+        "x-forwarded-for",
+        "x-real-ip",
+    ]
+    .iter()
+    .any(|name| request.headers().contains_key(*name));
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     !forwarded && peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
 }

@@ -11,7 +11,7 @@ use crate::domain::probe_page::{probe_debug, probe_page};
 use crate::domain::shown::shown_address;
 use crate::engine::ports::{Admission, ProbeRequest, Refusal};
 use crate::http::error::ApiError;
-use crate::http::middleware::{is_foreign, is_from_loopback};
+use crate::http::middleware::{is_foreign, is_from_loopback, names_us};
 use crate::http::query::Query;
 use crate::http::state::HttpState;
 
@@ -27,9 +27,12 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// One probe.
 pub async fn get(State(state): State<HttpState>, request: Request) -> Result<Response, ApiError> {
-    let is_local = is_from_loopback(&request);
+    let from_here = is_from_loopback(&request);
     let (asking, _) = request.into_parts();
-    if is_foreign(&asking.headers, &asking.uri, &state.external_url.load()) {
+    let external_url = state.external_url.load();
+    // A page of another site whose name leads here looks like ours to its browser.
+    let is_local = from_here && names_us(&asking.headers, &asking.uri, &external_url);
+    if is_foreign(&asking.headers, &asking.uri, &external_url) {
         let why = "this request was sent by a page of another site, so it is refused";
         return Err(ApiError::forbidden(why));
     }
@@ -68,7 +71,7 @@ async fn refusal(state: &HttpState, headers: &HeaderMap, is_local: bool) -> Resu
     match state.probes.admission().await.map_err(ApiError::unavailable)? {
         Admission::Loopback if is_local => Ok(None),
         Admission::Loopback => Err(ApiError::forbidden(
-            "probes may be asked for from loopback only; `probe_endpoint: {bearer_token_file: …}` in nines.yml lets \
+            "probes may be asked for from loopback only, by address or as localhost; `probe_endpoint: {bearer_token_file: …}` in nines.yml lets \
              those ask who know the token",
         )),
         Admission::Token(hash) if presents(headers, &hash) => Ok(None),

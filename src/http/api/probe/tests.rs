@@ -76,6 +76,27 @@ async fn only_who_may_ask_is_answered() {
         ("a user", token, there, vec![("authorization", "Basic YTpi")], 401),
         ("only the token", token, there, vec![("authorization", TOKEN)], 401),
         (
+            "another site's name that was made to lead here",
+            Admission::Loopback,
+            here,
+            vec![("host", "evil.example:8999"), ("sec-fetch-site", "same-origin")],
+            403,
+        ),
+        (
+            "this machine by name",
+            Admission::Loopback,
+            here,
+            vec![("host", "localhost:8999")],
+            200,
+        ),
+        (
+            "through a proxy",
+            Admission::Loopback,
+            here,
+            vec![("via", "1.1 proxy")],
+            403,
+        ),
+        (
             "another site's page",
             Admission::Loopback,
             here,
