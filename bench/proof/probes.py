@@ -295,7 +295,11 @@ class Nines:
         {"name": "any", "objective": 99, "window": "1d", "indicator": {"total": "a_total", "bad": "b_total"}}]}
 
     def __init__(self, program, modules, folder, stack):
-        config = {"probe_modules": modules, "egress": {"allow": [f"{HOST}/8"], "deny": ["127.0.0.2"]}}
+        # The exporter's own file, so that nothing in it is taken for a variable of the environment.
+        own = os.path.join(folder, "modules.yml")
+        with open(own, "w", encoding="utf-8") as file:
+            json.dump({"modules": modules}, file)
+        config = {"probe_module_files": [own], "egress": {"allow": [f"{HOST}/8", "::1/128"], "deny": ["127.0.0.2"]}}
         store = f"sqlite://{os.path.join(folder, 'nines.db')}"
         self._daemon = Daemon(program, folder, store, config, self.SLOS).start()
         stack.callback(self._daemon.stop)
