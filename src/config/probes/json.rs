@@ -18,6 +18,9 @@ const DEPTH_MAX: usize = 10;
 /// How many operators it may have: those that stand in a row are nested, too.
 const OPERATORS_MAX: usize = 100;
 
+/// How many commas a path may have: each selector of a list selects by itself, and lists multiply.
+const COMMAS_MAX: usize = 4;
+
 const OPS: [(&str, CompareOp); 4] = [
     ("lte", CompareOp::Lte),
     ("lt", CompareOp::Lt),
@@ -60,6 +63,15 @@ fn too_much(text: &str) -> Option<String> {
     }
     operators += text.matches(" in ").count();
     (operators > OPERATORS_MAX).then(|| format!("it may have {OPERATORS_MAX} operators"))
+}
+
+/// Why a path is not tried that a small body could keep busy for ever: every `..` looks at all that lies below all that the
+/// one before has found.
+fn explodes(path: &str) -> Option<String> {
+    if path.matches("..").count() > 1 {
+        return Some("it may have one `..`".to_owned());
+    }
+    (path.matches(',').count() > COMMAS_MAX).then(|| format!("it may have {COMMAS_MAX} commas"))
 }
 
 /// `fail_if_body_json_not_matches`
@@ -110,7 +122,7 @@ fn read_condition(context: &mut Context<'_>, item: Field<'_>) -> Option<JsonCond
 
 fn read_path(context: &mut Context<'_>, field: Field<'_>) -> Option<(JsonPath, String)> {
     let text = context.reader.filled(field)?;
-    let read = too_much(&text).map_or_else(
+    let read = too_much(&text).or_else(|| explodes(&text)).map_or_else(
         || JsonPath::parse(&text).map_err(|error| error.message().to_owned()),
         Err,
     );
@@ -136,6 +148,26 @@ fn as_json(node: &Node) -> serde_json::Value {
         Value::Map(entries) => {
             let pair = |entry: &crate::spec::yaml::Entry| (entry.key.clone(), as_json(&entry.value));
             serde_json::Value::Object(entries.iter().map(pair).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::explodes;
+
+    #[test]
+    fn paths_that_multiply_are_refused() {
+        for (path, refused) in [
+            ("$.status", false),
+            ("$..status", false),
+            ("$.checks[*,'a',1].ok", false),
+            ("$..items..status", true),
+            ("$..*..*..*", true),
+            ("$[?@..a][?@..b]", true),
+            ("$[*,*][*,*][*,*][*,*][*,*]", true),
+        ] {
+            assert_eq!(explodes(path).is_some(), refused, "{path}");
         }
     }
 }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::Hop;
 use super::cookies::Cookies;
+use crate::domain::secret_names::sounds_secret;
 use crate::domain::verdict::{Fault, Reason};
 use crate::source::http::request::expose;
 use crate::source::http::settings::{Auth, SecretSource};
@@ -38,7 +39,8 @@ pub(super) async fn build(module: &HttpModule, goal: &Goal, hop: &Hop, cookies: 
     headers.insert(header::USER_AGENT, AGENT);
     for (name, value) in &module.headers {
         let (name, value) = (header_name(name)?, header_value(name, value)?);
-        if name != header::HOST && (hop.at_home || !WHO.contains(&name)) {
+        let says_who = WHO.contains(&name) || sounds_secret(name.as_str());
+        if name != header::HOST && (hop.at_home || !says_who) {
             headers.insert(name, value);
         }
     }
