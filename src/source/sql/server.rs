@@ -140,8 +140,7 @@ impl SqlServer {
             }
         };
         let mut known = self.pool.lock().await;
-        if let Some((of, pool)) = known.as_ref().filter(|(of, _)| *of == url) {
-            debug_assert_eq!(*of, url);
+        if let Some((_, pool)) = known.as_ref().filter(|(of, _)| *of == url) {
             return Ok(pool.clone());
         }
         let options = PgConnectOptions::from_str(&url)
