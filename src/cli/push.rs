@@ -89,7 +89,7 @@ pub async fn run(args: PushArgs, input: &mut dyn Read, out: &mut dyn Write) -> a
             Err(error) => {
                 if accepted + duplicates > 0 {
                     eprintln!(
-                        "nines: {accepted} events were counted before; the same file again with --key {key} counts the rest",
+                        "nines: {accepted} events of the file are counted, and lines are told from there on; the same file again with --key {key} counts the rest",
                         key = key.rsplit_once('-').map_or(key.as_str(), |(key, _)| key)
                     );
                 }

@@ -13,12 +13,13 @@ pub fn sounds_secret(name: &str) -> bool {
 
 fn is_secret_word(word: &str) -> bool {
     let word = word.strip_suffix('s').unwrap_or(word);
-    let ends = ["key", "auth", "cred", "credential"]
+    let ends = ["key", "auth", "cred", "credential", "signature", "jwt", "pwd"]
         .iter()
         .any(|end| word.ends_with(end));
-    ends || ["authoriz", "authoris", "authent"]
-        .iter()
-        .any(|start| word.starts_with(start))
+    ends || word == "sig"
+        || ["authoriz", "authoris", "authent"]
+            .iter()
+            .any(|start| word.starts_with(start))
 }
 
 #[cfg(test)]
@@ -27,12 +28,13 @@ mod tests {
 
     #[test]
     fn secrets_are_heard_in_names_and_not_in_everything() {
-        let secret = "token access_token X-Api-Key apikey keys password passwd client_secret basic_auth Authorization \
+        let secret = "token access_token X-Api-Key apikey keys password passwd pwd jwt sig X-Amz-Signature client_secret basic_auth Authorization \
                       authentication credentials creds __meta_db_password api_token";
         for name in secret.split(' ') {
             assert!(sounds_secret(name), "{name}");
         }
-        for name in "author keyspace keyboard_layout region job instance authority_name credit".split(' ') {
+        for name in "author signal design keyspace keyboard_layout region job instance authority_name credit".split(' ')
+        {
             assert!(!sounds_secret(name), "{name}");
         }
     }
