@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::context::{Context, SecretPlace};
-use super::servers::{CONCURRENCIES, OFFSETS, TIMEOUTS, read_duration, read_pace};
+use super::servers::{OFFSETS, TIMEOUTS, read_concurrency, read_duration, read_pace};
 use crate::domain::shown::without_secrets;
 use crate::secret::Secret;
 use crate::source::http::settings::SecretSource;
@@ -41,7 +41,7 @@ fn read_server(context: &mut Context<'_>, item: Field<'_>, known: &[String]) -> 
         url: url.unwrap_or(SecretSource::Inline(Secret::new(""))),
         query_offset: read_duration(context, &mut fields, "query_offset", QUERY_OFFSET, &OFFSETS),
         timeout: read_duration(context, &mut fields, "timeout", TIMEOUT, &TIMEOUTS),
-        concurrency: read_concurrency(context, &mut fields),
+        concurrency: read_concurrency(context, &mut fields, CONCURRENCY),
         pace,
     };
     context.finish(fields);
@@ -72,20 +72,6 @@ fn read_url(context: &mut Context<'_>, item: Field<'_>, fields: &mut Fields<'_>)
             .report(&codes::MISSING_KEY, item.node.span, "`url` (or `url_file`) is missing");
         None
     }
-}
-
-fn read_concurrency(context: &mut Context<'_>, fields: &mut Fields<'_>) -> usize {
-    let written = fields.get("max_concurrency");
-    let number = written.and_then(|field| Some((field, context.reader.whole(field)?)));
-    let Some((field, number)) = number else {
-        return CONCURRENCY;
-    };
-    if !CONCURRENCIES.contains(&number) {
-        let (least, most) = (CONCURRENCIES.start(), CONCURRENCIES.end());
-        let message = format!("`max_concurrency` must be {least} to {most}");
-        context.reader.report(&codes::NUMBER, field.node.span, message);
-    }
-    number as usize
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) const OFFSETS: RangeInclusive<Duration> = Duration::ZERO..=Duration::
 /// What `timeout` may be.
 pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
 /// What `max_concurrency` may be.
-pub(super) const CONCURRENCIES: RangeInclusive<u64> = 1..=100;
+const CONCURRENCIES: RangeInclusive<u64> = 1..=100;
 /// What `queries_per_second` may be.
 const RATES: RangeInclusive<f64> = 0.01..=10_000.0;
 /// What `max_answer_size` may be, in bytes.
@@ -87,7 +87,7 @@ fn read_server(context: &mut Context<'_>, item: Field<'_>, known: &[ServerSettin
         query_offset: read_duration(context, &mut fields, "query_offset", QUERY_OFFSET, &OFFSETS),
         interval,
         timeout: read_duration(context, &mut fields, "timeout", TIMEOUT, &TIMEOUTS),
-        concurrency: read_concurrency(context, &mut fields),
+        concurrency: read_concurrency(context, &mut fields, CONCURRENCY),
         pace: read_pace(context, &mut fields, Duration::from_secs_f64(1.0 / QUERIES_PER_SECOND)),
         partial_response: partial.unwrap_or_default(),
         answer_bytes_max: size.map_or(ANSWER_BYTES_MAX, |field| read_size(context, field)),
@@ -175,12 +175,12 @@ pub(super) fn read_duration(
     duration
 }
 
-fn read_concurrency(context: &mut Context<'_>, fields: &mut Fields<'_>) -> usize {
+pub(super) fn read_concurrency(context: &mut Context<'_>, fields: &mut Fields<'_>, default: usize) -> usize {
     let Some(field) = fields.get("max_concurrency") else {
-        return CONCURRENCY;
+        return default;
     };
     let Some(number) = context.reader.whole(field) else {
-        return CONCURRENCY;
+        return default;
     };
     if !CONCURRENCIES.contains(&number) {
         let (least, most) = (CONCURRENCIES.start(), CONCURRENCIES.end());

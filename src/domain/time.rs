@@ -48,6 +48,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// How long it is until a later time; nothing when that lies behind.
+    pub fn until(self, later: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(later.since(self)).unwrap_or(0))
+    }
+
     /// RFC 3339 in UTC, with milliseconds only where there are any: `2026-11-21T08:00:00Z`.
     pub fn to_rfc3339(self) -> String {
         let format = if self.0 % SECOND_MS == 0 {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -101,8 +100,7 @@ async fn visit_target(shared: Arc<Shared>, listed: ListedTarget) {
 }
 
 async fn sleep_until(due: Timestamp, clock: &dyn Clock) {
-    let wait = u64::try_from(due.since(clock.now())).unwrap_or(0);
-    tokio::time::sleep(Duration::from_millis(wait)).await;
+    tokio::time::sleep(clock.now().until(due)).await;
 }
 
 /// One visit, in its turn; tells if nobody has answered.
@@ -119,8 +117,8 @@ async fn visit(shared: &Shared, listed: &ListedTarget, due: Timestamp) -> Option
     let asked = Asked::of(&listed.target, &selection);
     let reading = listed.visitor.visit(&selection).await;
     let at = clock.now();
-    let took = between(began, at);
-    collector.stats.scrape_lag.observe(between(due, began));
+    let took = began.until(at);
+    collector.stats.scrape_lag.observe(due.until(began));
     collector.stats.scrape_duration.observe(took);
     let silence = match &reading {
         Reading::Missing(missing) if missing.reason.is_silence() => Some(missing.clone()),
@@ -140,8 +138,4 @@ fn skip(shared: &Shared, listed: &ListedTarget, last: &Missing, next: Timestamp)
     let asked = Asked::of(&listed.target, &shared.collector.selection());
     let now = shared.clock.now();
     shared.collector.skip(&listed.target.key(), asked, missing, now);
-}
-
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(to.since(from)).unwrap_or(0))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Probes;
 use crate::domain::schedule::next_visit;
-use crate::domain::time::{Timestamp, millis};
+use crate::domain::time::millis;
 use crate::domain::verdict::ProbeKind;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{ListedProbe, ListedProbes, ProbeLimits};
@@ -116,12 +115,12 @@ async fn probe_target(shared: Arc<Shared>, listed: ListedProbe, turns: [Arc<Sema
     let mut due = next_visit(&key, interval, clock.now());
     loop {
         probes.plan(&key, due);
-        tokio::time::sleep(between(clock.now(), due)).await;
+        tokio::time::sleep(clock.now().until(due)).await;
         // Whoever has no turn until it is due again is skipped.
         let turn = tokio::time::timeout(interval, take(&turns)).await;
         let made = turn.is_ok();
         if made {
-            stats.probe_lag.observe(between(due, clock.now()));
+            stats.probe_lag.observe(due.until(clock.now()));
             let verdict = listed.prober.probe().await;
             stats.probe_duration.observe(&[listed.target.kind.word()], verdict.took);
             probes.apply(&key, verdict, clock.now());
@@ -142,8 +141,4 @@ async fn take(turns: &[Arc<Semaphore>; 2]) -> Vec<OwnedSemaphorePermit> {
         taken.extend(Arc::clone(turn).acquire_owned().await.ok());
     }
     taken
-}
-
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(to.since(from)).unwrap_or(0))
 }

@@ -12,6 +12,7 @@ use super::{PushDone, PushRefusal, Pushes, Registry, Waiting, WaitingPing, answe
 use crate::domain::time::Timestamp;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{KeyId, PushCommit, PushFailure, PushOutcome, Pushed, StoreError, StoreResult};
+use crate::engine::read::books::Changes;
 use crate::engine::read::reader::Writing;
 use crate::engine::stats::Stats;
 
@@ -184,14 +185,13 @@ impl PushTask {
         part: &mut [Waiting],
         now: Timestamp,
     ) -> Result<(Vec<Option<usize>>, Pushed), (StoreError, bool)> {
-        let known = |error| (error, false);
         // Whoever reads sums from the store waits, so that what is counted here is seen by them once.
         let books = Arc::clone(&self.writing.books);
         let mut changes = books.lock().await;
         let lacking = self.pushes.admit(part);
         if !lacking.is_empty() {
             let records = self.writing.store.ensure_keys(self.writing.epoch, &lacking, now).await;
-            let records = records.map_err(known)?;
+            let records = records.map_err(|error| (error, false))?;
             self.pushes.add_keys(&records);
             changes.new_keys.extend(records);
         }
@@ -205,10 +205,20 @@ impl PushTask {
             places.push(request.is_some().then_some(commit.requests.len()));
             commit.requests.extend(request);
         }
-        let outcome = self.writing.store.commit_pushes(self.writing.epoch, &commit).await;
-        let pushed = match outcome {
+        let pushed = self.commit(&commit, &mut changes, now).await?;
+        Ok((places, pushed))
+    }
+
+    /// Commits, and enters what took effect for the sums in memory. An error says also whether the outcome is unknown.
+    async fn commit(
+        &mut self,
+        commit: &PushCommit,
+        changes: &mut Changes,
+        now: Timestamp,
+    ) -> Result<Pushed, (StoreError, bool)> {
+        let pushed = match self.writing.store.commit_pushes(self.writing.epoch, commit).await {
             Ok(pushed) => pushed,
-            Err(PushFailure { error, unknown: None }) => return Err(known(error)),
+            Err(PushFailure { error, unknown: None }) => return Err((error, false)),
             Err(PushFailure {
                 error,
                 unknown: Some(pushed),
@@ -221,7 +231,7 @@ impl PushTask {
             },
         };
         changes.credits.extend(&pushed.credits);
-        Ok((places, pushed))
+        Ok(pushed)
     }
 
     /// The outcome of a commit is unknown: whether it took effect is looked up before anybody is answered. When that
@@ -303,22 +313,7 @@ impl PushTask {
             witness: *Uuid::now_v7().as_bytes(),
             at: now,
         };
-        let pushed = match self.writing.store.commit_pushes(self.writing.epoch, &commit).await {
-            Ok(pushed) => pushed,
-            Err(PushFailure { error, unknown: None }) => return Err((error, false)),
-            Err(PushFailure {
-                error,
-                unknown: Some(pushed),
-            }) => match self.find_out(pushed, now).await {
-                Ok(pushed) => pushed,
-                Err(doubtful) => {
-                    changes.unknown.extend(doubtful);
-                    return Err((error, true));
-                }
-            },
-        };
-        changes.credits.extend(&pushed.credits);
-        Ok(())
+        self.commit(&commit, &mut changes, now).await.map(drop)
     }
 
     /// How long there is nothing to do.

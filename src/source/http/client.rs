@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::failure::missing;
+use super::now;
 use super::settings::{ProxySettings, TlsSettings, TlsVersion};
 use super::way::Way;
 use crate::domain::egress::EgressPolicy;
@@ -130,14 +131,6 @@ impl Known {
             self.clients.retain(|_, built| now < built.used + UNUSED_MAX);
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only how long a client was not used is measured, on the clock of the runtime, which tests can turn"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// When each of the files was changed, and its length.

@@ -10,7 +10,6 @@ use reqwest::header::{
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use url::Url;
 
 use super::body::{COMPRESSED, read_pieces};
@@ -24,6 +23,7 @@ use super::settings::ScrapeJob;
 use crate::domain::reading::{Missing, MissingReason, Page, Reading, Target};
 use crate::domain::selection::Selection;
 use crate::engine::ports::Visitor;
+use crate::source::http::now;
 
 /// How the target is told how long it may take.
 const TIMEOUT_HEADER: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -131,14 +131,6 @@ async fn within<T>(timeout: Duration, visit: impl Future<Output = Result<T, Miss
         return Err(late());
     }
     Ok(read)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only how long a visit took is measured, on the clock of the runtime, which tests can turn"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// What an answer's head says about the page.
